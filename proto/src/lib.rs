@@ -8,7 +8,7 @@ use std::fmt;
 pub mod socket;
 
 /// Version 1 of the control API.
-#[expect(clippy::pedantic, reason = "generated code")]
+#[expect(clippy::pedantic, clippy::allow_attributes_without_reason, reason = "generated code")]
 pub mod v1 {
     tonic::include_proto!("proxy.control.v1");
 }
