@@ -1,0 +1,107 @@
+//! An account: one identity and the credential it holds. Pure: no file is read here and no clock.
+
+mod document;
+mod file_name;
+
+use std::fmt;
+
+pub use document::{Document, DocumentError};
+pub use file_name::{FileName, FileNameError};
+
+use crate::clock::Timestamp;
+use crate::id::AccountId;
+use crate::secret::{AccessToken, ApiKey, RefreshToken};
+
+/// One identity of the pool, as its file tells it. Never changed in place: a change is a new `Account`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    pub id: AccountId,
+    pub file: FileName,
+    pub identity: Identity,
+    pub credential: Credential,
+    /// What a person calls it.
+    pub label: Option<String>,
+    /// Switched off by a person.
+    pub disabled: bool,
+    /// Set once the issuer no longer takes the refresh token this account holds.
+    pub needs_login: Option<NeedsLogin>,
+    /// When the tokens were last issued.
+    pub last_refresh: Option<Timestamp>,
+}
+
+impl Account {
+    /// The OAuth tokens, where the account has any.
+    pub fn oauth(&self) -> Option<&OAuth> {
+        match &self.credential {
+            Credential::OAuth(tokens) => Some(tokens),
+            Credential::ApiKey(_) => None,
+        }
+    }
+
+    /// The refresh token, where there is one that the issuer may still take.
+    pub fn renewable(&self) -> Option<&RefreshToken> {
+        if self.needs_login.is_some() {
+            return None;
+        }
+        self.oauth()?.refresh.as_ref()
+    }
+
+    /// Whether both are the same identity: the same id, or the same e-mail where one of them knows no more than that
+    /// (files of other programs often hold no UUIDs).
+    pub fn is_same_identity(&self, other: &Account) -> bool {
+        if self.id == other.id {
+            return true;
+        }
+        let (Credential::OAuth(_), Credential::OAuth(_)) = (&self.credential, &other.credential) else {
+            return false;
+        };
+        let partial = self.identity.account_uuid.is_none() || other.identity.account_uuid.is_none();
+        match (&self.identity.email, &other.identity.email) {
+            (Some(mine), Some(theirs)) => partial && mine.eq_ignore_ascii_case(theirs),
+            _ => false,
+        }
+    }
+}
+
+/// What an account presents upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credential {
+    OAuth(OAuth),
+    ApiKey(ApiKey),
+}
+
+/// The tokens of an OAuth login.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OAuth {
+    pub access: AccessToken,
+    /// Absent for long-lived setup tokens, which end with their access token.
+    pub refresh: Option<RefreshToken>,
+    /// When the access token ends; absent where the file does not say.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Who the account is. One e-mail can belong to two organizations, so account and organization make the identity.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Identity {
+    pub email: Option<String>,
+    pub account_uuid: Option<String>,
+    pub organization_uuid: Option<String>,
+    pub organization_name: Option<String>,
+}
+
+impl fmt::Debug for Identity {
+    /// Leaves out the e-mail and the names: they are nobody's business in a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity")
+            .field("account_uuid", &self.account_uuid)
+            .field("organization_uuid", &self.organization_uuid)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why and since when an account waits for a new login.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NeedsLogin {
+    pub since: Timestamp,
+    pub reason: String,
+}

@@ -1,0 +1,193 @@
+//! Model traffic: one call upstream by one lease. What the caller sent goes up as it came; the credential is added here and nowhere
+//! else.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue};
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{Method, Request, Response, Uri};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper_util::client::legacy;
+use url::Url;
+
+use super::transport::{ModelClient, Tls, TransportError};
+use super::{Config, USER_AGENT};
+use crate::account::Credential;
+use crate::pool::Lease;
+use crate::secret::sensitive_header;
+
+/// How long upstream may take to its answer's head: a large answer that is not streamed can take ten minutes.
+const HEAD_TIMEOUT: Duration = Duration::from_mins(15);
+
+/// What an OAuth token needs among the betas.
+const OAUTH_BETA: &str = "oauth-2025-04-20";
+/// The version sent for a caller that names none.
+const DEFAULT_VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");
+
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
+const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
+
+/// One request as it goes upstream, but for the credential. Cloned for each attempt: the body is shared, not copied.
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub method: Method,
+    /// Path and query, as upstream knows them.
+    pub path: PathAndQuery,
+    /// End-to-end headers of the caller that may go upstream.
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+/// Why no answer came.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    #[error("upstream cannot be reached")]
+    Transport(#[source] legacy::Error),
+    #[error("upstream sent no answer within {} minutes", HEAD_TIMEOUT.as_secs() / 60)]
+    Timeout,
+    /// The credential holds bytes that no header may carry; nothing was sent.
+    #[error("the account's credential cannot be sent in a header")]
+    Credential(#[source] InvalidHeaderValue),
+}
+
+/// Upstream's model API.
+#[derive(Clone, Debug)]
+pub struct Api {
+    client: ModelClient,
+    scheme: Scheme,
+    authority: Authority,
+    /// A path in front of every call's, for bases such as `https://host/anthropic`.
+    prefix: String,
+}
+
+impl Api {
+    pub fn new(config: &Config, tls: &Tls) -> Result<Self, TransportError> {
+        let client = ModelClient::new(&config.transport, tls)?;
+        let invalid = |problem: String| TransportError::Proxy { problem };
+        let base: Uri = config.api_base_url.as_str().parse().map_err(|error| invalid(format!("{error}")))?;
+        let parts = base.into_parts();
+        let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
+            return Err(invalid("claude.api_base_url has no host".to_owned()));
+        };
+        Ok(Self { client, scheme, authority, prefix: prefix(&config.api_base_url) })
+    }
+
+    /// Sends `call` by the lease's credential and waits for the answer's head. Dropping the future, or later the answer's body, closes
+    /// the call upstream.
+    pub async fn send(&self, call: Call, lease: &Lease) -> Result<Response<Incoming>, SendError> {
+        let mut headers = call.headers;
+        complete(&mut headers);
+        authorize(&mut headers, &lease.account().credential).map_err(SendError::Credential)?;
+        let mut request = Request::new(Full::new(call.body));
+        *request.method_mut() = call.method;
+        *request.uri_mut() = self.uri(call.path);
+        *request.headers_mut() = headers;
+        match tokio::time::timeout(HEAD_TIMEOUT, self.client.request(request)).await {
+            Ok(answer) => answer.map_err(SendError::Transport),
+            Err(_) => Err(SendError::Timeout),
+        }
+    }
+
+    fn uri(&self, path: PathAndQuery) -> Uri {
+        let path = if self.prefix.is_empty() {
+            path
+        } else {
+            // Both parts were valid alone; should they not be together, upstream answers 404 to the bare path.
+            PathAndQuery::try_from(format!("{}{path}", self.prefix)).unwrap_or(path)
+        };
+        let mut parts = http::uri::Parts::default();
+        parts.scheme = Some(self.scheme.clone());
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query = Some(path);
+        Uri::from_parts(parts).unwrap_or_default()
+    }
+}
+
+fn prefix(base: &Url) -> String {
+    base.path().trim_end_matches('/').to_owned()
+}
+
+/// Adds what every call needs and the caller may have left out. We decode nothing we can avoid: identity is asked for.
+fn complete(headers: &mut HeaderMap) {
+    headers.entry(ANTHROPIC_VERSION).or_insert(DEFAULT_VERSION);
+    headers.entry(header::USER_AGENT).or_insert(HeaderValue::from_static(USER_AGENT));
+    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    headers.append(header::VIA, HeaderValue::from_static("1.1 proxyd"));
+}
+
+fn authorize(headers: &mut HeaderMap, credential: &Credential) -> Result<(), InvalidHeaderValue> {
+    match credential {
+        Credential::ApiKey(key) => {
+            headers.insert(X_API_KEY, sensitive_header(key.expose())?);
+        }
+        Credential::OAuth(tokens) => {
+            headers.insert(header::AUTHORIZATION, sensitive_header(&format!("Bearer {}", tokens.access.expose()))?);
+            headers.insert(ANTHROPIC_BETA, with_oauth_beta(headers)?);
+        }
+    }
+    Ok(())
+}
+
+/// The caller's betas, all lines joined, order kept, and ours once.
+fn with_oauth_beta(headers: &HeaderMap) -> Result<HeaderValue, InvalidHeaderValue> {
+    let mut betas: Vec<&[u8]> = Vec::new();
+    let lines = headers.get_all(ANTHROPIC_BETA);
+    let callers = lines.iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    for beta in callers.map(<[u8]>::trim_ascii).chain([OAUTH_BETA.as_bytes()]) {
+        if !beta.is_empty() && !betas.contains(&beta) {
+            betas.push(beta);
+        }
+    }
+    HeaderValue::from_bytes(&betas.join(&b","[..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::OAuth;
+    use crate::secret::{AccessToken, ApiKey};
+
+    fn oauth() -> Credential {
+        Credential::OAuth(OAuth { access: AccessToken::new("sk-ant-oat01-FAKE"), refresh: None, expires_at: None })
+    }
+
+    #[test]
+    fn the_oauth_beta_joins_the_callers_once() {
+        let cases: [(&[&'static str], &str); 3] = [
+            (&[], "oauth-2025-04-20"),
+            (&["a,b", "c , a"], "a,b,c,oauth-2025-04-20"),
+            (&["oauth-2025-04-20,x"], "oauth-2025-04-20,x"),
+        ];
+        for (lines, expected) in cases {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(ANTHROPIC_BETA, HeaderValue::from_static(line));
+            }
+            authorize(&mut headers, &oauth()).unwrap();
+            let all: Vec<_> = headers.get_all(ANTHROPIC_BETA).iter().collect();
+            assert_eq!(all, [expected], "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_goes_as_a_key_and_adds_no_beta() {
+        let mut headers = HeaderMap::new();
+        authorize(&mut headers, &Credential::ApiKey(ApiKey::new("sk-ant-api03-FAKE"))).unwrap();
+        assert!(headers.get(X_API_KEY).unwrap().is_sensitive());
+        assert!(!headers.contains_key(ANTHROPIC_BETA) && !headers.contains_key(header::AUTHORIZATION));
+    }
+
+    #[test]
+    fn what_the_caller_sent_is_kept_and_what_is_missing_added() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::USER_AGENT, HeaderValue::from_static("their-client/1"));
+        headers.insert(ANTHROPIC_VERSION, HeaderValue::from_static("2026-10-21"));
+        complete(&mut headers);
+        assert_eq!(headers.get(header::USER_AGENT).unwrap(), "their-client/1");
+        assert_eq!(headers.get(ANTHROPIC_VERSION).unwrap(), "2026-10-21");
+        assert_eq!(headers.get(header::VIA).unwrap(), "1.1 proxyd");
+    }
+}

@@ -1,0 +1,38 @@
+//! Everything Claude: the OAuth endpoints, model traffic, and what upstream's answers mean. The only module that talks to the
+//! outside. Requests go as what they are: nothing here imitates another client.
+
+pub mod api;
+mod classify;
+pub mod oauth;
+mod ratelimit;
+mod transport;
+
+use std::path::PathBuf;
+
+use url::Url;
+
+pub use api::Api;
+pub use classify::{Outcome, Verdict, classify};
+pub use oauth::OAuthClient;
+pub use transport::{Tls, TransportError};
+
+/// How we name ourselves upstream, where no client's own name is to be passed on.
+pub const USER_AGENT: &str = concat!("proxyd/", env!("CARGO_PKG_VERSION"));
+
+/// Where Claude is and how to reach it.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Model traffic; no path, no trailing slash.
+    pub api_base_url: Url,
+    pub oauth: oauth::Config,
+    pub transport: TransportConfig,
+}
+
+/// The way to the outside.
+#[derive(Clone, Debug, Default)]
+pub struct TransportConfig {
+    /// An http, https, socks5 or socks5h proxy for all traffic; never taken from the environment.
+    pub proxy_url: Option<Url>,
+    /// A PEM file of roots trusted beside the system's.
+    pub ca_file: Option<PathBuf>,
+}

@@ -1,0 +1,335 @@
+//! The OAuth endpoints: token (exchange and refresh), revocation and profile. Bodies are JSON, as this issuer wants them.
+//!
+//! A reply holds single-use tokens: it is read whole and handed on, never logged. What an error may show is the issuer's `error` and
+//! `error_description` (RFC 6749, section 5.2), nothing else of a body.
+
+use std::time::Duration;
+
+use reqwest::{Response, StatusCode};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use url::Url;
+
+use super::transport::{self, Tls, TransportError};
+use super::{TransportConfig, ratelimit};
+use crate::account::{Identity, OAuth};
+use crate::clock::{Clock, SignedDuration, Timestamp, after};
+use crate::secret::{AccessToken, AuthorizationCode, CodeVerifier, LoginState, RefreshToken, sensitive_header};
+
+/// Long, because a refresh that we give up on may have rotated the token all the same.
+const TOKEN_TIMEOUT: Duration = Duration::from_secs(60);
+/// Revocation and profile are best effort.
+const SHORT_TIMEOUT: Duration = Duration::from_secs(8);
+/// No reply of these endpoints is larger.
+const MAX_REPLY: usize = 256 * 1024;
+/// A lifetime that makes no sense is held within these bounds.
+const LIFETIME_SECONDS: std::ops::RangeInclusive<i64> = 60..=400 * 24 * 3600;
+/// What a reply without `expires_in` is taken to mean.
+const DEFAULT_LIFETIME_SECONDS: i64 = 3600;
+
+/// The issuer and this client's registration with it.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub authorize_url: Url,
+    pub token_url: Url,
+    pub revoke_url: Url,
+    pub profile_url: Url,
+    pub client_id: String,
+    pub scopes: Vec<String>,
+}
+
+/// What the token endpoint issued.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    pub tokens: OAuth,
+    pub scope: Option<String>,
+    /// Who logged in, as far as the reply says.
+    pub identity: Identity,
+    pub issued_at: Timestamp,
+}
+
+/// Why the token endpoint issued nothing, by what is to be done next.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// The code or the refresh token is not valid (any more): trying again cannot help.
+    #[error("the provider refused it: {}", describe("invalid_grant", description.as_deref()))]
+    InvalidGrant { description: Option<String> },
+    /// Any other refusal of the request.
+    #[error("the provider refused the request with status {status}: {}", describe(error, description.as_deref()))]
+    Refused { status: StatusCode, error: String, description: Option<String> },
+    #[error("the provider limits logins and refreshes right now (429){}", wait(*retry_at))]
+    RateLimited { retry_at: Option<Timestamp> },
+    #[error("the provider has trouble (status {status})")]
+    Server { status: StatusCode },
+    #[error("the provider cannot be reached")]
+    Transport(#[source] reqwest::Error),
+    #[error("the provider's reply cannot be read: {problem}")]
+    Malformed { problem: &'static str },
+}
+
+/// Why a revocation is not certain.
+#[derive(Debug, thiserror::Error)]
+pub enum RevokeError {
+    #[error("the provider answered with status {0}")]
+    Refused(StatusCode),
+    #[error("the provider cannot be reached")]
+    Transport(#[source] reqwest::Error),
+}
+
+/// The issuer's client.
+#[derive(Clone, Debug)]
+pub struct OAuthClient {
+    config: Config,
+    http: reqwest::Client,
+    clock: Clock,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "grant_type", rename_all = "snake_case")]
+enum TokenRequest<'a> {
+    AuthorizationCode { code: &'a str, redirect_uri: &'a str, client_id: &'a str, code_verifier: &'a str, state: &'a str },
+    RefreshToken { refresh_token: &'a str, client_id: &'a str, scope: String },
+}
+
+#[derive(Deserialize)]
+struct TokenReply {
+    access_token: String,
+    #[serde(default)]
+    refresh_token: Option<String>,
+    #[serde(default)]
+    expires_in: Value,
+    #[serde(default)]
+    scope: Option<String>,
+    #[serde(default)]
+    account: Option<AccountReply>,
+    #[serde(default)]
+    organization: Option<OrganizationReply>,
+}
+
+#[derive(Default, Deserialize)]
+struct AccountReply {
+    #[serde(default)]
+    uuid: Option<String>,
+    #[serde(default, alias = "email")]
+    email_address: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+struct OrganizationReply {
+    #[serde(default)]
+    uuid: Option<String>,
+    #[serde(default)]
+    name: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ProfileReply {
+    #[serde(default)]
+    account: AccountReply,
+    #[serde(default)]
+    organization: OrganizationReply,
+}
+
+impl OAuthClient {
+    pub fn new(config: Config, transport: &TransportConfig, tls: &Tls, clock: Clock) -> Result<Self, TransportError> {
+        let http = transport::oauth_client(transport, tls, TOKEN_TIMEOUT)?;
+        Ok(Self { config, http, clock })
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Exchanges an authorization code (RFC 6749, section 4.1.3, with RFC 7636, section 4.5).
+    pub async fn exchange(
+        &self,
+        code: &AuthorizationCode,
+        verifier: &CodeVerifier,
+        state: &LoginState,
+        redirect_uri: &str,
+    ) -> Result<Grant, TokenError> {
+        let request = TokenRequest::AuthorizationCode {
+            code: code.expose(),
+            redirect_uri,
+            client_id: &self.config.client_id,
+            code_verifier: verifier.expose(),
+            state: state.expose(),
+        };
+        self.token(&request).await
+    }
+
+    /// Refreshes (RFC 6749, section 6). The token sent is spent from here on, whatever happens.
+    pub async fn refresh(&self, token: &RefreshToken) -> Result<Grant, TokenError> {
+        let request = TokenRequest::RefreshToken {
+            refresh_token: token.expose(),
+            client_id: &self.config.client_id,
+            scope: self.config.scopes.join(" "),
+        };
+        self.token(&request).await
+    }
+
+    /// Revokes a refresh token and with it the family (RFC 7009).
+    pub async fn revoke(&self, token: &RefreshToken) -> Result<(), RevokeError> {
+        let body = serde_json::json!({
+            "token": token.expose(),
+            "token_type_hint": "refresh_token",
+            "client_id": self.config.client_id,
+        });
+        let request = self.http.post(self.config.revoke_url.clone()).timeout(SHORT_TIMEOUT).json(&body);
+        let reply = request.send().await.map_err(|error| RevokeError::Transport(error.without_url()))?;
+        if reply.status().is_success() { Ok(()) } else { Err(RevokeError::Refused(reply.status())) }
+    }
+
+    /// Asks who a token belongs to. Best effort: `None` where the endpoint does not say.
+    pub async fn profile(&self, token: &AccessToken) -> Option<Identity> {
+        let bearer = sensitive_header(&format!("Bearer {}", token.expose())).ok()?;
+        let request = self.http.get(self.config.profile_url.clone()).timeout(SHORT_TIMEOUT);
+        let reply = request.header(http::header::AUTHORIZATION, bearer).send().await.ok()?;
+        if !reply.status().is_success() {
+            return None;
+        }
+        let profile: ProfileReply = serde_json::from_slice(&read(reply).await.ok()?).ok()?;
+        Some(identity(profile.account, profile.organization))
+    }
+
+    async fn token(&self, request: &TokenRequest<'_>) -> Result<Grant, TokenError> {
+        let asked_at = self.clock.now();
+        let transport = |error: reqwest::Error| TokenError::Transport(error.without_url());
+        let reply = self.http.post(self.config.token_url.clone()).json(request).send().await.map_err(transport)?;
+        let status = reply.status();
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            return Err(TokenError::RateLimited { retry_at: ratelimit::retry_after(reply.headers(), asked_at) });
+        }
+        if status.is_server_error() {
+            return Err(TokenError::Server { status });
+        }
+        let body = read(reply).await?;
+        if !status.is_success() {
+            return Err(refusal(status, &body));
+        }
+        // The cause would quote the body, so it is left out.
+        let reply: TokenReply =
+            serde_json::from_slice(&body).map_err(|_| TokenError::Malformed { problem: "it is not the JSON of a token reply" })?;
+        grant(reply, asked_at)
+    }
+}
+
+fn grant(reply: TokenReply, asked_at: Timestamp) -> Result<Grant, TokenError> {
+    if reply.access_token.trim().is_empty() {
+        return Err(TokenError::Malformed { problem: "its access token is empty" });
+    }
+    let lifetime = SignedDuration::from_secs(lifetime_seconds(&reply.expires_in));
+    Ok(Grant {
+        tokens: OAuth {
+            access: AccessToken::new(reply.access_token),
+            refresh: reply.refresh_token.filter(|token| !token.trim().is_empty()).map(RefreshToken::new),
+            // From when we asked: the issuer's clock started no earlier.
+            expires_at: Some(after(asked_at, lifetime)),
+        },
+        scope: reply.scope.filter(|scope| !scope.is_empty()),
+        identity: identity(reply.account.unwrap_or_default(), reply.organization.unwrap_or_default()),
+        issued_at: asked_at,
+    })
+}
+
+/// Takes a number or its text; what is missing or makes no sense is held within bounds.
+fn lifetime_seconds(value: &Value) -> i64 {
+    let seconds = match value {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    };
+    #[expect(clippy::cast_possible_truncation, reason = "saturates, and is clamped next")]
+    let seconds = seconds.filter(|seconds| seconds.is_finite()).map_or(DEFAULT_LIFETIME_SECONDS, |seconds| seconds as i64);
+    seconds.clamp(*LIFETIME_SECONDS.start(), *LIFETIME_SECONDS.end())
+}
+
+fn identity(account: AccountReply, organization: OrganizationReply) -> Identity {
+    let known = |text: Option<String>| text.filter(|text| !text.is_empty());
+    Identity {
+        email: known(account.email_address),
+        account_uuid: known(account.uuid),
+        organization_uuid: known(organization.uuid),
+        organization_name: known(organization.name),
+    }
+}
+
+/// Reads RFC 6749's error object, and the shape of this issuer's other endpoints, where `error` is an object.
+fn refusal(status: StatusCode, body: &[u8]) -> TokenError {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(shorten);
+    let (error, description) = match body.get("error") {
+        Some(Value::Object(error)) => (text(error.get("type")), text(error.get("message"))),
+        error => (text(error), text(body.get("error_description"))),
+    };
+    match error.as_deref() {
+        Some("invalid_grant") => TokenError::InvalidGrant { description },
+        _ => TokenError::Refused { status, error: error.unwrap_or_else(|| "no reason given".to_owned()), description },
+    }
+}
+
+/// One line of at most 300 characters: it ends on a terminal and in a log.
+fn shorten(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(300).collect()
+}
+
+async fn read(mut reply: Response) -> Result<Vec<u8>, TokenError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = reply.chunk().await.map_err(|error| TokenError::Transport(error.without_url()))? {
+        if body.len() + chunk.len() > MAX_REPLY {
+            return Err(TokenError::Malformed { problem: "it is too large" });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn describe(error: &str, description: Option<&str>) -> String {
+    description.map_or_else(|| error.to_owned(), |description| format!("{error} ({description})"))
+}
+
+fn wait(retry_at: Option<Timestamp>) -> String {
+    retry_at.map(|at| format!("; it may be tried again at {at:.0}")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn lifetimes_that_make_no_sense_are_held_within_bounds() {
+        let cases = [
+            (json!(28800), 28800),
+            (json!("28800"), 28800),
+            (json!(0), 60),
+            (json!(-5), 60),
+            (json!(1e300), 400 * 24 * 3600),
+            (json!("soon"), 3600),
+            (json!(null), 3600),
+        ];
+        for (value, expected) in cases {
+            assert_eq!(lifetime_seconds(&value), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn refusals_are_told_apart() {
+        let oauth = refusal(StatusCode::BAD_REQUEST, br#"{"error":"invalid_grant","error_description":"Refresh token revoked"}"#);
+        assert_eq!(oauth.to_string(), "the provider refused it: invalid_grant (Refresh token revoked)");
+        let nested = refusal(StatusCode::FORBIDDEN, br#"{"type":"error","error":{"type":"permission_error","message":"no"}}"#);
+        assert_eq!(nested.to_string(), "the provider refused the request with status 403 Forbidden: permission_error (no)");
+        let html = refusal(StatusCode::BAD_REQUEST, b"<html>");
+        assert!(matches!(html, TokenError::Refused { .. }));
+    }
+
+    #[test]
+    fn a_reply_tells_who_logged_in() {
+        let reply = json!({"access_token":"a","refresh_token":"r","expires_in":100,"scope":"x y",
+            "account":{"uuid":"u","email_address":"me@example.com"},"organization":{"uuid":"o","name":"Org"}});
+        let grant = grant(serde_json::from_value(reply).unwrap(), Timestamp::UNIX_EPOCH).unwrap();
+        assert_eq!(grant.identity.account_uuid.as_deref(), Some("u"));
+        assert_eq!(grant.identity.email.as_deref(), Some("me@example.com"));
+        assert_eq!(grant.tokens.expires_at.unwrap().as_second(), 100);
+    }
+}

@@ -1,0 +1,186 @@
+//! Connections to the outside: one TLS configuration and one way through a proxy, for both HTTP clients.
+//!
+//! Model traffic takes hyper's pooled client over HTTP/1.1: each stream then has a connection of its own, and none waits for a
+//! server's limit of streams per connection. No redirect is followed, no proxy is taken from the environment, and certificate checks
+//! cannot be switched off.
+
+use std::fs::File;
+use std::io::{self, BufReader};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, Uri};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
+use hyper_util::client::legacy::{self, Client};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+use url::Url;
+
+use super::{TransportConfig, USER_AGENT};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Shorter than the idle limit of the usual load balancer (60 s), so that a connection is rarely found closed.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
+/// Kept ready per host: a burst of agents comes back within seconds and should find its connections warm.
+const IDLE_CONNECTIONS: usize = 256;
+
+/// Why no client could be made. All of these are mistakes of the configuration or the machine.
+#[derive(Debug, thiserror::Error)]
+pub enum TransportError {
+    #[error("cannot read the certificates in upstream.ca_file {}", path.display())]
+    CaFile { path: PathBuf, source: io::Error },
+    #[error("upstream.ca_file {} holds no usable certificate", path.display())]
+    NoCertificate { path: PathBuf },
+    #[error("no trusted certificates on this machine: install ca-certificates, or name a file in upstream.ca_file")]
+    NoRoots,
+    #[error("upstream.proxy_url is not usable: {problem}")]
+    Proxy { problem: String },
+    #[error("cannot make the HTTP client")]
+    Client(#[source] reqwest::Error),
+    #[error("cannot set up TLS")]
+    Tls(#[source] rustls::Error),
+}
+
+/// The TLS client configuration, shared by every connection, so that sessions are resumed.
+#[derive(Clone, Debug)]
+pub struct Tls(ClientConfig);
+
+impl Tls {
+    /// Trusts the machine's roots and those of `ca_file`. `required` says that there is an https address to reach: without one a machine
+    /// without roots is no error.
+    pub fn load(ca_file: Option<&Path>, required: bool) -> Result<Self, TransportError> {
+        let mut roots = RootCertStore::empty();
+        let native = rustls_native_certs::load_native_certs();
+        for problem in &native.errors {
+            tracing::warn!(error = %problem, "cannot load some of the machine's root certificates");
+        }
+        roots.add_parsable_certificates(native.certs);
+        if let Some(path) = ca_file {
+            let certs = read_certs(path).map_err(|source| TransportError::CaFile { path: path.to_owned(), source })?;
+            if roots.add_parsable_certificates(certs).0 == 0 {
+                return Err(TransportError::NoCertificate { path: path.to_owned() });
+            }
+        }
+        if required && roots.is_empty() {
+            return Err(TransportError::NoRoots);
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(TransportError::Tls)?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(Self(config))
+    }
+}
+
+fn read_certs(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
+    let reader = BufReader::new(File::open(path)?);
+    CertificateDer::pem_reader_iter(reader).collect::<Result<_, _>>().map_err(io::Error::other)
+}
+
+type Body = Full<Bytes>;
+
+/// hyper's pooled client, by the way it takes.
+#[derive(Clone, Debug)]
+pub(super) enum ModelClient {
+    Direct(Client<HttpsConnector<HttpConnector>, Body>),
+    Tunnel(Client<HttpsConnector<Tunnel<HttpsConnector<HttpConnector>>>, Body>),
+    Socks(Client<HttpsConnector<SocksV5<HttpConnector>>, Body>),
+}
+
+impl ModelClient {
+    pub(super) fn new(config: &TransportConfig, tls: &Tls) -> Result<Self, TransportError> {
+        let direct = tcp();
+        let Some(proxy) = &config.proxy_url else {
+            return Ok(Self::Direct(builder().build(over_tls(direct, tls))));
+        };
+        let problem = |problem: String| TransportError::Proxy { problem };
+        let uri: Uri = without_userinfo(proxy).parse().map_err(|error| problem(format!("{error}")))?;
+        let credentials = (!proxy.username().is_empty()).then(|| (proxy.username(), proxy.password().unwrap_or_default()));
+        match proxy.scheme() {
+            "http" | "https" => {
+                let mut tunnel = Tunnel::new(uri, over_tls(direct, tls));
+                if let Some((user, password)) = credentials {
+                    tunnel = tunnel.with_auth(basic(user, password).map_err(|error| problem(error.to_string()))?);
+                }
+                Ok(Self::Tunnel(builder().build(over_tls(tunnel, tls))))
+            }
+            "socks5" | "socks5h" => {
+                let mut socks = SocksV5::new(uri, direct).local_dns(proxy.scheme() == "socks5");
+                if let Some((user, password)) = credentials {
+                    socks = socks.with_auth(user.to_owned(), password.to_owned());
+                }
+                Ok(Self::Socks(builder().build(over_tls(socks, tls))))
+            }
+            other => Err(problem(format!("its scheme must be http, https, socks5 or socks5h, not {other}"))),
+        }
+    }
+
+    pub(super) async fn request(&self, request: Request<Body>) -> Result<Response<Incoming>, legacy::Error> {
+        match self {
+            Self::Direct(client) => client.request(request).await,
+            Self::Tunnel(client) => client.request(request).await,
+            Self::Socks(client) => client.request(request).await,
+        }
+    }
+}
+
+/// The client of the OAuth, profile and usage endpoints.
+pub(super) fn oauth_client(config: &TransportConfig, tls: &Tls, timeout: Duration) -> Result<reqwest::Client, TransportError> {
+    let mut builder = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls.0.clone())
+        .user_agent(USER_AGENT)
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(timeout);
+    if let Some(proxy) = &config.proxy_url {
+        let proxy = reqwest::Proxy::all(proxy.as_str()).map_err(|error| TransportError::Proxy { problem: error.without_url().to_string() })?;
+        builder = builder.proxy(proxy);
+    }
+    builder.build().map_err(TransportError::Client)
+}
+
+fn tcp() -> HttpConnector {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    // Without it a small write waits up to 40 ms for the acknowledgement of the one before.
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    tcp.set_keepalive(Some(Duration::from_secs(30)));
+    tcp
+}
+
+fn over_tls<C>(connector: C, tls: &Tls) -> HttpsConnector<C> {
+    HttpsConnectorBuilder::new().with_tls_config(tls.0.clone()).https_or_http().enable_http1().wrap_connector(connector)
+}
+
+fn builder() -> legacy::Builder {
+    let mut builder = Client::builder(TokioExecutor::new());
+    builder.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE_TIMEOUT).pool_max_idle_per_host(IDLE_CONNECTIONS);
+    builder
+}
+
+fn without_userinfo(url: &Url) -> String {
+    format!(
+        "{}://{}:{}",
+        url.scheme(),
+        url.host_str().unwrap_or_default(),
+        url.port_or_known_default().unwrap_or(1080)
+    )
+}
+
+fn basic(user: &str, password: &str) -> Result<HeaderValue, http::header::InvalidHeaderValue> {
+    use base64::Engine as _;
+    let pair = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
+    crate::secret::sensitive_header(&format!("Basic {pair}"))
+}

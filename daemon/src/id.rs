@@ -1,0 +1,117 @@
+//! Identifiers as types, so that none is taken for another. An identifier is never secret and never holds an e-mail.
+
+use std::fmt;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+/// How many hex digits of a hash name an account: 48 bits, enough for any one person's accounts, short enough to type.
+const ACCOUNT_ID_DIGITS: usize = 12;
+
+/// One identity of the pool: twelve hex digits, stable for as long as the identity is the same.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AccountId(Arc<str>);
+
+impl AccountId {
+    /// Derives the id from what makes the identity: `kind` separates the kinds of identity, `parts` tell them apart.
+    pub fn derive(kind: &str, parts: &[&str]) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(kind.as_bytes());
+        for part in parts {
+            hash.update([0]);
+            hash.update(part.as_bytes());
+        }
+        let mut hex = hex(&hash.finalize());
+        hex.truncate(ACCOUNT_ID_DIGITS);
+        Self(hex.into())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AccountId({})", self.0)
+    }
+}
+
+/// One request of a downstream client, named in its answer's headers and in every log line about it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RequestId(uuid::Uuid);
+
+impl RequestId {
+    /// A new id. They sort by the time they were made (UUID version 7, RFC 9562).
+    pub fn new() -> Self {
+        Self(uuid::Uuid::now_v7())
+    }
+}
+
+impl Default for RequestId {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "px_{}", self.0.simple())
+    }
+}
+
+/// One login between its begin and its end.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct LoginId(String);
+
+impl LoginId {
+    pub fn new() -> Self {
+        Self(format!("login_{}", uuid::Uuid::now_v7().simple()))
+    }
+
+    /// Takes an id as a client gives it back; one that was never made is simply not found.
+    pub fn from_client(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl Default for LoginId {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Display for LoginId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Lower-case hex digits of `bytes`.
+pub fn hex(bytes: &[u8]) -> String {
+    use fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _infallible = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn account_id_depends_on_every_part_and_on_their_borders() {
+        let id = AccountId::derive("oauth", &["a", "b"]);
+        assert_eq!(id, AccountId::derive("oauth", &["a", "b"]));
+        assert_ne!(id, AccountId::derive("oauth", &["ab", ""]));
+        assert_ne!(id, AccountId::derive("key", &["a", "b"]));
+        assert_eq!(id.as_str().len(), ACCOUNT_ID_DIGITS);
+    }
+}

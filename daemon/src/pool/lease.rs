@@ -1,0 +1,43 @@
+//! The right to send one request by one account. While it lives the account counts the request; what came of it settles the
+//! account's health.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::{Member, Signal};
+use crate::account::Account;
+use crate::clock::Clock;
+
+/// Handed out by [`super::Pool::acquire`]. Dropped unsettled (the client went away), it says nothing about the account.
+#[derive(Debug)]
+pub struct Lease {
+    member: Arc<Member>,
+    clock: Clock,
+}
+
+impl Lease {
+    pub(super) fn new(member: Arc<Member>, clock: Clock) -> Self {
+        member.live.in_flight.fetch_add(1, Ordering::Relaxed);
+        Self { member, clock }
+    }
+
+    pub fn account(&self) -> &Account {
+        &self.member.account
+    }
+
+    /// The same lease on the account as it is now, after a refresh.
+    pub fn renew(self, member: Arc<Member>) -> Self {
+        Self::new(member, self.clock.clone())
+    }
+
+    /// Says what the answer told about the account.
+    pub fn settle(&self, signal: &Signal) {
+        self.member.health().apply(signal, self.clock.now());
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.member.live.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}

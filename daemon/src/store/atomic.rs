@@ -1,0 +1,104 @@
+//! A file that appears whole or not at all. The space is taken first: a temporary file of mode 0600 in the same directory,
+//! preallocated and synced, so that a full disk shows before a single-use token is spent. Then write, fsync, rename; the
+//! caller syncs the directory.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use super::StoreError;
+
+/// Room for one account file. Accounts are 1-3 KiB; a document larger than this still fits where the disk has room.
+const RESERVED: i64 = 16 * 1024;
+
+/// What a temporary file is for: a rewrite may only replace a file that is still there, a new one stands for itself.
+pub(super) const UPDATE: &str = ".update-";
+pub(super) const CREATE: &str = ".create-";
+
+/// Space in the directory for one file. Dropped unused, it leaves nothing behind.
+#[derive(Debug)]
+pub struct Reservation {
+    dir: PathBuf,
+    temp: Option<(PathBuf, File)>,
+}
+
+impl Reservation {
+    pub(super) fn update(dir: &Path, file: &str) -> Result<Self, StoreError> {
+        Self::take(dir, &format!("{UPDATE}{}.{file}", unique()))
+    }
+
+    pub(super) fn create(dir: &Path) -> Result<Self, StoreError> {
+        Self::take(dir, &format!("{CREATE}{}.json", unique()))
+    }
+
+    /// A reservation without a file, for a write that must be tried again from the start.
+    pub(super) fn spent(dir: &Path) -> Self {
+        Self { dir: dir.to_owned(), temp: None }
+    }
+
+    fn take(dir: &Path, name: &str) -> Result<Self, StoreError> {
+        let path = dir.join(name);
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_CLOEXEC)
+            .open(&path)
+            .map_err(|error| failed("create a file", dir, error))?;
+        // From here on a failure removes the file again, by `Drop`.
+        let reservation = Self { dir: dir.to_owned(), temp: Some((path, file)) };
+        if let Some((_, file)) = &reservation.temp {
+            nix::fcntl::posix_fallocate(file, 0, RESERVED)
+                .map_err(|errno| failed("reserve space", dir, io::Error::from(errno)))?;
+            file.sync_all().map_err(|error| failed("reserve space", dir, error))?;
+        }
+        Ok(reservation)
+    }
+
+    /// Writes `bytes` and renames the file to `target`. On an error the reservation is given back: the bytes are still the
+    /// caller's, and a later try may succeed.
+    pub(super) fn commit(mut self, target: &Path, bytes: &[u8]) -> Result<(), (StoreError, Self)> {
+        match self.try_commit(target, bytes) {
+            Ok(()) => {
+                self.temp = None;
+                Ok(())
+            }
+            Err(error) => Err((failed("save the file", &self.dir, error), self)),
+        }
+    }
+
+    fn try_commit(&mut self, target: &Path, bytes: &[u8]) -> io::Result<()> {
+        if self.temp.is_none() {
+            let name = target.file_name().and_then(|name| name.to_str()).unwrap_or("account.json");
+            *self = Self::update(&self.dir, name).map_err(io::Error::other)?;
+        }
+        let Some((path, file)) = &mut self.temp else { return Err(io::ErrorKind::NotFound.into()) };
+        file.rewind()?;
+        file.write_all(bytes)?;
+        file.set_len(bytes.len() as u64)?;
+        file.sync_all()?;
+        fs::rename(path, target)
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        if let Some((path, _)) = &self.temp {
+            // What cannot be removed now is removed by the next start: it holds no whole document.
+            let _best_effort = fs::remove_file(path);
+        }
+    }
+}
+
+/// Tells a full disk from every other failure.
+pub(super) fn failed(action: &'static str, dir: &Path, source: io::Error) -> StoreError {
+    match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::NoSpace { dir: dir.to_owned(), source },
+        _ => StoreError::Io { action, dir: dir.to_owned(), source },
+    }
+}
+
+fn unique() -> String {
+    uuid::Uuid::now_v7().simple().to_string()
+}

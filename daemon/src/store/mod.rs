@@ -1,0 +1,191 @@
+//! The one writer of the auth directory. What it writes is private (0600), whole and durable before anyone uses it.
+//!
+//! Everything here blocks; callers run it off the runtime's threads. Nothing else in the daemon writes into the directory, and
+//! nothing here knows what a pool or an issuer is.
+
+mod atomic;
+mod lock;
+mod read;
+mod recover;
+mod scan;
+
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+pub use atomic::Reservation;
+pub use read::{Loaded, Unusable};
+pub use recover::Recovered;
+pub use scan::{Finding, Scan};
+
+use crate::account::{Document, FileName};
+
+/// The auth directory, owned: a second owner is refused.
+#[derive(Clone, Debug)]
+pub struct Store(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    path: PathBuf,
+    /// Held open to make renames durable.
+    dir: File,
+    /// Serializes read-modify-write of a file. Never held across anything but file work.
+    writing: Mutex<()>,
+    /// Held for as long as the store lives.
+    _lock: lock::DirLock,
+}
+
+/// Why the auth directory cannot be used at all.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("cannot use the auth directory {}", path.display())]
+    Io { path: PathBuf, source: io::Error },
+    #[error("the auth directory {} belongs to uid {owner}, and this daemon runs as uid {uid}", path.display())]
+    ForeignOwner { path: PathBuf, owner: u32, uid: u32 },
+    #[error("the auth directory {} is in use by another proxyd: two owners of one refresh token would log each other out", path.display())]
+    InUse { path: PathBuf },
+    #[error("the auth directory {} cannot be written", path.display())]
+    NotWritable { path: PathBuf, source: StoreError },
+}
+
+/// Why a write did not happen. The directory is as it was before.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("no space for the file in {}", dir.display())]
+    NoSpace { dir: PathBuf, source: io::Error },
+    #[error("cannot {action} in {}", dir.display())]
+    Io { action: &'static str, dir: PathBuf, source: io::Error },
+    /// The file was deleted or broken meanwhile: it stays as it is.
+    #[error("the account's file cannot be rewritten")]
+    Unusable(#[source] Unusable),
+}
+
+impl Store {
+    /// Takes the directory: makes it where it is missing, closes it to others, locks it, and shows by a trial reservation that it
+    /// can be written.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let io_error = |source| OpenError::Io { path: path.to_owned(), source };
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io_error)?;
+        let path = path.canonicalize().map_err(io_error)?;
+        let dir = File::open(&path).map_err(io_error)?;
+        let meta = dir.metadata().map_err(io_error)?;
+        let uid = nix::unistd::geteuid().as_raw();
+        if meta.uid() != uid {
+            return Err(OpenError::ForeignOwner { path, owner: meta.uid(), uid });
+        }
+        if meta.mode() & 0o077 != 0 {
+            tracing::warn!(mode = format!("{:o}", meta.mode() & 0o777), "auth directory was open to others: closing it to 0700");
+            dir.set_permissions(fs::Permissions::from_mode(0o700)).map_err(io_error)?;
+        }
+        let lock = match lock::DirLock::take(&path).map_err(io_error)? {
+            Some(lock) => lock,
+            None => return Err(OpenError::InUse { path }),
+        };
+        let store = Self(Arc::new(Inner { path, dir, writing: Mutex::new(()), _lock: lock }));
+        let trial = Reservation::update(&store.0.path, "trial.json");
+        trial.map_err(|source| OpenError::NotWritable { path: store.0.path.clone(), source })?;
+        Ok(store)
+    }
+
+    pub fn dir(&self) -> &Path {
+        &self.0.path
+    }
+
+    /// The absolute path of an account's file.
+    pub fn path_of(&self, file: &FileName) -> PathBuf {
+        self.0.path.join(file.as_str())
+    }
+
+    /// Reads every account file of the directory.
+    pub fn scan(&self) -> io::Result<Scan> {
+        scan::scan(&self.0.path)
+    }
+
+    /// Reads one account file as it is now.
+    pub fn read(&self, file: &FileName) -> Result<Loaded, Unusable> {
+        read::read(&self.0.path, file)
+    }
+
+    /// Adopts what a crash left behind between the writing of a file and its appearance. Called once, before the first scan.
+    pub fn recover(&self) -> io::Result<Vec<Recovered>> {
+        recover::recover(&self.0.path, &self.0.dir)
+    }
+
+    /// Makes room for a rewrite of `file`, before anything is asked of an issuer.
+    pub fn reserve_update(&self, file: &FileName) -> Result<Reservation, StoreError> {
+        Reservation::update(&self.0.path, file.as_str())
+    }
+
+    /// Makes room for a new file whose name is not known yet.
+    pub fn reserve_new(&self) -> Result<Reservation, StoreError> {
+        Reservation::create(&self.0.path)
+    }
+
+    /// Writes a new account's file. On an error the reservation is given back, to be tried again.
+    pub fn create(
+        &self,
+        reservation: Reservation,
+        file: &FileName,
+        document: &Document,
+    ) -> Result<(), (StoreError, Reservation)> {
+        let _writing = self.0.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.commit(reservation, file, document)
+    }
+
+    /// Rewrites `file`: `change` gets the document as it is *now*, so that what a person edited meanwhile stays. A file that was
+    /// deleted meanwhile stays deleted.
+    pub fn update(
+        &self,
+        reservation: Reservation,
+        file: &FileName,
+        change: impl FnOnce(&mut Document),
+    ) -> Result<Loaded, (StoreError, Reservation)> {
+        let _writing = self.0.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = match self.read(file) {
+            Ok(current) => current,
+            Err(unusable) => return Err((StoreError::Unusable(unusable), reservation)),
+        };
+        change(&mut current.document);
+        let account = match current.document.to_account(file.clone()) {
+            Ok(account) => account,
+            Err(error) => return Err((StoreError::Unusable(Unusable::Broken(error)), reservation)),
+        };
+        self.commit(reservation, file, &current.document)?;
+        Ok(Loaded { account, document: current.document })
+    }
+
+    /// Deletes an account's file for good. One that is gone already is no error.
+    pub fn remove(&self, file: &FileName) -> Result<(), StoreError> {
+        let _writing = self.0.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        match fs::remove_file(self.path_of(file)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.failed("delete the file", error)),
+            _ => self.sync_dir(),
+        }
+    }
+
+    fn commit(
+        &self,
+        reservation: Reservation,
+        file: &FileName,
+        document: &Document,
+    ) -> Result<(), (StoreError, Reservation)> {
+        reservation.commit(&self.path_of(file), &document.to_bytes())?;
+        // The rename is in place: even if this fails, nothing older can come back but by a power cut, and the caller tries again.
+        self.sync_dir().map_err(|error| (error, Reservation::spent(&self.0.path)))
+    }
+
+    fn sync_dir(&self) -> Result<(), StoreError> {
+        nix::unistd::fsync(self.0.dir.as_fd())
+            .map_err(|errno| self.failed("make the change durable", io::Error::from(errno)))
+    }
+
+    fn failed(&self, action: &'static str, source: io::Error) -> StoreError {
+        atomic::failed(action, &self.0.path, source)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,94 @@
+//! Reading one account file, with every reason not to.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use crate::account::{Account, Document, DocumentError, FileName};
+
+/// A file larger than this is no account.
+const MAX_SIZE: u64 = 1024 * 1024;
+
+/// An account file that was read whole.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    pub account: Account,
+    pub document: Document,
+}
+
+/// Why a file is not used. It is left as it is.
+#[derive(Debug, thiserror::Error)]
+pub enum Unusable {
+    #[error("the file is gone")]
+    Gone,
+    #[error(transparent)]
+    Broken(#[from] DocumentError),
+    #[error("the file is a symbolic link; put the file itself into the directory")]
+    Link,
+    #[error("the file has {count} hard links; a copy elsewhere would be a second owner of its tokens")]
+    HardLinked { count: u64 },
+    #[error("not a regular file")]
+    NotAFile,
+    #[error("the file belongs to uid {owner}; run: chown to uid {uid}")]
+    ForeignOwner { owner: u32, uid: u32 },
+    #[error("others may read the file (mode {mode:04o}); run: chmod 600")]
+    OpenToOthers { mode: u32 },
+    #[error("the file is larger than 1 MiB")]
+    TooLarge,
+    #[error("the same account as in {newer}, which is newer")]
+    Superseded { newer: FileName },
+    #[error("cannot read the file: {0}")]
+    Io(#[source] io::Error),
+}
+
+impl Unusable {
+    /// Whether the file is one that was being written or edited badly, so that the account it held goes on with what is known. Every
+    /// other reason says that the file must not be used at all.
+    pub fn is_broken_content(&self) -> bool {
+        matches!(self, Self::Broken(error) if *error != DocumentError::OtherProvider)
+    }
+}
+
+pub(super) fn read(dir: &Path, file: &FileName) -> Result<Loaded, Unusable> {
+    let bytes = read_private(&dir.join(file.as_str()))?;
+    let document = Document::parse(&bytes)?;
+    let account = document.to_account(file.clone())?;
+    Ok(Loaded { account, document })
+}
+
+/// Reads a file that only we may read. The checks are made on the opened file, so that nobody can swap it in between.
+pub(super) fn read_private(path: &Path) -> Result<Vec<u8>, Unusable> {
+    let mut file = open(path)?;
+    let meta = file.metadata().map_err(Unusable::Io)?;
+    let uid = nix::unistd::geteuid().as_raw();
+    if !meta.is_file() {
+        return Err(Unusable::NotAFile);
+    }
+    if meta.uid() != uid {
+        return Err(Unusable::ForeignOwner { owner: meta.uid(), uid });
+    }
+    if meta.mode() & 0o077 != 0 {
+        return Err(Unusable::OpenToOthers { mode: meta.mode() & 0o7777 });
+    }
+    match meta.nlink() {
+        0 => return Err(Unusable::Gone),
+        1 => {}
+        count => return Err(Unusable::HardLinked { count }),
+    }
+    let mut bytes = Vec::new();
+    let read = file.by_ref().take(MAX_SIZE + 1).read_to_end(&mut bytes).map_err(Unusable::Io)?;
+    if read as u64 > MAX_SIZE { Err(Unusable::TooLarge) } else { Ok(bytes) }
+}
+
+fn open(path: &Path) -> Result<File, Unusable> {
+    use nix::libc::{ELOOP, ENXIO, O_CLOEXEC, O_NOFOLLOW, O_NONBLOCK};
+    // Non-blocking, so that a named pipe in the directory cannot hold us up.
+    let opened = OpenOptions::new().read(true).custom_flags(O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC).open(path);
+    opened.map_err(|error| match error.raw_os_error() {
+        Some(ELOOP) => Unusable::Link,
+        Some(ENXIO) => Unusable::NotAFile,
+        _ if error.kind() == io::ErrorKind::NotFound => Unusable::Gone,
+        _ => Unusable::Io(error),
+    })
+}

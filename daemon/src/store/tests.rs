@@ -1,0 +1,167 @@
+//! The store against a real directory.
+
+use std::os::unix::fs::symlink;
+
+use super::*;
+use crate::account::{DocumentError, OAuth};
+use crate::clock::Timestamp;
+use crate::secret::{AccessToken, RefreshToken};
+
+fn put(dir: &Path, name: &str, json: &str) {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(dir.join(name)).unwrap();
+    file.write_all(json.as_bytes()).unwrap();
+}
+
+fn store() -> (tempfile::TempDir, Store) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("auth")).unwrap();
+    (dir, store)
+}
+
+fn name(name: &str) -> FileName {
+    FileName::parse(name).unwrap()
+}
+
+fn tokens(access: &str, refresh: &str) -> OAuth {
+    OAuth { access: AccessToken::new(access), refresh: Some(RefreshToken::new(refresh)), expires_at: None }
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+const ACCOUNT: &str = r#"{"type":"claude","access_token":"a","refresh_token":"r","last_refresh":"2026-01-01T00:00:00Z","email":"x@example.com"}"#;
+
+#[test]
+fn a_second_owner_is_refused() {
+    let (_dir, store) = store();
+    assert!(matches!(Store::open(store.dir()), Err(OpenError::InUse { .. })));
+}
+
+#[test]
+fn the_directory_is_closed_to_others() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let _store = Store::open(dir.path()).unwrap();
+    assert_eq!(fs::metadata(dir.path()).unwrap().mode() & 0o777, 0o700);
+}
+
+#[test]
+fn a_path_that_is_no_directory_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    put(dir.path(), "file", "");
+    assert!(matches!(Store::open(&dir.path().join("file")), Err(OpenError::Io { .. })));
+}
+
+#[test]
+fn a_new_file_is_private_and_leaves_no_other_behind() {
+    let (_dir, store) = store();
+    let document = Document::for_login(&crate::account::Identity::default(), &tokens("a", "r"), None, at(0));
+    let file = name("claude-a.json");
+    store.create(store.reserve_new().unwrap(), &file, &document).unwrap();
+    let meta = fs::metadata(store.path_of(&file)).unwrap();
+    assert_eq!(meta.mode() & 0o777, 0o600);
+    let mut names: Vec<_> = store.dir().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, [".lock", "claude-a.json"]);
+}
+
+#[test]
+fn an_unused_reservation_leaves_nothing() {
+    let (_dir, store) = store();
+    let reservation = store.reserve_update(&name("claude-a.json")).unwrap();
+    assert_eq!(store.dir().read_dir().unwrap().count(), 2);
+    drop(reservation);
+    assert_eq!(store.dir().read_dir().unwrap().count(), 1);
+}
+
+#[test]
+fn an_update_keeps_what_a_person_edited_meanwhile() {
+    let (_dir, store) = store();
+    let file = name("claude-a.json");
+    put(store.dir(), file.as_str(), ACCOUNT);
+    let reservation = store.reserve_update(&file).unwrap();
+    put(store.dir(), file.as_str(), &ACCOUNT.replace("\"type\"", "\"note\":\"mine\",\"type\""));
+    store.update(reservation, &file, |document| document.set_tokens(&tokens("a2", "r2"), None, at(9))).unwrap();
+    let text = fs::read_to_string(store.path_of(&file)).unwrap();
+    assert!(text.contains("mine") && text.contains("r2"), "{text}");
+}
+
+#[test]
+fn a_file_deleted_meanwhile_stays_deleted() {
+    let (_dir, store) = store();
+    let file = name("claude-a.json");
+    put(store.dir(), file.as_str(), ACCOUNT);
+    let reservation = store.reserve_update(&file).unwrap();
+    fs::remove_file(store.path_of(&file)).unwrap();
+    let (error, reservation) = store.update(reservation, &file, |_| ()).unwrap_err();
+    assert!(matches!(error, StoreError::Unusable(Unusable::Gone)));
+    drop(reservation);
+    assert!(!store.path_of(&file).exists());
+}
+
+#[test]
+fn a_scan_names_every_reason_and_changes_nothing() {
+    let (dir, store) = store();
+    put(store.dir(), "claude-good.json", ACCOUNT);
+    put(store.dir(), "claude-broken.json", "{\n  \"type\": ");
+    put(store.dir(), "gemini.json", r#"{"type":"gemini"}"#);
+    put(store.dir(), "claude-open.json", &ACCOUNT.replace("x@", "open@"));
+    fs::set_permissions(store.dir().join("claude-open.json"), fs::Permissions::from_mode(0o644)).unwrap();
+    put(dir.path(), "elsewhere.json", ACCOUNT);
+    symlink(dir.path().join("elsewhere.json"), store.dir().join("claude-link.json")).unwrap();
+    fs::hard_link(dir.path().join("elsewhere.json"), store.dir().join("claude-hard.json")).unwrap();
+    fs::create_dir(store.dir().join("claude-dir.json")).unwrap();
+    nix::unistd::mkfifo(&store.dir().join("claude-pipe.json"), nix::sys::stat::Mode::S_IRUSR).unwrap();
+    put(store.dir(), "notes.txt", "not an account");
+
+    let scan = store.scan().unwrap();
+    let reason = |file: &str| scan.files.get(&name(file)).unwrap().as_ref().unwrap_err();
+    assert!(scan.files.get(&name("claude-good.json")).unwrap().is_ok());
+    assert!(matches!(reason("claude-broken.json"), Unusable::Broken(DocumentError::Syntax { line: 2, .. })));
+    assert!(matches!(reason("gemini.json"), Unusable::Broken(DocumentError::OtherProvider)));
+    assert!(matches!(reason("claude-open.json"), Unusable::OpenToOthers { mode: 0o644 }));
+    assert!(matches!(reason("claude-link.json"), Unusable::Link));
+    assert!(matches!(reason("claude-hard.json"), Unusable::HardLinked { count: 2 }));
+    assert!(matches!(reason("claude-dir.json"), Unusable::NotAFile));
+    assert!(matches!(reason("claude-pipe.json"), Unusable::NotAFile));
+    assert_eq!(scan.files.len(), 8);
+}
+
+#[test]
+fn of_two_files_of_one_account_the_newer_is_used() {
+    let (_dir, store) = store();
+    put(store.dir(), "claude-a.json", &ACCOUNT.replace("2026-01-01", "2026-02-01"));
+    put(store.dir(), "claude-b.json", ACCOUNT);
+    let scan = store.scan().unwrap();
+    assert!(scan.files.get(&name("claude-a.json")).unwrap().is_ok());
+    let older = scan.files.get(&name("claude-b.json")).unwrap().as_ref().unwrap_err();
+    assert!(matches!(older, Unusable::Superseded { newer } if *newer == name("claude-a.json")));
+}
+
+#[test]
+fn a_newer_orphan_is_adopted_by_the_next_start() {
+    let (_dir, store) = store();
+    put(store.dir(), "claude-a.json", ACCOUNT);
+    put(store.dir(), ".update-1.claude-a.json", &ACCOUNT.replace("2026-01-01", "2026-02-01").replace("\"r\"", "\"r2\""));
+    put(store.dir(), ".create-2.json", &ACCOUNT.replace("x@", "new@"));
+    assert_eq!(store.recover().unwrap().len(), 2);
+    let scan = store.scan().unwrap();
+    assert_eq!(scan.files.values().filter(|finding| finding.is_ok()).count(), 2);
+    let adopted = scan.files.get(&name("claude-a.json")).unwrap().as_ref().unwrap();
+    assert_eq!(adopted.account.oauth().unwrap().refresh, Some(RefreshToken::new("r2")));
+}
+
+#[test]
+fn an_orphan_that_is_older_cut_off_or_deleted_by_its_owner_is_removed() {
+    let (_dir, store) = store();
+    put(store.dir(), "claude-a.json", ACCOUNT);
+    put(store.dir(), ".update-1.claude-a.json", &ACCOUNT.replace("2026-01-01", "2025-02-01"));
+    put(store.dir(), ".update-2.claude-a.json", &ACCOUNT[..40]);
+    put(store.dir(), ".update-3.claude-gone.json", &ACCOUNT.replace("2026-01-01", "2026-02-01"));
+    put(store.dir(), ".create-4.json", "{\"type\":\"claude\"\0\0\0\0");
+    assert_eq!(store.recover().unwrap(), []);
+    assert_eq!(store.dir().read_dir().unwrap().count(), 2);
+}
