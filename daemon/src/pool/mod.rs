@@ -146,6 +146,11 @@ impl Pool {
         self.change(|snapshot| snapshot.members.retain(|member| member.account.id != *id));
     }
 
+    /// Takes an account out if it still stands for `file`: a login may have put a newer file in its place.
+    pub fn remove_file(&self, id: &AccountId, file: &FileName) {
+        self.change(|snapshot| snapshot.members.retain(|member| member.account.id != *id || member.account.file != *file));
+    }
+
     /// Makes the pool what the directory says. `seen` is the snapshot taken *before* the directory was read.
     pub fn reconcile(
         &self,
