@@ -4,14 +4,24 @@
 
 pub mod account;
 pub mod admin;
+pub mod app;
 pub mod chain;
 pub mod claude;
+pub mod cli;
 pub mod clock;
+pub mod config;
+pub mod control;
+pub mod http;
 pub mod id;
 pub mod login;
 pub mod pool;
+pub mod proxy;
 pub mod refresh;
 pub mod reload;
 pub mod secret;
 pub mod store;
+pub mod systemd;
 pub mod tasks;
+pub mod telemetry;
+pub mod translate;
+pub mod wire;

@@ -1,1 +1,125 @@
-fn main() {}
+//! `proxyd`: arguments, logging, runtime, run, exit code.
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use nix::sys::stat::{Mode, umask};
+use proxyd::app::App;
+use proxyd::chain::ErrorChain;
+use proxyd::cli::{Cli, Command};
+use proxyd::clock::Clock;
+use proxyd::config::{self, Config, Environment, Level};
+use proxyd::telemetry::{self, Output};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::level_filters::LevelFilter;
+
+/// `EX_CONFIG` of sysexits(3): starting again does not help.
+const EXIT_CONFIG: u8 = 78;
+
+fn main() -> ExitCode {
+    // Whatever goes wrong here is no reason not to serve: both only close what is closed already.
+    let _old = umask(Mode::from_bits_truncate(0o077));
+    let _hardened = nix::sys::prctl::set_dumpable(false);
+    let cli = Cli::of_process();
+    let environment = Environment::of_process();
+    let loaded = match config::load(&cli.flags(), &environment) {
+        Ok(loaded) => loaded,
+        Err(mistakes) => {
+            say(&format!("proxyd: {mistakes}\n"));
+            return ExitCode::from(EXIT_CONFIG);
+        }
+    };
+    match cli.command {
+        Some(Command::CheckConfig) => print("the configuration is valid\n"),
+        Some(Command::PrintConfig) => print(&loaded.print()),
+        None => {
+            telemetry::init(filter(loaded.config.log_level), output(&environment));
+            match serve(loaded.config) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    say(&format!("proxyd: {}\n", ErrorChain(error.as_ref())));
+                    ExitCode::FAILURE
+                }
+            }
+        }
+    }
+}
+
+fn serve(config: Config) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+    let result = runtime.block_on(async {
+        let mut signals = Signals::new().context("cannot listen for signals")?;
+        let app = App::start(config, Clock::system()).await?;
+        let (asked, stop) = tokio::sync::oneshot::channel::<()>();
+        let running = app.run(async {
+            // The sender never goes away unsent.
+            let _asked = stop.await;
+        });
+        tokio::pin!(running);
+        tokio::select! {
+            () = &mut running => return Ok(()),
+            () = signals.next() => drop(asked),
+        }
+        tokio::select! {
+            () = &mut running => {}
+            () = signals.next() => tracing::warn!("asked a second time: stopping at once"),
+        }
+        Ok(())
+    });
+    // After a second signal something may hang in a blocking call: it is not waited for.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    result
+}
+
+/// The signals that ask the daemon to stop; a terminal that hangs up asks, too.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+            _ = self.hangup.recv() => {}
+        }
+    }
+}
+
+fn filter(level: Level) -> LevelFilter {
+    match level {
+        Level::Error => LevelFilter::ERROR,
+        Level::Warn => LevelFilter::WARN,
+        Level::Info => LevelFilter::INFO,
+        Level::Debug => LevelFilter::DEBUG,
+        Level::Trace => LevelFilter::TRACE,
+    }
+}
+
+/// The journal takes structured fields; systemd says that stderr leads there.
+fn output(environment: &Environment) -> Output {
+    if environment.get("JOURNAL_STREAM").is_some() { Output::Journal } else { Output::Stderr }
+}
+
+fn print(text: &str) -> ExitCode {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+fn say(text: &str) {
+    let _nobody_listens = io::stderr().write_all(text.as_bytes());
+}

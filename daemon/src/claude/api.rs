@@ -41,6 +41,9 @@ pub struct Call {
     pub body: Bytes,
 }
 
+/// An answer's body as it comes from the connection. Dropping it unread closes the connection.
+pub type UpstreamBody = Incoming;
+
 /// Why no answer came.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
@@ -77,7 +80,7 @@ impl Api {
 
     /// Sends `call` by the lease's credential and waits for the answer's head. Dropping the future, or later the answer's body, closes
     /// the call upstream.
-    pub async fn send(&self, call: Call, lease: &Lease) -> Result<Response<Incoming>, SendError> {
+    pub async fn send(&self, call: Call, lease: &Lease) -> Result<Response<UpstreamBody>, SendError> {
         let mut headers = call.headers;
         complete(&mut headers);
         authorize(&mut headers, &lease.account().credential).map_err(SendError::Credential)?;

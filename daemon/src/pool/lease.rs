@@ -26,7 +26,7 @@ impl Lease {
     }
 
     /// The same lease on the account as it is now, after a refresh.
-    pub fn renew(self, member: Arc<Member>) -> Self {
+    pub fn renewed(&self, member: Arc<Member>) -> Self {
         Self::new(member, self.clock.clone())
     }
 

@@ -66,9 +66,9 @@ fn leases_are_counted_while_they_live() {
     let (pool, _) = pool(&["a"]);
     let member = pool.get(&account("a").id).unwrap();
     let lease = pool.acquire(&[]).unwrap();
-    let lease = lease.renew(Arc::clone(&member));
-    assert_eq!(member.in_flight(), 1);
-    drop(lease);
+    let renewed = lease.renewed(Arc::clone(&member));
+    assert_eq!(member.in_flight(), 2);
+    drop((lease, renewed));
     assert_eq!(member.in_flight(), 0);
 }
 

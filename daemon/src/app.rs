@@ -1,0 +1,166 @@
+//! The composition root: builds every component from its own part of the configuration, and runs them until the daemon is to stop.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::admin::Admin;
+use crate::chain::ErrorChain;
+use crate::claude::{Api, OAuthClient, Tls, TransportError};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::control::{self, ControlSocket, SocketError};
+use crate::http::{self, BindError, Server, Stop};
+use crate::login::Logins;
+use crate::pool::Pool;
+use crate::proxy::Proxy;
+use crate::refresh::Refresher;
+use crate::reload::Reloader;
+use crate::store::{OpenError, Store};
+use crate::systemd;
+use crate::tasks::Tasks;
+
+/// The whole daemon, bound and loaded, not serving yet.
+#[derive(Debug)]
+pub struct App {
+    server: Server,
+    socket: ControlSocket,
+    control: control::State,
+    http: http::State,
+    reloader: Reloader,
+    refresher: Refresher,
+    pool: Arc<Pool>,
+    clock: Clock,
+    tasks: Tasks,
+    drain: Duration,
+    cut: CancellationToken,
+}
+
+/// Why the daemon cannot start. Each names what and where.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    #[error("cannot read the auth directory")]
+    Scan(#[source] std::io::Error),
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+}
+
+impl App {
+    /// Takes the directory, the sockets and the accounts. Fails before anything is served.
+    pub async fn start(config: Config, clock: Clock) -> Result<Self, StartError> {
+        let store = Store::open(&config.auth_dir)?;
+        for recovered in store.recover().map_err(StartError::Scan)? {
+            tracing::warn!(account.id = %recovered.account, "adopted a token that a crash had left behind");
+        }
+        let tls = Tls::load(config.claude.transport.ca_file.as_deref(), needs_roots(&config))?;
+        let oauth = OAuthClient::new(config.claude.oauth.clone(), &config.claude.transport, &tls, clock.clone())?;
+        let api = Api::new(&config.claude, &tls)?;
+        let server = Server::bind(&config.listen).await?;
+        let socket = ControlSocket::bind(&config.control_socket)?;
+
+        let tasks = Tasks::new();
+        let cut = CancellationToken::new();
+        let pool = Arc::new(Pool::new(clock.clone()));
+        let refresher =
+            Refresher::new(config.refresh, store.clone(), Arc::clone(&pool), oauth.clone(), clock.clone(), tasks.clone());
+        let reloader =
+            Reloader { store: store.clone(), pool: Arc::clone(&pool), refresher: refresher.clone(), tasks: tasks.clone() };
+        reloader.reconcile().await.map_err(StartError::Scan)?;
+        let logins = Logins::new(
+            oauth.clone(),
+            store.clone(),
+            Arc::clone(&pool),
+            refresher.clone(),
+            clock.clone(),
+            tasks.clone(),
+        );
+        let admin = Admin {
+            store: store.clone(),
+            pool: Arc::clone(&pool),
+            oauth,
+            refresher: refresher.clone(),
+            clock: clock.clone(),
+            tasks: tasks.clone(),
+        };
+        let info = control::Info {
+            started_at: clock.now(),
+            http_listen: server.addresses().to_vec(),
+            control_socket: socket.path().to_owned(),
+            callback_port: config.callback_port,
+        };
+        let control = control::State {
+            admin,
+            logins,
+            pool: Arc::clone(&pool),
+            refresher: refresher.clone(),
+            store,
+            clock: clock.clone(),
+            tasks: tasks.clone(),
+            info,
+        };
+        let proxy = Proxy::new(Arc::clone(&pool), refresher.clone(), api, clock.clone(), cut.clone());
+        let http = http::State { proxy, pool: Arc::clone(&pool), clock: clock.clone(), tasks: tasks.clone() };
+        Ok(Self { server, socket, control, http, reloader, refresher, pool, clock, tasks, drain: config.drain, cut })
+    }
+
+    /// The HTTP addresses as bound.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        self.server.addresses()
+    }
+
+    pub fn control_socket(&self) -> &Path {
+        self.socket.path()
+    }
+
+    pub fn pool(&self) -> &Arc<Pool> {
+        &self.pool
+    }
+
+    pub fn refresher(&self) -> &Refresher {
+        &self.refresher
+    }
+
+    /// Serves until `stop` resolves, drains, saves what is being refreshed, and leaves nothing running.
+    pub async fn run(self, stop: impl Future<Output = ()>) {
+        let Self { server, socket, control, http, reloader, refresher, pool, clock, tasks, drain, cut } = self;
+        let addresses: Vec<_> = server.addresses().iter().map(|address| format!("http://{address}")).collect();
+        let usable = pool.snapshot().members.iter().filter(|member| member.is_usable(clock.now())).count();
+        refresher.start();
+        reloader.start();
+        let serving_control = tasks.spawn(async move {
+            if let Err(error) = control::serve(socket, control).await {
+                tracing::error!(error = %ErrorChain(&error), "the control plane ended");
+            }
+        });
+        let stopping = CancellationToken::new();
+        let serving_http = tasks.spawn(server.serve(http, Stop { stopping: stopping.clone(), drain, cut }));
+        tracing::info!(listen = addresses.join(" "), accounts.usable = usable, "proxyd is ready");
+        systemd::ready(&format!("{usable} accounts usable"));
+
+        stop.await;
+        tracing::info!("proxyd is stopping");
+        systemd::stopping();
+        tasks.stop();
+        stopping.cancel();
+        for serving in [serving_http, serving_control] {
+            // One that panicked has ended too, and was reported by the panic itself.
+            let _ended = serving.await;
+        }
+        tasks.finish().await;
+    }
+}
+
+fn needs_roots(config: &Config) -> bool {
+    let oauth = &config.claude.oauth;
+    [&config.claude.api_base_url, &oauth.token_url, &oauth.revoke_url, &oauth.profile_url].iter().any(|url| url.scheme() == "https")
+}

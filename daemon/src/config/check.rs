@@ -1,0 +1,232 @@
+//! From raw settings to a valid configuration. Each check names the value's origin, what is wrong and what would be right; all of them run.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use directories::ProjectDirs;
+use url::{Host, Url};
+
+use super::Config;
+use super::keys::Key;
+use super::load::{Environment, Raw, Setting};
+use crate::claude::{self, TransportConfig, oauth};
+use crate::clock::SignedDuration;
+use crate::refresh;
+
+/// How much is logged.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Level {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// `None` where a value is missing; every mistake is in `mistakes`.
+pub(super) fn config(settings: &[(&'static Key, Setting)], environment: &Environment, mistakes: &mut Vec<String>) -> Option<Config> {
+    let mut check = Check { settings, mistakes };
+    let listen = check.listen();
+    let drain = check.text("http.drain", |text| duration(text, SignedDuration::ZERO, SignedDuration::from_hours(1)));
+    let control_socket = check.path("control.socket", || default_socket(environment));
+    let auth_dir = check.path("auth.dir", || default_auth_dir(environment));
+    let lead = check.text("refresh.lead", |text| duration(text, SignedDuration::from_mins(1), SignedDuration::from_hours(24)));
+    let log_level = check.text("log.level", str::parse);
+    let api_base_url = check.text("claude.api_base_url", url);
+    let authorize_url = check.text("claude.oauth.authorize_url", url);
+    let token_url = check.text("claude.oauth.token_url", url);
+    let revoke_url = check.text("claude.oauth.revoke_url", url);
+    let profile_url = check.text("claude.oauth.profile_url", url);
+    let client_id = check.text("claude.oauth.client_id", not_empty);
+    let scopes = check.texts("claude.oauth.scopes");
+    let callback_port = check.port("claude.oauth.callback_port");
+    let proxy_url = check.text("upstream.proxy_url", |text| optional(text, proxy_url));
+    let ca_file = check.text("upstream.ca_file", |text| optional(text, |text| Ok(PathBuf::from(text))));
+    Some(Config {
+        listen: listen?,
+        drain: Duration::try_from(drain?).unwrap_or_default(),
+        control_socket: control_socket?,
+        auth_dir: auth_dir?,
+        refresh: refresh::Policy { lead: lead? },
+        log_level: log_level?,
+        callback_port: callback_port?,
+        claude: claude::Config {
+            api_base_url: api_base_url?,
+            oauth: oauth::Config {
+                authorize_url: authorize_url?,
+                token_url: token_url?,
+                revoke_url: revoke_url?,
+                profile_url: profile_url?,
+                client_id: client_id?,
+                scopes: scopes?,
+            },
+            transport: TransportConfig { proxy_url: proxy_url?, ca_file: ca_file? },
+        },
+    })
+}
+
+struct Check<'a> {
+    settings: &'a [(&'static Key, Setting)],
+    mistakes: &'a mut Vec<String>,
+}
+
+impl Check<'_> {
+    fn setting(&self, path: &str) -> Option<&Setting> {
+        self.settings.iter().find(|(key, _)| key.path == path).map(|(_, setting)| setting)
+    }
+
+    fn mistake<T>(&mut self, path: &str, problem: &str) -> Option<T> {
+        let origin = self.setting(path).map(|setting| setting.origin.to_string()).unwrap_or_default();
+        self.mistakes.push(format!("{origin}: {path}: {problem}"));
+        None
+    }
+
+    fn text<T>(&mut self, path: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        let parsed = match &self.setting(path)?.value {
+            Raw::Text(text) => parse(text),
+            _ => Err("must be a text".to_owned()),
+        };
+        parsed.map_or_else(|problem| self.mistake(path, &problem), Some)
+    }
+
+    fn texts(&mut self, path: &str) -> Option<Vec<String>> {
+        match &self.setting(path)?.value {
+            Raw::Texts(texts) if !texts.is_empty() && texts.iter().all(|text| !text.trim().is_empty()) => Some(texts.clone()),
+            _ => self.mistake(path, "must name at least one, and none may be empty"),
+        }
+    }
+
+    fn port(&mut self, path: &str) -> Option<u16> {
+        let port = match &self.setting(path)?.value {
+            Raw::Integer(number) => u16::try_from(*number).ok().filter(|port| *port > 0),
+            _ => None,
+        };
+        port.or_else(|| self.mistake(path, "must be a port number from 1 to 65535"))
+    }
+
+    /// A path that was set, made absolute so that it means the same whatever happens; else what the machine says.
+    fn path(&mut self, path: &str, default: impl FnOnce() -> Option<PathBuf>) -> Option<PathBuf> {
+        let set = match &self.setting(path)?.value {
+            Raw::Text(text) if !text.is_empty() => Some(PathBuf::from(text)),
+            _ => None,
+        };
+        match set {
+            Some(set) => std::path::absolute(&set).map_or_else(|_| self.mistake(path, "is not a usable path"), Some),
+            None => default().or_else(|| self.mistake(path, "this user has no home directory to put it in; set it")),
+        }
+    }
+
+    fn listen(&mut self) -> Option<Vec<SocketAddr>> {
+        let texts = self.texts("http.listen")?;
+        let mut addresses = Vec::new();
+        for text in &texts {
+            match listen_address(text) {
+                Ok(address) => addresses.push(address),
+                Err(problem) => self.mistake::<()>("http.listen", &problem).unwrap_or_default(),
+            }
+        }
+        (addresses.len() == texts.len()).then_some(addresses)
+    }
+}
+
+fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr = text
+        .parse()
+        .map_err(|_| format!("{text:?} is not an address: write ip:port, as in \"127.0.0.1:8080\" or \"[::1]:8080\""))?;
+    if address.ip().is_loopback() {
+        return Ok(address);
+    }
+    Err(format!("{address} is not a loopback address: proxyd serves programs of this machine and user only"))
+}
+
+fn duration(text: &str, least: SignedDuration, most: SignedDuration) -> Result<SignedDuration, String> {
+    let parsed = SignedDuration::from_str(text.trim()).map_err(|_| format!("{text:?} is not a duration: write it as in \"30s\" or \"5m\""))?;
+    if (least..=most).contains(&parsed) { Ok(parsed) } else { Err(format!("{text:?} must be from {least:#} to {most:#}")) }
+}
+
+/// Credentials go there, so it is https, or stays on this machine.
+fn url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| format!("{text:?} is not a URL: {error}"))?;
+    let loopback = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    };
+    match url.scheme() {
+        _ if !url.username().is_empty() || url.password().is_some() => Err("must not hold a user name or password".to_owned()),
+        "https" => Ok(url),
+        "http" if loopback => Ok(url),
+        "http" => Err(format!("{text:?} must be https: plain http is accepted for loopback addresses only")),
+        other => Err(format!("{text:?} must be https, not {other}")),
+    }
+}
+
+fn proxy_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| format!("is not a URL: {error}"))?;
+    match (url.scheme(), url.host_str()) {
+        ("http" | "https" | "socks5" | "socks5h", Some(host)) if !host.is_empty() => Ok(url),
+        ("http" | "https" | "socks5" | "socks5h", _) => Err("names no host".to_owned()),
+        (other, _) => Err(format!("must start with http, https, socks5 or socks5h, not {other}")),
+    }
+}
+
+fn not_empty(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() { Err("must not be empty".to_owned()) } else { Ok(text.to_owned()) }
+}
+
+fn optional<T>(text: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Result<Option<T>, String> {
+    if text.is_empty() { Ok(None) } else { parse(text).map(Some) }
+}
+
+/// What systemd made for us wins over guesses.
+fn default_socket(environment: &Environment) -> Option<PathBuf> {
+    let given = environment.directory("RUNTIME_DIRECTORY").map(|dir| dir.join("control.sock"));
+    given.or_else(proxy_proto::socket::user)
+}
+
+fn default_auth_dir(environment: &Environment) -> Option<PathBuf> {
+    let own = || ProjectDirs::from("", "", "proxyd")?.state_dir().map(Path::to_owned);
+    Some(environment.directory("STATE_DIRECTORY").or_else(own)?.join("auth"))
+}
+
+/// For showing.
+pub(super) fn without_password(text: &str) -> String {
+    match Url::parse(text) {
+        Ok(mut url) if url.password().is_some() => {
+            let _shown_without = url.set_password(Some("****"));
+            url.to_string()
+        }
+        _ => text.to_owned(),
+    }
+}
+
+impl FromStr for Level {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.trim().to_ascii_lowercase().as_str() {
+            "error" => Ok(Self::Error),
+            "warn" => Ok(Self::Warn),
+            "info" => Ok(Self::Info),
+            "debug" => Ok(Self::Debug),
+            "trace" => Ok(Self::Trace),
+            _ => Err(format!("{text:?} must be one of error, warn, info, debug, trace")),
+        }
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        })
+    }
+}

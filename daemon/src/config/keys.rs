@@ -1,0 +1,182 @@
+//! Every configuration key, once: its name, what it takes, what it is without being set, and what it means. Loading, `print-config`, the
+//! environment's names and the annotated file under `packaging/` all come from this table.
+
+/// What a key takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    Text,
+    Texts,
+    Integer,
+}
+
+/// One key.
+#[derive(Debug)]
+pub struct Key {
+    /// Section and name, joined by dots.
+    pub path: &'static str,
+    pub kind: Kind,
+    /// As TOML; `None` where it depends on the machine.
+    pub default: Option<&'static str>,
+    /// For the person who reads the annotated file.
+    pub doc: &'static str,
+}
+
+pub const KEYS: &[Key] = &[
+    Key {
+        path: "http.listen",
+        kind: Kind::Texts,
+        default: Some(r#"["127.0.0.1:8080"]"#),
+        doc: "Addresses that serve HTTP, each as ip:port. Loopback only: programs of the same user are served without a key.",
+    },
+    Key {
+        path: "http.drain",
+        kind: Kind::Text,
+        default: Some(r#""30s""#),
+        doc: "How long open streams may go on after a stop was asked for. Then they end with an error event.",
+    },
+    Key {
+        path: "control.socket",
+        kind: Kind::Text,
+        default: None,
+        doc: "The unix socket of the control plane. Without it: $RUNTIME_DIRECTORY/control.sock under systemd, else \
+              $XDG_RUNTIME_DIR/proxyd/control.sock, else run/control.sock in the private state directory.",
+    },
+    Key {
+        path: "auth.dir",
+        kind: Kind::Text,
+        default: None,
+        doc: "The auth directory: one private file per account. Without it: $STATE_DIRECTORY/auth under systemd, else auth in the XDG \
+              state home (~/.local/state/proxyd/auth).",
+    },
+    Key {
+        path: "refresh.lead",
+        kind: Kind::Text,
+        default: Some(r#""30m""#),
+        doc: "A token is refreshed after 70 % of its life, and never later than this before its end.",
+    },
+    Key {
+        path: "log.level",
+        kind: Kind::Text,
+        default: Some(r#""info""#),
+        doc: "error, warn, info, debug or trace.",
+    },
+    Key {
+        path: "claude.api_base_url",
+        kind: Kind::Text,
+        default: Some(r#""https://api.anthropic.com""#),
+        doc: "Where model traffic goes. Plain http is accepted for loopback addresses only, here and below.",
+    },
+    Key {
+        path: "claude.oauth.authorize_url",
+        kind: Kind::Text,
+        default: Some(r#""https://claude.ai/oauth/authorize""#),
+        doc: "The page on which a person allows a login.",
+    },
+    Key {
+        path: "claude.oauth.token_url",
+        kind: Kind::Text,
+        default: Some(r#""https://platform.claude.com/v1/oauth/token""#),
+        doc: "Exchanges codes and refreshes tokens.",
+    },
+    Key {
+        path: "claude.oauth.revoke_url",
+        kind: Kind::Text,
+        default: Some(r#""https://platform.claude.com/v1/oauth/revoke""#),
+        doc: "Revokes a login.",
+    },
+    Key {
+        path: "claude.oauth.profile_url",
+        kind: Kind::Text,
+        default: Some(r#""https://api.anthropic.com/api/oauth/profile""#),
+        doc: "Tells who a token belongs to, where the login did not.",
+    },
+    Key {
+        path: "claude.oauth.client_id",
+        kind: Kind::Text,
+        default: Some(r#""9d1c250a-e61b-44d9-88ed-5944d1962f5e""#),
+        doc: "The public OAuth client that logins are made for.",
+    },
+    Key {
+        path: "claude.oauth.scopes",
+        kind: Kind::Texts,
+        default: Some(
+            r#"["user:profile", "user:inference", "user:sessions:claude_code", "user:mcp_servers", "user:file_upload"]"#,
+        ),
+        doc: "What a login asks for.",
+    },
+    Key {
+        path: "claude.oauth.callback_port",
+        kind: Kind::Integer,
+        default: Some("54545"),
+        doc: "The loopback port on which proxyctl waits for the browser; proxyctl login --callback-port overrides it.",
+    },
+    Key {
+        path: "upstream.proxy_url",
+        kind: Kind::Text,
+        default: Some(r#""""#),
+        doc: "An http, https, socks5 or socks5h proxy for everything that goes out. Empty: none; the environment's are never used.",
+    },
+    Key {
+        path: "upstream.ca_file",
+        kind: Kind::Text,
+        default: Some(r#""""#),
+        doc: "A PEM file of certificates to trust beside the system's.",
+    },
+];
+
+/// The key of this name.
+pub(super) fn find(path: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.path == path)
+}
+
+/// Whether keys stand below this name.
+pub(super) fn is_section(path: &str) -> bool {
+    KEYS.iter().any(|key| key.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
+}
+
+/// The known name nearest to a mistyped one.
+pub(super) fn nearest(path: &str) -> Option<&'static str> {
+    let distance = |key: &&Key| strsim::damerau_levenshtein(key.path, path);
+    let key = KEYS.iter().min_by_key(distance)?;
+    (distance(&key) <= 3.max(path.len() / 4)).then_some(key.path)
+}
+
+/// The annotated configuration file: every key with its meaning, commented out at its default.
+pub fn annotated() -> String {
+    let mut text = String::from(
+        "# The configuration of proxyd. Every key is optional and stands here, commented out, with its default.\n\
+         #\n\
+         # proxyd reads config.toml from /etc/proxyd (under systemd) or ~/.config/proxyd, then config.d/*.toml beside it in the order of\n\
+         # their names. Each key can also be given in the environment (PROXYD_HTTP__LISTEN for http.listen), the main ones as flags.\n\
+         # Precedence: flag, environment, drop-in, file, default. `proxyd check-config` reports every mistake at once.\n",
+    );
+    let mut section = "";
+    for key in KEYS {
+        let (of, name) = key.path.rsplit_once('.').unwrap_or(("", key.path));
+        if of != section {
+            text.push_str(&format!("\n[{of}]\n"));
+            section = of;
+        }
+        for line in wrap(key.doc, 110) {
+            text.push_str(&format!("# {line}\n"));
+        }
+        text.push_str(&format!("#{name} = {}\n", key.default.unwrap_or("\"...\"")));
+    }
+    text
+}
+
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.len() + word.len() < width => {
+                if !line.is_empty() {
+                    line.push(' ');
+                }
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}

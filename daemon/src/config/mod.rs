@@ -1,0 +1,83 @@
+//! Configuration: raw texts from five places (flag, environment, drop-in, file, default), then one valid [`Config`], or every mistake at once
+//! with the place it was made.
+//!
+//! This is the one module that reads the environment. Components are handed their own part, never the whole.
+
+mod check;
+mod keys;
+mod load;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::claude;
+use crate::refresh;
+
+pub use check::Level;
+pub use keys::{KEYS, Key, Kind, annotated};
+pub use load::{Environment, Flags, Origin, Setting};
+
+/// A configuration without mistakes.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub listen: Vec<SocketAddr>,
+    pub drain: Duration,
+    pub control_socket: PathBuf,
+    pub auth_dir: PathBuf,
+    pub refresh: refresh::Policy,
+    pub log_level: Level,
+    pub claude: claude::Config,
+    pub callback_port: u16,
+}
+
+/// Everything that is wrong with a configuration.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Mistakes(pub Vec<String>);
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the configuration is not valid")?;
+        self.0.iter().try_for_each(|mistake| write!(f, "\n  {mistake}"))
+    }
+}
+
+impl std::error::Error for Mistakes {}
+
+/// A configuration and where each of its values comes from.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    pub config: Config,
+    pub settings: Vec<(&'static Key, Setting)>,
+}
+
+/// Reads every source and checks every value.
+pub fn load(flags: &Flags, environment: &Environment) -> Result<Loaded, Mistakes> {
+    let (settings, mut mistakes) = load::settings(flags, environment);
+    let config = check::config(&settings, environment, &mut mistakes);
+    match config {
+        Some(config) if mistakes.is_empty() => Ok(Loaded { config, settings }),
+        _ => Err(Mistakes(mistakes)),
+    }
+}
+
+impl Loaded {
+    /// Each value as TOML with its origin, for `print-config`. A password in the proxy's URL is not shown.
+    pub fn print(&self) -> String {
+        let mut lines = String::new();
+        for (key, setting) in &self.settings {
+            let value = match key.path {
+                "auth.dir" => format!("{:?}", self.config.auth_dir.display().to_string()),
+                "control.socket" => format!("{:?}", self.config.control_socket.display().to_string()),
+                "upstream.proxy_url" => format!("{:?}", check::without_password(&setting.value.to_string())),
+                _ => setting.value.to_toml(),
+            };
+            lines.push_str(&format!("{} = {value}  # {}\n", key.path, setting.origin));
+        }
+        lines
+    }
+}
+
+#[cfg(test)]
+mod tests;

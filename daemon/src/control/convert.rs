@@ -1,0 +1,103 @@
+//! From our types to the control API's, and from our errors to its status codes: the other edge, beside `http::error`, where an error becomes
+//! text.
+
+use proxy_proto::v1;
+use tonic::{Code, Status};
+
+use crate::account::{Account, Credential};
+use crate::admin::{AdminError, Revocation};
+use crate::chain::ErrorChain;
+use crate::clock::Timestamp;
+use crate::login::LoginError;
+use crate::pool::{InvalidFile, Member, State};
+use crate::refresh::RefreshError;
+use crate::store::Store;
+
+pub(super) fn timestamp(at: Timestamp) -> prost_types::Timestamp {
+    prost_types::Timestamp { seconds: at.as_second(), nanos: at.subsec_nanosecond() }
+}
+
+pub(super) fn account(member: &Member, store: &Store, now: Timestamp) -> v1::Account {
+    let Account { id, file, identity, label, credential, last_refresh, .. } = &member.account;
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let tokens = member.account.oauth();
+    let trouble = member.trouble();
+    let (state, state_reason, available_at) = match member.state(now) {
+        State::Ready => (v1::AccountState::Ready, String::new(), None),
+        State::Cooling { until, reason } => (v1::AccountState::Cooling, reason, Some(until)),
+        State::NeedsLogin(needs) => (v1::AccountState::NeedsLogin, needs.reason, None),
+        State::Disabled => (v1::AccountState::Disabled, "switched off".to_owned(), None),
+    };
+    v1::Account {
+        id: id.to_string(),
+        kind: match credential {
+            Credential::OAuth(_) => v1::CredentialKind::Oauth,
+            Credential::ApiKey(_) => v1::CredentialKind::ApiKey,
+        }
+        .into(),
+        state: state.into(),
+        state_reason,
+        available_at: available_at.map(timestamp),
+        label: text(label),
+        email: text(&identity.email),
+        account_uuid: text(&identity.account_uuid),
+        organization_uuid: text(&identity.organization_uuid),
+        organization_name: text(&identity.organization_name),
+        path: store.path_of(file).display().to_string(),
+        expires_at: tokens.and_then(|tokens| tokens.expires_at).map(timestamp),
+        last_refresh_at: last_refresh.map(timestamp),
+        in_flight: member.in_flight(),
+        last_error: trouble.last_error.unwrap_or_default(),
+        degraded: trouble.unsaved,
+        renewable: tokens.is_some_and(|tokens| tokens.refresh.is_some()),
+    }
+}
+
+pub(super) fn invalid_file(invalid: &InvalidFile, store: &Store) -> v1::InvalidFile {
+    v1::InvalidFile { path: store.path_of(&invalid.file).display().to_string(), reason: invalid.reason.clone() }
+}
+
+pub(super) fn revocation(revocation: &Revocation) -> (v1::ProviderRevocation, String) {
+    match revocation {
+        Revocation::Revoked => (v1::ProviderRevocation::Revoked, String::new()),
+        Revocation::Failed(error) => (v1::ProviderRevocation::Failed, ErrorChain(error).to_string()),
+        Revocation::NotOffered => (v1::ProviderRevocation::NotOffered, String::new()),
+    }
+}
+
+pub(super) fn login_error(error: &LoginError) -> Status {
+    let code = match error {
+        LoginError::NotFound => Code::NotFound,
+        LoginError::Expired => Code::DeadlineExceeded,
+        LoginError::WrongState => Code::InvalidArgument,
+        LoginError::TooMany => Code::FailedPrecondition,
+        LoginError::CannotSave(_) => Code::ResourceExhausted,
+        LoginError::Refused(_) => Code::Unauthenticated,
+        LoginError::Unavailable(_) => Code::Unavailable,
+        LoginError::Random(_) | LoginError::Aborted => Code::Internal,
+    };
+    Status::new(code, ErrorChain(error).to_string())
+}
+
+pub(super) fn refresh_error(error: &RefreshError) -> Status {
+    let code = match error {
+        RefreshError::Gone => Code::NotFound,
+        RefreshError::NotRenewable => Code::FailedPrecondition,
+        RefreshError::NeedsLogin { .. } => Code::Unauthenticated,
+        RefreshError::CannotSave(_) | RefreshError::Unsaved => Code::ResourceExhausted,
+        RefreshError::Unusable(_) => Code::FailedPrecondition,
+        RefreshError::Issuer(_) | RefreshError::TooSoon { .. } => Code::Unavailable,
+        RefreshError::Aborted => Code::Internal,
+    };
+    Status::new(code, ErrorChain(error).to_string())
+}
+
+pub(super) fn admin_error(error: &AdminError) -> Status {
+    let code = match error {
+        AdminError::BadKey(_) => Code::InvalidArgument,
+        AdminError::Gone => Code::NotFound,
+        AdminError::Store(_) => Code::ResourceExhausted,
+        AdminError::Aborted => Code::Internal,
+    };
+    Status::new(code, ErrorChain(error).to_string())
+}

@@ -1,0 +1,62 @@
+//! The `Daemon` service.
+
+use proxy_proto::v1::{self, AccountCounts, GetStatusRequest, GetStatusResponse};
+use tonic::{Request, Response, Status};
+
+use super::{State, convert};
+use crate::pool::{self, Snapshot};
+
+#[tonic::async_trait]
+impl v1::daemon_server::Daemon for State {
+    async fn get_status(&self, _: Request<GetStatusRequest>) -> Result<Response<GetStatusResponse>, Status> {
+        let (snapshot, now) = (self.pool.snapshot(), self.clock.now());
+        let usable = snapshot.members.iter().any(|member| member.is_usable(now));
+        Ok(Response::new(GetStatusResponse {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            started_at: Some(convert::timestamp(self.info.started_at)),
+            http_listen: self.info.http_listen.iter().map(ToString::to_string).collect(),
+            auth_dir: self.store.dir().display().to_string(),
+            control_socket: self.info.control_socket.display().to_string(),
+            ready: usable && !self.tasks.is_stopping(),
+            accounts: Some(counts(&snapshot, now)),
+            problems: problems(&snapshot),
+            login_callback_port: u32::from(self.info.callback_port),
+            requests_in_flight: snapshot.members.iter().map(|member| member.in_flight()).sum(),
+        }))
+    }
+}
+
+fn counts(snapshot: &Snapshot, now: crate::clock::Timestamp) -> AccountCounts {
+    let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    let mut counts = AccountCounts {
+        total: number(snapshot.members.len()),
+        invalid: number(snapshot.invalid.len()),
+        ..AccountCounts::default()
+    };
+    for member in &snapshot.members {
+        match member.state(now) {
+            pool::State::Ready => counts.ready += 1,
+            pool::State::Cooling { .. } => counts.cooling += 1,
+            pool::State::NeedsLogin(_) => counts.needs_login += 1,
+            pool::State::Disabled => counts.disabled += 1,
+        }
+    }
+    counts
+}
+
+/// What an operator should do something about.
+fn problems(snapshot: &Snapshot) -> Vec<String> {
+    let mut problems = Vec::new();
+    for member in &snapshot.members {
+        let (id, trouble) = (&member.account.id, member.trouble());
+        match trouble.last_error {
+            Some(error) if trouble.unsaved => problems.push(format!("account {id}: {error}")),
+            Some(error) if !member.account.disabled && member.account.needs_login.is_none() => {
+                problems.push(format!("account {id}: no refresh: {error}"));
+            }
+            _ => {}
+        }
+    }
+    problems
+}

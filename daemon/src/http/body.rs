@@ -1,0 +1,81 @@
+//! Request bodies, read whole within bounds.
+
+use std::io::Read;
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use flate2::read::MultiGzDecoder;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
+use http_body_util::BodyExt as _;
+
+use crate::wire::error::{ApiError, ErrorKind};
+
+/// What the provider itself takes for messages and count_tokens.
+const LIMIT: usize = 32 * 1024 * 1024;
+/// A body that makes no progress for this long is given up.
+const STALLED: Duration = Duration::from_secs(60);
+
+/// Reads and decodes a body.
+pub(super) async fn read(headers: &HeaderMap, mut body: Body) -> Result<Bytes, ApiError> {
+    let encoding = Encoding::of(headers)?;
+    let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > LIMIT) {
+        return Err(too_large());
+    }
+    let mut whole = BytesMut::with_capacity(announced.unwrap_or(0));
+    loop {
+        let frame = match tokio::time::timeout(STALLED, body.frame()).await {
+            Ok(Some(Ok(frame))) => frame,
+            Ok(Some(Err(_))) => return Err(ApiError::invalid_request("the request body broke off")),
+            Ok(None) => break,
+            Err(_) => {
+                let message = format!("the request body made no progress for {} seconds", STALLED.as_secs());
+                return Err(ApiError::new(ErrorKind::Timeout, message).with_status(408));
+            }
+        };
+        let Ok(data) = frame.into_data() else { continue };
+        if whole.len() + data.len() > LIMIT {
+            return Err(too_large());
+        }
+        whole.extend_from_slice(&data);
+    }
+    match encoding {
+        Encoding::Identity => Ok(whole.freeze()),
+        Encoding::Gzip => gunzip(&whole),
+    }
+}
+
+enum Encoding {
+    Identity,
+    Gzip,
+}
+
+impl Encoding {
+    fn of(headers: &HeaderMap) -> Result<Self, ApiError> {
+        let Some(encoding) = headers.get(CONTENT_ENCODING) else { return Ok(Self::Identity) };
+        match encoding.as_bytes().to_ascii_lowercase().as_slice() {
+            b"" | b"identity" => Ok(Self::Identity),
+            b"gzip" | b"x-gzip" => Ok(Self::Gzip),
+            other => {
+                let name = String::from_utf8_lossy(other);
+                let message = format!("the content-encoding {name:?} is not understood: send the body as it is, or with gzip");
+                Err(ApiError::invalid_request(message).with_status(415))
+            }
+        }
+    }
+}
+
+fn gunzip(packed: &[u8]) -> Result<Bytes, ApiError> {
+    let mut plain = Vec::new();
+    let decoding = MultiGzDecoder::new(packed).take(LIMIT as u64 + 1).read_to_end(&mut plain);
+    match decoding {
+        Ok(length) if length > LIMIT => Err(too_large()),
+        Ok(_) => Ok(plain.into()),
+        Err(_) => Err(ApiError::invalid_request("the request body is not the gzip its content-encoding says")),
+    }
+}
+
+fn too_large() -> ApiError {
+    ApiError::too_large(format!("the request body is larger than {} MiB", LIMIT / 1024 / 1024))
+}

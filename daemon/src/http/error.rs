@@ -1,0 +1,136 @@
+//! The one edge where an error becomes a response, in the caller's own dialect. Statuses are chosen by what clients do with them: a pool
+//! without accounts must not be retried for minutes in silence, and a limit names its end.
+
+use axum::body::Body;
+use axum::response::Response;
+use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::{HeaderMap, StatusCode};
+
+use crate::chain::ErrorChain;
+use crate::claude::api::SendError;
+use crate::clock::Timestamp;
+use crate::id::RequestId;
+use crate::pool::NoAccount;
+use crate::proxy::{ProxyError, REQUEST_ID};
+use crate::refresh::RefreshError;
+use crate::wire::Dialect;
+use crate::wire::error::ApiError;
+
+/// A wait longer than this is not worth a client's own retries.
+const LONG_WAIT_SECONDS: i64 = 60;
+
+/// What a client is told.
+struct Told {
+    error: ApiError,
+    /// When it may try again.
+    retry_at: Option<Timestamp>,
+    /// Whether trying again by itself can help.
+    retry: bool,
+}
+
+/// An error of ours as the client's answer. Logged here, once.
+pub(super) fn render(error: &ProxyError, dialect: Dialect, id: RequestId, now: Timestamp) -> Response {
+    let told = told(error);
+    tracing::info!(request.id = %id, status = told.error.http_status(dialect), error = %ErrorChain(error), "request failed");
+    let mut response = refuse(&told.error, dialect, id);
+    let headers = response.headers_mut();
+    let wait = told.retry_at.map(|at| at.duration_since(now).as_secs_f64().ceil().max(1.0));
+    #[expect(clippy::cast_possible_truncation, reason = "a float becomes the nearest integer there is")]
+    let seconds = wait.map(|wait| wait as i64);
+    if let Some(seconds) = seconds {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if !told.retry || seconds.is_some_and(|seconds| seconds > LONG_WAIT_SECONDS) {
+        headers.insert("x-should-retry", HeaderValue::from_static("false"));
+    }
+    response
+}
+
+/// An API error as a response.
+pub(super) fn refuse(error: &ApiError, dialect: Dialect, id: RequestId) -> Response {
+    let id = id.to_string();
+    let mut response = Response::new(Body::from(error.body(dialect, Some(&id))));
+    *response.status_mut() = StatusCode::from_u16(error.http_status(dialect)).unwrap_or(StatusCode::BAD_GATEWAY);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    response
+}
+
+/// Which shape an error has where no route decided it: by the path, else by the header that only one API's clients send.
+pub(super) fn dialect(path: &str, headers: &HeaderMap) -> Dialect {
+    if path.starts_with("/v1/messages") || headers.contains_key("anthropic-version") {
+        Dialect::Messages
+    } else if path.starts_with("/v1/responses") {
+        Dialect::Responses
+    } else {
+        Dialect::Chat
+    }
+}
+
+fn told(error: &ProxyError) -> Told {
+    let passing = |error| Told { error, retry_at: None, retry: true };
+    let lasting = |error| Told { error, retry_at: None, retry: false };
+    match error {
+        ProxyError::Api(error) => passing(error.clone()),
+        ProxyError::NoAccount(nobody) => match nobody {
+            NoAccount::Empty | NoAccount::AllOut { .. } => lasting(no_account(nobody.to_string())),
+            NoAccount::Cooling { until } => {
+                Told { error: ApiError::rate_limit(nobody.to_string()), retry_at: Some(*until), retry: true }
+            }
+            NoAccount::Exhausted => passing(ApiError::bad_gateway("the account left the pool meanwhile; send the request again")),
+        },
+        ProxyError::Refresh(cause) => match &**cause {
+            RefreshError::NeedsLogin { .. } | RefreshError::NotRenewable => lasting(no_account(cause.to_string())),
+            RefreshError::TooSoon { retry_at } => Told {
+                error: ApiError::rate_limit(format!("no fresh token yet: {}", ErrorChain(&**cause))),
+                retry_at: Some(*retry_at),
+                retry: true,
+            },
+            RefreshError::Gone
+            | RefreshError::CannotSave(_)
+            | RefreshError::Unsaved
+            | RefreshError::Unusable(_)
+            | RefreshError::Issuer(_)
+            | RefreshError::Aborted => passing(ApiError::bad_gateway(format!("no fresh token: {}", ErrorChain(&**cause)))),
+        },
+        ProxyError::Send(cause) => match cause {
+            SendError::Transport(_) => passing(ApiError::bad_gateway(ErrorChain(cause).to_string())),
+            SendError::Timeout => passing(ApiError::timeout(cause.to_string())),
+            SendError::Credential(_) => lasting(no_account(cause.to_string())),
+        },
+        ProxyError::Redirected(_) | ProxyError::BadAnswer => passing(ApiError::bad_gateway(error.to_string())),
+    }
+}
+
+/// 403: clients show its text at once, where a 401 would be retried for minutes and a 503 for ever.
+fn no_account(message: String) -> ApiError {
+    ApiError::permission(message).with_code("no_usable_account")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rendered(error: &ProxyError, dialect: Dialect) -> (u16, Option<String>, Option<String>) {
+        let response = render(error, dialect, RequestId::new(), Timestamp::UNIX_EPOCH);
+        let header = |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+        (response.status().as_u16(), header("retry-after"), header("x-should-retry"))
+    }
+
+    #[test]
+    fn a_limit_names_its_end_and_a_long_one_is_not_retried() {
+        let cooling = |seconds| ProxyError::NoAccount(NoAccount::Cooling { until: Timestamp::from_second(seconds).unwrap() });
+        assert_eq!(rendered(&cooling(30), Dialect::Messages), (429, Some("30".into()), None));
+        assert_eq!(rendered(&cooling(3600), Dialect::Chat), (429, Some("3600".into()), Some("false".into())));
+    }
+
+    #[test]
+    fn an_empty_pool_is_told_at_once_and_never_as_503() {
+        for dialect in [Dialect::Messages, Dialect::Chat, Dialect::Responses] {
+            assert_eq!(rendered(&ProxyError::NoAccount(NoAccount::Empty), dialect), (403, None, Some("false".into())));
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Base URLs as people write them: with and without `/v1`, with it twice, with doubled or trailing slashes. All of them are served; none
+//! is redirected, since clients lose bodies and headers on the way. Pure.
+
+use std::borrow::Cow;
+
+use http::Uri;
+use http::uri::PathAndQuery;
+
+/// What stands below `/v1`.
+const API: [&str; 4] = ["messages", "chat", "responses", "models"];
+
+/// The one spelling of a path that the routes know.
+pub(super) fn canonical(path: &str) -> Cow<'_, str> {
+    let segments = || path.split('/').filter(|segment| !segment.is_empty());
+    let below_v1 = || segments().skip_while(|segment| *segment == "v1");
+    let is_api = below_v1().next().is_some_and(|first| API.contains(&first));
+    let wanted = if is_api {
+        format!("/v1/{}", below_v1().collect::<Vec<_>>().join("/"))
+    } else {
+        format!("/{}", segments().collect::<Vec<_>>().join("/"))
+    };
+    if wanted == path { Cow::Borrowed(path) } else { Cow::Owned(wanted) }
+}
+
+/// Puts the canonical path in place of the one that was sent; the query stays as it is.
+pub(super) fn canonicalize(uri: &mut Uri) {
+    let Cow::Owned(path) = canonical(uri.path()) else { return };
+    let whole = match uri.query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path,
+    };
+    let mut parts = std::mem::take(uri).into_parts();
+    if let Ok(path) = PathAndQuery::try_from(whole) {
+        parts.path_and_query = Some(path);
+    }
+    *uri = Uri::from_parts(parts).unwrap_or_default();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_leads_to_the_same_route() {
+        let cases = [
+            ("/v1/messages", "/v1/messages"),
+            ("/messages", "/v1/messages"),
+            ("/v1/v1/messages", "/v1/messages"),
+            ("//v1//messages/", "/v1/messages"),
+            ("/v1/messages/count_tokens/", "/v1/messages/count_tokens"),
+            ("/chat/completions", "/v1/chat/completions"),
+            ("/v1/chat/completions/", "/v1/chat/completions"),
+            ("/responses", "/v1/responses"),
+            ("/models", "/v1/models"),
+            ("/models/prefix/some-model", "/v1/models/prefix/some-model"),
+            ("/", "/"),
+            ("//", "/"),
+            ("/healthz/", "/healthz"),
+            ("/v1/unknown", "/v1/unknown"),
+        ];
+        for (sent, expected) in cases {
+            assert_eq!(canonical(sent), expected, "{sent}");
+        }
+    }
+
+    #[test]
+    fn the_query_stays_as_it_is() {
+        let mut uri: Uri = "/messages/?beta=true&x=%2F%2F".parse().unwrap();
+        canonicalize(&mut uri);
+        assert_eq!(uri.to_string(), "/v1/messages?beta=true&x=%2F%2F");
+    }
+}

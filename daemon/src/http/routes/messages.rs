@@ -1,0 +1,35 @@
+//! `POST /v1/messages` and `POST /v1/messages/count_tokens`: passed through as they come.
+
+use axum::extract::{Request, State as Extract};
+use axum::response::Response;
+use http::uri::PathAndQuery;
+
+use super::super::{State, body};
+use super::answer;
+use crate::id::RequestId;
+use crate::proxy::{Answer, Endpoint, Exchange, ProxyError};
+use crate::wire::error::ApiError;
+use crate::wire::{Dialect, messages};
+
+pub(super) async fn create(Extract(state): Extract<State>, request: Request) -> Response {
+    serve(state, Endpoint::Messages, request).await
+}
+
+pub(super) async fn count_tokens(Extract(state): Extract<State>, request: Request) -> Response {
+    serve(state, Endpoint::CountTokens, request).await
+}
+
+async fn serve(state: State, endpoint: Endpoint, request: Request) -> Response {
+    let id = RequestId::new();
+    let result = pass(&state, id, endpoint, request).await;
+    answer(result, Dialect::Messages, id, state.clock.now())
+}
+
+async fn pass(state: &State, id: RequestId, endpoint: Endpoint, request: Request) -> Result<Answer, ProxyError> {
+    let (head, incoming) = request.into_parts();
+    let bytes = body::read(&head.headers, incoming).await?;
+    let peek = messages::peek(&bytes).map_err(ApiError::from)?;
+    tracing::debug!(request.id = %id, model = %peek.model, stream = peek.stream, "messages");
+    let path = head.uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/v1/messages"));
+    state.proxy.pass_through(&Exchange::native(id, endpoint, path, &head.headers, bytes)).await
+}

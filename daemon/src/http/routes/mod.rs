@@ -1,0 +1,60 @@
+//! The routes, thin: take apart, call, answer.
+
+mod health;
+mod messages;
+mod models;
+mod openai;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use http::header::ALLOW;
+
+use super::{State, error};
+use crate::clock::Timestamp;
+use crate::id::RequestId;
+use crate::proxy::{Answer, ProxyError};
+use crate::wire::Dialect;
+use crate::wire::error::{ApiError, ErrorKind};
+
+/// Paths arrive canonical: see [`super::paths`].
+pub(super) fn router(state: State) -> Router {
+    Router::new()
+        .route("/v1/messages", post(messages::create))
+        .route("/v1/messages/count_tokens", post(messages::count_tokens))
+        .route("/v1/chat/completions", post(openai::chat_completions))
+        .route("/v1/responses", post(openai::responses))
+        .route("/v1/models", get(models::list))
+        .route("/v1/models/{*id}", get(models::one))
+        .route("/", get(health::hello))
+        .route("/api/hello", get(health::hello))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(state)
+}
+
+async fn not_found(request: Request) -> Response {
+    let message = format!("there is no {} {} here", request.method(), request.uri().path());
+    let dialect = error::dialect(request.uri().path(), request.headers());
+    error::refuse(&ApiError::not_found(message), dialect, RequestId::new())
+}
+
+async fn method_not_allowed(request: Request) -> Response {
+    let path = request.uri().path();
+    let allowed = if path.starts_with("/v1/") && !path.starts_with("/v1/models") { "POST" } else { "GET, HEAD" };
+    let message = format!("{} is not allowed on {path}: use {allowed}", request.method());
+    let refusal = ApiError::new(ErrorKind::InvalidRequest, message).with_status(405);
+    let response = error::refuse(&refusal, error::dialect(path, request.headers()), RequestId::new());
+    ([(ALLOW, allowed)], response).into_response()
+}
+
+/// The end of every handler that asks upstream.
+fn answer(result: Result<Answer, ProxyError>, dialect: Dialect, id: RequestId, now: Timestamp) -> Response {
+    match result {
+        Ok(answer) => answer.map(axum::body::Body::new),
+        Err(error) => error::render(&error, dialect, id, now),
+    }
+}

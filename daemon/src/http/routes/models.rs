@@ -1,0 +1,58 @@
+//! `GET /v1/models` and `GET /v1/models/{id}`, in the shape of whoever asks.
+
+use axum::extract::{Path, Query, State as Extract};
+use axum::response::Response;
+use http::HeaderMap;
+
+use super::super::State;
+use super::answer;
+use crate::id::RequestId;
+use crate::proxy::ModelsRequest;
+use crate::wire::Dialect;
+use crate::wire::error::ApiError;
+use crate::wire::models::ListQuery;
+
+pub(super) async fn list(
+    Extract(state): Extract<State>,
+    Query(query): Query<Vec<(String, String)>>,
+    headers: HeaderMap,
+) -> Response {
+    let (id, dialect) = (RequestId::new(), dialect(&headers));
+    let result = match list_query(query, dialect) {
+        Ok(query) => state.proxy.models(id, ModelsRequest::List(query), dialect, &headers).await,
+        Err(error) => Err(error.into()),
+    };
+    answer(result, dialect, id, state.clock.now())
+}
+
+pub(super) async fn one(Extract(state): Extract<State>, Path(model): Path<String>, headers: HeaderMap) -> Response {
+    let (id, dialect) = (RequestId::new(), dialect(&headers));
+    let result = state.proxy.models(id, ModelsRequest::One(model), dialect, &headers).await;
+    answer(result, dialect, id, state.clock.now())
+}
+
+/// Only Anthropic's clients send these.
+fn dialect(headers: &HeaderMap) -> Dialect {
+    let anthropic = headers.contains_key("anthropic-version") || headers.contains_key("x-api-key");
+    if anthropic { Dialect::Messages } else { Dialect::Chat }
+}
+
+/// Paging belongs to the Anthropic list; the OpenAI list is whole and takes no parameters.
+fn list_query(pairs: Vec<(String, String)>, dialect: Dialect) -> Result<ListQuery, ApiError> {
+    let mut query = ListQuery::default();
+    if dialect != Dialect::Messages {
+        return Ok(query);
+    }
+    for (name, value) in pairs {
+        match name.as_str() {
+            "limit" => {
+                let limit = value.parse().map_err(|_| ApiError::invalid_param("limit", "limit: must be a whole number"))?;
+                query.limit = Some(limit);
+            }
+            "after_id" => query.after_id = Some(value),
+            "before_id" => query.before_id = Some(value),
+            _ => {}
+        }
+    }
+    Ok(query)
+}

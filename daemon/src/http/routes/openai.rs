@@ -1,0 +1,33 @@
+//! `POST /v1/chat/completions` and `POST /v1/responses`: translated.
+
+use axum::extract::{Request, State as Extract};
+use axum::response::Response;
+
+use super::super::{State, body};
+use super::answer;
+use crate::id::RequestId;
+use crate::proxy::{Answer, ProxyError};
+use crate::wire::Dialect;
+
+pub(super) async fn chat_completions(Extract(state): Extract<State>, request: Request) -> Response {
+    serve(state, Dialect::Chat, request).await
+}
+
+pub(super) async fn responses(Extract(state): Extract<State>, request: Request) -> Response {
+    serve(state, Dialect::Responses, request).await
+}
+
+async fn serve(state: State, dialect: Dialect, request: Request) -> Response {
+    let id = RequestId::new();
+    let result = translate(&state, id, dialect, request).await;
+    answer(result, dialect, id, state.clock.now())
+}
+
+async fn translate(state: &State, id: RequestId, dialect: Dialect, request: Request) -> Result<Answer, ProxyError> {
+    let (head, incoming) = request.into_parts();
+    let bytes = body::read(&head.headers, incoming).await?;
+    match dialect {
+        Dialect::Responses => state.proxy.responses(id, &bytes).await,
+        Dialect::Chat | Dialect::Messages => state.proxy.chat(id, &bytes).await,
+    }
+}

@@ -1,0 +1,36 @@
+//! Why a request has no answer from upstream, and whose fault that is. Becomes text at one edge only, `http::error`.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+
+use crate::claude::api::SendError;
+use crate::pool::NoAccount;
+use crate::refresh::RefreshError;
+use crate::wire::error::ApiError;
+
+/// By what the client is told.
+#[derive(Debug, thiserror::Error)]
+pub enum ProxyError {
+    /// The client's own fault, or an answer of upstream in words: what it gets is in the error.
+    #[error("the request is refused")]
+    Api(#[source] ApiError),
+    /// The pool has nobody for it.
+    #[error("no account")]
+    NoAccount(NoAccount),
+    /// Every account that could serve failed to get a fresh token.
+    #[error("no fresh token")]
+    Refresh(#[source] Arc<RefreshError>),
+    #[error("no answer from upstream")]
+    Send(#[source] SendError),
+    #[error("upstream answered with a redirect ({0}), which is never followed")]
+    Redirected(StatusCode),
+    #[error("upstream's answer broke off or cannot be read")]
+    BadAnswer,
+}
+
+impl From<ApiError> for ProxyError {
+    fn from(error: ApiError) -> Self {
+        Self::Api(error)
+    }
+}

@@ -1,0 +1,116 @@
+//! Which headers cross from one side to the other. What belongs to a connection, to the caller's own credentials or to a browser stays
+//! on its side; everything else passes, known or not. Pure.
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+/// Names the exchange in every answer.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-proxyd-request-id");
+pub(super) const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
+pub(super) const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+pub(super) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
+/// Hop-by-hop (RFC 9110, section 7.6.1, and what is hop-by-hop by custom).
+const HOP_BY_HOP: [&str; 10] = [
+    "connection",
+    "http2-settings",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// The caller's, for us alone: credentials, cookies, framing, and what tells where it came from.
+const CALLERS_OWN: [&str; 14] = [
+    "accept-encoding",
+    "authorization",
+    "content-encoding",
+    "content-length",
+    "cookie",
+    "expect",
+    "forwarded",
+    "host",
+    "origin",
+    "referer",
+    "true-client-ip",
+    "x-api-key",
+    "x-goog-api-key",
+    "x-real-ip",
+];
+const CALLERS_OWN_PREFIXES: [&str; 4] = ["x-forwarded-", "sec-fetch-", "cf-", "x-proxyd-"];
+
+/// Upstream's, for its connection with us.
+const UPSTREAMS_OWN: [&str; 4] = ["alt-svc", "set-cookie", "set-cookie2", "strict-transport-security"];
+
+/// What of a client's headers goes upstream.
+pub(super) fn for_upstream(headers: &HeaderMap) -> HeaderMap {
+    filter(headers, |name| {
+        CALLERS_OWN.contains(&name) || CALLERS_OWN_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    })
+}
+
+/// What of upstream's headers goes to the client.
+pub(super) fn for_downstream(headers: &HeaderMap) -> HeaderMap {
+    filter(headers, |name| UPSTREAMS_OWN.contains(&name))
+}
+
+fn filter(headers: &HeaderMap, drop: impl Fn(&str) -> bool) -> HeaderMap {
+    let named: Vec<&HeaderValue> = headers.get_all(header::CONNECTION).iter().collect();
+    let listed = |name: &str| {
+        let lines = named.iter().filter_map(|line| line.to_str().ok());
+        lines.flat_map(|line| line.split(',')).any(|option| option.trim().eq_ignore_ascii_case(name))
+    };
+    let mut kept = HeaderMap::with_capacity(headers.len() + 4);
+    for (name, value) in headers {
+        let text = name.as_str();
+        if !HOP_BY_HOP.contains(&text) && !drop(text) && !listed(text) {
+            kept.append(name.clone(), value.clone());
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let pairs = pairs.iter();
+        pairs.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+    }
+
+    #[test]
+    fn what_is_the_callers_own_stays_here_and_the_rest_passes() {
+        let sent = headers(&[
+            ("anthropic-beta", "x"),
+            ("anthropic-beta", "y"),
+            ("anthropic-version", "2023-06-01"),
+            ("authorization", "Bearer theirs"),
+            ("connection", "close, X-Custom-Hop"),
+            ("x-custom-hop", "1"),
+            ("cookie", "a=b"),
+            ("host", "localhost"),
+            ("user-agent", "their-client/1"),
+            ("x-api-key", "theirs"),
+            ("x-forwarded-for", "10.0.0.1"),
+            ("x-something-new", "kept"),
+        ]);
+        let passed = for_upstream(&sent);
+        let mut names: Vec<_> = passed.iter().map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        let expected = ["anthropic-beta", "anthropic-beta", "anthropic-version", "user-agent", "x-something-new"];
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn upstreams_cookies_do_not_reach_the_client() {
+        let sent = headers(&[("set-cookie", "a=b"), ("request-id", "req_1"), ("retry-after", "3"), ("transfer-encoding", "chunked")]);
+        let passed = for_downstream(&sent);
+        let mut names: Vec<_> = passed.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["request-id", "retry-after"]);
+    }
+}

@@ -1,0 +1,99 @@
+//! Carries requests: chooses accounts, sends, judges the answers, and pumps bodies back. It speaks no HTTP server and no dialect's
+//! details: `http` hands it an [`Exchange`], `wire` and `translate` do the formats.
+//!
+//! Nothing is retried once a byte has gone downstream, no stream ends in silence, and a client that leaves takes its upstream call with it.
+
+mod answer;
+mod dispatch;
+mod error;
+mod gzip;
+mod headers;
+mod models;
+mod native_events;
+mod stream;
+mod translated;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue, Method, header};
+use tokio_util::sync::CancellationToken;
+
+pub use answer::{Answer, Body};
+pub use error::ProxyError;
+pub use headers::REQUEST_ID;
+pub use models::ModelsRequest;
+
+use crate::claude::api::{Api, Call};
+use crate::clock::Clock;
+use crate::id::RequestId;
+use crate::pool::Pool;
+use crate::refresh::Refresher;
+use crate::wire::Dialect;
+use models::ModelCache;
+
+/// The proxy; clones share everything.
+#[derive(Clone, Debug)]
+pub struct Proxy(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    pool: Arc<Pool>,
+    refresher: Refresher,
+    api: Api,
+    clock: Clock,
+    models: ModelCache,
+    /// Cancelled when the grace period of a stop is over: what still streams ends with an error event.
+    cut: CancellationToken,
+}
+
+/// One request of a client.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    pub id: RequestId,
+    pub dialect: Dialect,
+    pub endpoint: Endpoint,
+    pub call: Call,
+}
+
+/// What a call is for, where that makes a difference to the account.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Endpoint {
+    Messages,
+    /// Its troubles say nothing about the account.
+    CountTokens,
+    Models,
+}
+
+impl Proxy {
+    pub fn new(pool: Arc<Pool>, refresher: Refresher, api: Api, clock: Clock, cut: CancellationToken) -> Self {
+        Self(Arc::new(Inner { pool, refresher, api, clock, models: ModelCache::default(), cut }))
+    }
+
+    /// Passes a Messages request through: body, query and end-to-end headers go up as they came, and so does the answer come back.
+    pub async fn pass_through(&self, exchange: &Exchange) -> Result<Answer, ProxyError> {
+        let attempt = self.0.dispatch(exchange).await?;
+        Ok(answer::native(attempt, exchange, &self.0))
+    }
+}
+
+impl Exchange {
+    /// A request that goes up as the client sent it.
+    pub fn native(id: RequestId, endpoint: Endpoint, path: PathAndQuery, headers: &HeaderMap, body: Bytes) -> Self {
+        let call = Call { method: Method::POST, path, headers: headers::for_upstream(headers), body };
+        Self { id, dialect: Dialect::Messages, endpoint, call }
+    }
+
+    /// A request that we wrote ourselves, from one in another dialect.
+    fn translated(id: RequestId, dialect: Dialect, body: Bytes, betas: &[&'static str]) -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        for beta in betas {
+            headers.append(headers::ANTHROPIC_BETA, HeaderValue::from_static(beta));
+        }
+        let path = PathAndQuery::from_static("/v1/messages");
+        let call = Call { method: Method::POST, path, headers, body };
+        Self { id, dialect, endpoint: Endpoint::Messages, call }
+    }
+}

@@ -1,0 +1,171 @@
+//! Follows a Messages stream that passes through byte for byte, only to know at its end whether the protocol ended it: after
+//! `message_stop` or an `error` event nothing is missing, anything else was cut off and must be told so.
+
+use bytes::Bytes;
+
+use crate::pool::Signal;
+use crate::wire::Dialect;
+use crate::wire::error::{ApiError, ErrorKind};
+
+/// As much of a line as is needed to tell what it is.
+const HEAD: usize = 64;
+
+/// Watches the bytes go by.
+#[derive(Debug, Default)]
+pub(super) struct NativeEvents {
+    /// The start of the line being read.
+    line: Vec<u8>,
+    /// The line being read holds anything at all.
+    in_line: bool,
+    /// The last complete line was not blank: an event is open.
+    in_event: bool,
+    in_error: bool,
+    after_cr: bool,
+    ended: bool,
+    error: Option<ErrorKind>,
+}
+
+impl NativeEvents {
+    pub(super) fn observe(&mut self, bytes: &[u8]) {
+        for part in bytes.split_inclusive(|byte| matches!(byte, b'\n' | b'\r')) {
+            // The LF of a CRLF ends no line of its own.
+            if std::mem::take(&mut self.after_cr) && part == b"\n" {
+                continue;
+            }
+            self.after_cr = part.ends_with(b"\r");
+            let (text, complete) = match part.split_last() {
+                Some((b'\n' | b'\r', text)) => (text, true),
+                _ => (part, false),
+            };
+            let room = HEAD.saturating_sub(self.line.len()).min(text.len());
+            self.line.extend_from_slice(text.get(..room).unwrap_or_default());
+            self.in_line |= !text.is_empty();
+            if complete {
+                self.end_line();
+            }
+        }
+    }
+
+    /// What ends the stream in the protocol's own way, if upstream did not.
+    pub(super) fn closing(&self, error: &ApiError) -> Option<Bytes> {
+        if self.ended && !self.in_line && !self.in_event {
+            return None;
+        }
+        let mut closing = Vec::new();
+        if self.in_line {
+            closing.extend_from_slice(b"\n");
+        }
+        if self.in_line || self.in_event {
+            // Closes what was cut off: its data is incomplete, and clients pass over an event they cannot read only if it stands alone.
+            closing.extend_from_slice(b"\n");
+        }
+        closing.extend_from_slice(b"event: error\ndata: ");
+        closing.extend_from_slice(&error.body(Dialect::Messages, None));
+        closing.extend_from_slice(b"\n\n");
+        Some(closing.into())
+    }
+
+    /// What the stream says about its account beyond its status.
+    pub(super) fn signal(&self) -> Option<Signal> {
+        match (self.ended, self.error) {
+            (_, Some(ErrorKind::RateLimit)) => Some(Signal::RateLimited { until: None }),
+            (_, Some(ErrorKind::Overloaded | ErrorKind::Api | ErrorKind::Timeout)) => Some(Signal::Overloaded),
+            (true, _) => None,
+            (false, _) => Some(Signal::Unreachable),
+        }
+    }
+
+    fn end_line(&mut self) {
+        let line = std::mem::take(&mut self.line);
+        if !std::mem::take(&mut self.in_line) {
+            self.in_event = false;
+            self.in_error = false;
+            return;
+        }
+        self.in_event = true;
+        match line.strip_prefix(b"event:").map(<[u8]>::trim_ascii) {
+            Some(b"message_stop") => self.ended = true,
+            Some(b"error") => {
+                self.ended = true;
+                self.in_error = true;
+                self.error.get_or_insert(ErrorKind::Api);
+            }
+            _ if self.in_error && line.starts_with(b"data:") => self.error = Some(kind_in(&line)),
+            _ => {}
+        }
+    }
+}
+
+/// The error's type stands at the start of the data, as upstream writes it; where it does not, the error counts as one of upstream's own.
+fn kind_in(line: &[u8]) -> ErrorKind {
+    let text = String::from_utf8_lossy(line);
+    let has = |name: &str| text.contains(name);
+    if has("overloaded_error") {
+        ErrorKind::Overloaded
+    } else if has("rate_limit_error") {
+        ErrorKind::RateLimit
+    } else if has("invalid_request_error") {
+        ErrorKind::InvalidRequest
+    } else {
+        ErrorKind::Api
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: &str = "event: message_start\ndata: {\"type\":\"message_start\"}\n\n";
+    const STOP: &str = "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
+    const ERROR: &str =
+        "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n";
+
+    fn after(text: &str) -> NativeEvents {
+        let mut events = NativeEvents::default();
+        events.observe(text.as_bytes());
+        events
+    }
+
+    fn closing(events: &NativeEvents) -> Option<String> {
+        let closing = events.closing(&ApiError::upstream_disconnected())?;
+        Some(String::from_utf8(closing.to_vec()).unwrap())
+    }
+
+    #[test]
+    fn what_the_protocol_ended_is_left_alone_however_it_was_split() {
+        for text in [format!("{START}{STOP}"), format!("{START}{STOP}").replace('\n', "\r\n"), format!("{START}{ERROR}")] {
+            for at in 0..=text.len() {
+                let mut events = NativeEvents::default();
+                events.observe(&text.as_bytes()[..at]);
+                events.observe(&text.as_bytes()[at..]);
+                assert_eq!(closing(&events), None, "split at {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_cut_off_ends_with_an_error_event_of_its_own() {
+        for at in 0..START.len() + STOP.len() {
+            let text = format!("{START}{STOP}");
+            let cut = &text[..at];
+            if after(cut).ended && cut.ends_with("\n\n") {
+                continue;
+            }
+            let whole = format!("{cut}{}", closing(&after(cut)).unwrap());
+            let mut reader = crate::wire::sse::Reader::new(4096);
+            let last = reader.push(whole.as_bytes()).unwrap().pop().unwrap();
+            assert_eq!(last.event, "error", "cut at {at}: {whole:?}");
+            assert!(last.data.contains("api_error"));
+        }
+    }
+
+    #[test]
+    fn an_error_event_counts_for_the_accounts_health() {
+        assert_eq!(after(&format!("{START}{ERROR}")).signal(), Some(Signal::Overloaded));
+        assert_eq!(after(&ERROR.replace('\n', "\r\n").replace("overloaded", "rate_limit")).signal(), Some(Signal::RateLimited { until: None }));
+        assert_eq!(after(&ERROR.replace("overloaded_error", "rate_limit_error")).signal(), Some(Signal::RateLimited { until: None }));
+        assert_eq!(after(&ERROR.replace("overloaded_error", "invalid_request_error")).signal(), None);
+        assert_eq!(after(&format!("{START}{STOP}")).signal(), None);
+        assert_eq!(after(START).signal(), Some(Signal::Unreachable));
+    }
+}

@@ -1,0 +1,146 @@
+//! Requests in OpenAI's dialects: translated up, dispatched as Messages, and their answers translated back.
+
+use bytes::{Bytes, BytesMut};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Response, StatusCode};
+use http_body_util::BodyExt as _;
+
+use super::answer::{self, Answer, Body};
+use super::dispatch::Attempt;
+use super::gzip::Gunzip;
+use super::headers::{self, UPSTREAM_REQUEST_ID};
+use super::stream::{Encoder, Pump};
+use super::{Exchange, Proxy, ProxyError};
+use crate::claude::api::UpstreamBody;
+use crate::id::RequestId;
+use crate::translate::{Prepared, chat, responses};
+use crate::wire::Dialect;
+use crate::wire::error::{self, ApiError};
+
+/// A whole answer is read into memory up to this.
+const MOST_WHOLE: usize = 64 * 1024 * 1024;
+
+/// Under this name the OpenAI clients look for the request's id.
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Lists the fields of the request that have no counterpart and were not sent.
+const DROPPED_FIELDS: HeaderName = HeaderName::from_static("x-proxyd-dropped-fields");
+
+/// How an answer becomes the client's, per dialect.
+trait Translation: Clone + Send {
+    const DIALECT: Dialect;
+
+    fn whole(&self, body: &[u8], created: i64) -> Result<Vec<u8>, ApiError>;
+    fn encoder(self, created: i64) -> Encoder;
+}
+
+impl Translation for chat::Reply {
+    const DIALECT: Dialect = Dialect::Chat;
+
+    fn whole(&self, body: &[u8], created: i64) -> Result<Vec<u8>, ApiError> {
+        chat::from_messages(body, self, created)
+    }
+
+    fn encoder(self, created: i64) -> Encoder {
+        Encoder::chat(chat::Encoder::new(self, created))
+    }
+}
+
+impl Translation for responses::Reply {
+    const DIALECT: Dialect = Dialect::Responses;
+
+    fn whole(&self, body: &[u8], created: i64) -> Result<Vec<u8>, ApiError> {
+        responses::from_messages(body, self, created)
+    }
+
+    fn encoder(self, created: i64) -> Encoder {
+        Encoder::responses(responses::Encoder::new(self, created))
+    }
+}
+
+impl Proxy {
+    /// `POST /v1/chat/completions`.
+    pub async fn chat(&self, id: RequestId, body: &[u8]) -> Result<Answer, ProxyError> {
+        self.translate(id, chat::to_messages(body)?).await
+    }
+
+    /// `POST /v1/responses`.
+    pub async fn responses(&self, id: RequestId, body: &[u8]) -> Result<Answer, ProxyError> {
+        self.translate(id, responses::to_messages(body)?).await
+    }
+
+    async fn translate<R: Translation>(&self, id: RequestId, prepared: Prepared<R>) -> Result<Answer, ProxyError> {
+        let exchange = Exchange::translated(id, R::DIALECT, prepared.body, &prepared.betas);
+        let created = self.0.clock.now().as_second();
+        let attempt = self.0.dispatch(&exchange).await?;
+        let mut answer = if attempt.response.status().is_success() {
+            self.success(attempt, &exchange, prepared.reply, created).await?
+        } else {
+            failure(attempt, &exchange).await?
+        };
+        if !prepared.dropped.is_empty()
+            && let Ok(dropped) = HeaderValue::from_str(&prepared.dropped.join(", "))
+        {
+            answer.headers_mut().insert(DROPPED_FIELDS, dropped);
+        }
+        Ok(answer)
+    }
+
+    async fn success<R: Translation>(&self, attempt: Attempt, exchange: &Exchange, reply: R, created: i64) -> Result<Answer, ProxyError> {
+        let Opened { mut headers, streams, gunzip, body } = open(attempt.response);
+        if !streams {
+            let translated = reply.whole(&read_whole(body, gunzip).await?, created)?;
+            return Ok(answer::whole(StatusCode::OK, headers, exchange.id, translated, "application/json"));
+        }
+        let mut pump = Pump::new(body, gunzip, reply.encoder(created), attempt.lease, self.0.cut.clone());
+        pump.first_event().await?;
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        answer::mark(&mut headers, exchange.id, StatusCode::OK);
+        Ok(answer::respond(StatusCode::OK, headers, Body::Pumped(Box::new(pump))))
+    }
+}
+
+/// An answer's head as far as a client of another dialect may see it, and its body.
+struct Opened {
+    headers: HeaderMap,
+    streams: bool,
+    gunzip: bool,
+    body: UpstreamBody,
+}
+
+fn open(response: Response<UpstreamBody>) -> Opened {
+    let (head, body) = response.into_parts();
+    let mut upstream = headers::for_downstream(&head.headers);
+    let gunzip = answer::take_gzip(&mut upstream);
+    let mut headers = HeaderMap::new();
+    if let Some(id) = upstream.get(UPSTREAM_REQUEST_ID) {
+        headers.insert(X_REQUEST_ID, id.clone());
+    }
+    for name in [header::RETRY_AFTER, headers::SHOULD_RETRY] {
+        if let Some(value) = upstream.get(&name) {
+            headers.insert(name, value.clone());
+        }
+    }
+    Opened { headers, streams: answer::is_event_stream(&upstream), gunzip, body }
+}
+
+/// Upstream's error in the client's dialect.
+async fn failure(attempt: Attempt, exchange: &Exchange) -> Result<Answer, ProxyError> {
+    let status = attempt.response.status();
+    let Opened { headers, gunzip, body, .. } = open(attempt.response);
+    let error = error::from_upstream(status.as_u16(), &read_whole(body, gunzip).await?);
+    let status = StatusCode::from_u16(error.http_status(exchange.dialect)).unwrap_or(StatusCode::BAD_GATEWAY);
+    Ok(answer::whole(status, headers, exchange.id, error.body(exchange.dialect, None), "application/json"))
+}
+
+pub(super) async fn read_whole(body: UpstreamBody, gunzip: bool) -> Result<Bytes, ProxyError> {
+    let limited = http_body_util::Limited::new(body, MOST_WHOLE);
+    let bytes = limited.collect().await.map_err(|_| ProxyError::BadAnswer)?.to_bytes();
+    if !gunzip {
+        return Ok(bytes);
+    }
+    let mut decoder = Gunzip::new();
+    let mut whole = BytesMut::from(decoder.push(&bytes).map_err(|_| ProxyError::BadAnswer)?);
+    whole.extend_from_slice(&decoder.finish().map_err(|_| ProxyError::BadAnswer)?);
+    Ok(whole.freeze())
+}
