@@ -32,6 +32,8 @@ def run(client):
     for function in _checks:
         name = f"{client}: {function.__name__.replace('_', ' ')}"
         try:
+            # What an earlier check scripted and did not use must not answer this one.
+            fake("DELETE", "/fake/script")
             function()
         except Exception as error:
             failed += 1

@@ -7,13 +7,10 @@
 //! - With a JSON schema as output format the answer is an instance of it.
 //! - With thinking on, a signed thinking block comes first; its text is empty where the display is `omitted`.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
-use sha2::{Digest as _, Sha256};
 
-use super::answer::Step;
 use super::checks::{content, list, text};
+use super::message::{Block, Message, Usage, signature_of};
 use super::models::Model;
 
 /// In the last user text, makes the fake call its first tool.
@@ -24,40 +21,16 @@ pub const ALL_TOOLS_WORD: &str = "every tool";
 
 const THOUGHT: &str = "The person wants an answer. I will give a short one.";
 
-/// One answer, before it is known whether it goes out whole or as events.
-#[derive(Debug)]
-pub(super) struct Reply {
-    id: String,
-    model: &'static str,
-    blocks: Vec<Block>,
-    stop_reason: &'static str,
-    stop_sequence: Option<String>,
-    usage: Usage,
-}
-
-#[derive(Debug)]
-enum Block {
-    Thinking { text: String, signature: String },
-    Text(String),
-    ToolUse { id: String, name: String, input: Value },
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Usage {
-    input: usize,
-    output: usize,
-    thinking: usize,
-}
-
 /// Composes the answer. `mint` makes a new id from a prefix.
 pub(super) fn compose(
     body: &Map<String, Value>,
     model: &'static Model,
     mint: &mut dyn FnMut(&str) -> String,
-) -> Reply {
+) -> Message {
     let thinking = body.get("thinking");
     let mut blocks = Vec::new();
-    if model.thinks(thinking.map(|t| text(t, "type"))) {
+    // A forced call comes without thoughts: asked for, they are refused, and unasked they do not come.
+    if !forces_a_tool(body) && model.thinks(thinking.map(|t| text(t, "type"))) {
         // Models that take a budget show their thoughts unless told not to; the newer ones the other way round.
         let shown = match thinking.map(|t| text(t, "display")) {
             Some("omitted") => false,
@@ -96,7 +69,7 @@ pub(super) fn compose(
         output,
         thinking,
     };
-    Reply {
+    Message {
         id: mint("msg_"),
         model: model.id,
         blocks,
@@ -104,6 +77,11 @@ pub(super) fn compose(
         stop_sequence,
         usage,
     }
+}
+
+fn forces_a_tool(body: &Map<String, Value>) -> bool {
+    body.get("tool_choice")
+        .is_some_and(|c| matches!(text(c, "type"), "any" | "tool"))
 }
 
 /// The tools the answer calls; none means a text.
@@ -252,192 +230,4 @@ pub(super) fn input_tokens(body: &Map<String, Value>) -> usize {
         .iter()
         .filter_map(|name| body.get(*name));
     parts.map(|p| p.to_string().len().div_ceil(4)).sum()
-}
-
-fn signature_of(thought: &str) -> String {
-    STANDARD.encode(
-        [
-            b"FAKE signature ".as_slice(),
-            Sha256::digest(thought.as_bytes()).as_slice(),
-        ]
-        .concat(),
-    )
-}
-
-/// Whether this fake signed exactly this thought.
-pub(super) fn is_signature_of(signature: &str, thought: &str) -> bool {
-    signature == signature_of(thought)
-}
-
-impl Block {
-    fn tokens(&self) -> usize {
-        match self {
-            Self::Thinking { .. } => 12,
-            Self::Text(text) => text.split_whitespace().count(),
-            Self::ToolUse { input, .. } => 10 + input.to_string().len().div_ceil(4),
-        }
-    }
-
-    fn whole(&self) -> Value {
-        match self {
-            Self::Thinking { text, signature } => {
-                json!({"type": "thinking", "thinking": text, "signature": signature})
-            }
-            Self::Text(text) => json!({"type": "text", "text": text}),
-            Self::ToolUse { id, name, input } => {
-                json!({"type": "tool_use", "id": id, "name": name, "input": input})
-            }
-        }
-    }
-
-    /// The block as it stands in `content_block_start`.
-    fn start(&self) -> Value {
-        match self {
-            Self::Thinking { .. } => json!({"type": "thinking", "thinking": "", "signature": ""}),
-            Self::Text(_) => json!({"type": "text", "text": ""}),
-            Self::ToolUse { id, name, .. } => {
-                json!({"type": "tool_use", "id": id, "name": name, "input": {}})
-            }
-        }
-    }
-
-    fn deltas(&self) -> Vec<Value> {
-        match self {
-            Self::Thinking { text, signature } => {
-                let thoughts = pieces(text)
-                    .into_iter()
-                    .map(|p| json!({"type": "thinking_delta", "thinking": p}));
-                thoughts
-                    .chain([json!({"type": "signature_delta", "signature": signature})])
-                    .collect()
-            }
-            Self::Text(text) => pieces(text)
-                .into_iter()
-                .map(|p| json!({"type": "text_delta", "text": p}))
-                .collect(),
-            Self::ToolUse { input, .. } => {
-                // The service opens with an empty piece, too.
-                let parts = [String::new()].into_iter().chain(pieces(&input.to_string()));
-                parts
-                    .map(|p| json!({"type": "input_json_delta", "partial_json": p}))
-                    .collect()
-            }
-        }
-    }
-}
-
-/// Pieces of a few characters, so that streams have several deltas and boundaries fall anywhere between characters.
-fn pieces(text: &str) -> Vec<String> {
-    let chars: Vec<char> = text.chars().collect();
-    chars.chunks(7).map(|c| c.iter().collect()).collect()
-}
-
-impl Reply {
-    pub(super) fn whole(&self) -> Value {
-        let content: Vec<Value> = self.blocks.iter().map(Block::whole).collect();
-        self.message(
-            &content,
-            Some(self.stop_reason),
-            self.stop_sequence.as_deref(),
-            self.usage.output,
-        )
-    }
-
-    fn message(&self, content: &[Value], stop: Option<&str>, sequence: Option<&str>, output: usize) -> Value {
-        json!({
-            "id": self.id,
-            "type": "message",
-            "role": "assistant",
-            "model": self.model,
-            "content": content,
-            "stop_reason": stop,
-            "stop_sequence": sequence,
-            "usage": {
-                "input_tokens": self.usage.input,
-                "cache_creation_input_tokens": 0,
-                "cache_read_input_tokens": 0,
-                "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
-                "output_tokens": output,
-                "output_tokens_details": {"thinking_tokens": self.usage.thinking},
-                "service_tier": "standard",
-            },
-        })
-    }
-
-    /// The events in the order of the service.
-    pub(super) fn events(&self) -> Vec<Step> {
-        let start = json!({"type": "message_start", "message": self.message(&[], None, None, 1)});
-        let mut steps = vec![Step::event("message_start", &start)];
-        for (index, block) in self.blocks.iter().enumerate() {
-            let started =
-                json!({"type": "content_block_start", "index": index, "content_block": block.start()});
-            steps.push(Step::event("content_block_start", &started));
-            if index == 0 {
-                steps.push(Step::event("ping", &json!({"type": "ping"})));
-            }
-            for delta in block.deltas() {
-                let event = json!({"type": "content_block_delta", "index": index, "delta": delta});
-                steps.push(Step::event("content_block_delta", &event));
-            }
-            steps.push(Step::event(
-                "content_block_stop",
-                &json!({"type": "content_block_stop", "index": index}),
-            ));
-        }
-        let usage = json!({
-            "input_tokens": self.usage.input,
-            "cache_creation_input_tokens": 0,
-            "cache_read_input_tokens": 0,
-            "output_tokens": self.usage.output,
-            "output_tokens_details": {"thinking_tokens": self.usage.thinking},
-        });
-        let delta = json!({"stop_reason": self.stop_reason, "stop_sequence": self.stop_sequence});
-        steps.push(Step::event(
-            "message_delta",
-            &json!({"type": "message_delta", "delta": delta, "usage": usage}),
-        ));
-        steps.push(Step::event("message_stop", &json!({"type": "message_stop"})));
-        steps
-    }
-}
-
-/// The events of a plain text answer with these deltas, for scripts that put gates or cuts between them. Element 0 is
-/// `message_start`, 1 `content_block_start`, then one per delta, then `content_block_stop`, `message_delta`,
-/// `message_stop`.
-pub fn text_events(model: &str, deltas: &[&str]) -> Vec<Step> {
-    let usage = json!({"input_tokens": 10, "output_tokens": 1});
-    let message = json!({
-        "id": "msg_FAKEscripted", "type": "message", "role": "assistant", "model": model, "content": [],
-        "stop_reason": null, "stop_sequence": null, "usage": usage,
-    });
-    let block =
-        json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}});
-    let mut steps = vec![
-        Step::event(
-            "message_start",
-            &json!({"type": "message_start", "message": message}),
-        ),
-        Step::event("content_block_start", &block),
-    ];
-    steps.extend(deltas.iter().map(|text| {
-        let delta = json!({"type": "text_delta", "text": text});
-        Step::event(
-            "content_block_delta",
-            &json!({"type": "content_block_delta", "index": 0, "delta": delta}),
-        )
-    }));
-    let end = json!({"stop_reason": "end_turn", "stop_sequence": null});
-    let usage = json!({"output_tokens": deltas.len()});
-    steps.extend([
-        Step::event(
-            "content_block_stop",
-            &json!({"type": "content_block_stop", "index": 0}),
-        ),
-        Step::event(
-            "message_delta",
-            &json!({"type": "message_delta", "delta": end, "usage": usage}),
-        ),
-        Step::event("message_stop", &json!({"type": "message_stop"})),
-    ]);
-    steps
 }

@@ -4,6 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
+use crate::fake_claude::message::is_signature_of;
+
 use super::tools::is_name;
 use super::{Complaint, Request, blank, content, list, only, text};
 
@@ -173,7 +175,7 @@ fn thinking(at: &str, block: &Value) -> Result<(), Complaint> {
     let Some(signature) = block.get("signature").and_then(Value::as_str) else {
         return Err(format!("{at}.thinking.signature: Field required"));
     };
-    if crate::fake_claude::reply::is_signature_of(signature, thought) {
+    if is_signature_of(signature, thought) {
         Ok(())
     } else {
         Err(format!("{at}: Invalid `signature` in `thinking` block"))
