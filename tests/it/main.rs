@@ -1,1 +1,4 @@
+//! Every integration test, in one binary so that it links once.
 
+#[cfg(test)]
+mod fake_claude;

@@ -1,1 +1,6 @@
+//! The harness of the integration tests: a fake of everything Claude, and helpers to wait for states.
+//!
+//! Nothing here is part of the product, and nothing here reaches beyond loopback.
 
+pub mod fake_claude;
+pub mod wait;

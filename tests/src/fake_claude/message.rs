@@ -1,0 +1,224 @@
+//! A message of the fake model on the wire: whole, or as the service's sequence of events.
+//!
+//! Pure. It decides nothing about what is said; see [`super::reply`].
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::answer::Step;
+
+/// One answer, before it is known whether it goes out whole or as events.
+#[derive(Debug)]
+pub(super) struct Message {
+    pub(super) id: String,
+    pub(super) model: &'static str,
+    pub(super) blocks: Vec<Block>,
+    pub(super) stop_reason: &'static str,
+    pub(super) stop_sequence: Option<String>,
+    pub(super) usage: Usage,
+}
+
+#[derive(Debug)]
+pub(super) enum Block {
+    Thinking { text: String, signature: String },
+    Text(String),
+    ToolUse { id: String, name: String, input: Value },
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Usage {
+    pub(super) input: usize,
+    pub(super) output: usize,
+    pub(super) thinking: usize,
+}
+
+/// A signature that only fits this thought.
+pub(super) fn signature_of(thought: &str) -> String {
+    STANDARD.encode(
+        [
+            b"FAKE signature ".as_slice(),
+            Sha256::digest(thought.as_bytes()).as_slice(),
+        ]
+        .concat(),
+    )
+}
+
+/// Whether this fake signed exactly this thought.
+pub(super) fn is_signature_of(signature: &str, thought: &str) -> bool {
+    signature == signature_of(thought)
+}
+
+impl Block {
+    pub(super) fn tokens(&self) -> usize {
+        match self {
+            Self::Thinking { .. } => 12,
+            Self::Text(text) => text.split_whitespace().count(),
+            Self::ToolUse { input, .. } => 10 + input.to_string().len().div_ceil(4),
+        }
+    }
+
+    fn whole(&self) -> Value {
+        match self {
+            Self::Thinking { text, signature } => {
+                json!({"type": "thinking", "thinking": text, "signature": signature})
+            }
+            Self::Text(text) => json!({"type": "text", "text": text}),
+            Self::ToolUse { id, name, input } => {
+                json!({"type": "tool_use", "id": id, "name": name, "input": input})
+            }
+        }
+    }
+
+    /// The block as it stands in `content_block_start`.
+    fn start(&self) -> Value {
+        match self {
+            Self::Thinking { .. } => json!({"type": "thinking", "thinking": "", "signature": ""}),
+            Self::Text(_) => json!({"type": "text", "text": ""}),
+            Self::ToolUse { id, name, .. } => {
+                json!({"type": "tool_use", "id": id, "name": name, "input": {}})
+            }
+        }
+    }
+
+    fn deltas(&self) -> Vec<Value> {
+        match self {
+            Self::Thinking { text, signature } => {
+                let thoughts = pieces(text)
+                    .into_iter()
+                    .map(|p| json!({"type": "thinking_delta", "thinking": p}));
+                thoughts
+                    .chain([json!({"type": "signature_delta", "signature": signature})])
+                    .collect()
+            }
+            Self::Text(text) => pieces(text)
+                .into_iter()
+                .map(|p| json!({"type": "text_delta", "text": p}))
+                .collect(),
+            Self::ToolUse { input, .. } => {
+                // The service opens with an empty piece, too.
+                let parts = [String::new()].into_iter().chain(pieces(&input.to_string()));
+                parts
+                    .map(|p| json!({"type": "input_json_delta", "partial_json": p}))
+                    .collect()
+            }
+        }
+    }
+}
+
+/// Pieces of a few characters, so that streams have several deltas and boundaries fall anywhere between characters.
+fn pieces(text: &str) -> Vec<String> {
+    let chars: Vec<char> = text.chars().collect();
+    chars.chunks(7).map(|c| c.iter().collect()).collect()
+}
+
+impl Message {
+    pub(super) fn whole(&self) -> Value {
+        let content: Vec<Value> = self.blocks.iter().map(Block::whole).collect();
+        self.message(
+            &content,
+            Some(self.stop_reason),
+            self.stop_sequence.as_deref(),
+            self.usage.output,
+        )
+    }
+
+    fn message(&self, content: &[Value], stop: Option<&str>, sequence: Option<&str>, output: usize) -> Value {
+        json!({
+            "id": self.id,
+            "type": "message",
+            "role": "assistant",
+            "model": self.model,
+            "content": content,
+            "stop_reason": stop,
+            "stop_sequence": sequence,
+            "usage": {
+                "input_tokens": self.usage.input,
+                "cache_creation_input_tokens": 0,
+                "cache_read_input_tokens": 0,
+                "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
+                "output_tokens": output,
+                "output_tokens_details": {"thinking_tokens": self.usage.thinking},
+                "service_tier": "standard",
+            },
+        })
+    }
+
+    /// The events in the order of the service.
+    pub(super) fn events(&self) -> Vec<Step> {
+        let start = json!({"type": "message_start", "message": self.message(&[], None, None, 1)});
+        let mut steps = vec![Step::event("message_start", &start)];
+        for (index, block) in self.blocks.iter().enumerate() {
+            let started =
+                json!({"type": "content_block_start", "index": index, "content_block": block.start()});
+            steps.push(Step::event("content_block_start", &started));
+            if index == 0 {
+                steps.push(Step::event("ping", &json!({"type": "ping"})));
+            }
+            for delta in block.deltas() {
+                let event = json!({"type": "content_block_delta", "index": index, "delta": delta});
+                steps.push(Step::event("content_block_delta", &event));
+            }
+            steps.push(Step::event(
+                "content_block_stop",
+                &json!({"type": "content_block_stop", "index": index}),
+            ));
+        }
+        let usage = json!({
+            "input_tokens": self.usage.input,
+            "cache_creation_input_tokens": 0,
+            "cache_read_input_tokens": 0,
+            "output_tokens": self.usage.output,
+            "output_tokens_details": {"thinking_tokens": self.usage.thinking},
+        });
+        let delta = json!({"stop_reason": self.stop_reason, "stop_sequence": self.stop_sequence});
+        steps.push(Step::event(
+            "message_delta",
+            &json!({"type": "message_delta", "delta": delta, "usage": usage}),
+        ));
+        steps.push(Step::event("message_stop", &json!({"type": "message_stop"})));
+        steps
+    }
+}
+
+/// The events of a plain text answer with these deltas, for scripts that put gates or cuts between them. Element 0 is
+/// `message_start`, 1 `content_block_start`, then one per delta, then `content_block_stop`, `message_delta`,
+/// `message_stop`.
+pub fn text_events(model: &str, deltas: &[&str]) -> Vec<Step> {
+    let usage = json!({"input_tokens": 10, "output_tokens": 1});
+    let message = json!({
+        "id": "msg_FAKEscripted", "type": "message", "role": "assistant", "model": model, "content": [],
+        "stop_reason": null, "stop_sequence": null, "usage": usage,
+    });
+    let block =
+        json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}});
+    let mut steps = vec![
+        Step::event(
+            "message_start",
+            &json!({"type": "message_start", "message": message}),
+        ),
+        Step::event("content_block_start", &block),
+    ];
+    steps.extend(deltas.iter().map(|text| {
+        let delta = json!({"type": "text_delta", "text": text});
+        Step::event(
+            "content_block_delta",
+            &json!({"type": "content_block_delta", "index": 0, "delta": delta}),
+        )
+    }));
+    let end = json!({"stop_reason": "end_turn", "stop_sequence": null});
+    let usage = json!({"output_tokens": deltas.len()});
+    steps.extend([
+        Step::event(
+            "content_block_stop",
+            &json!({"type": "content_block_stop", "index": 0}),
+        ),
+        Step::event(
+            "message_delta",
+            &json!({"type": "message_delta", "delta": end, "usage": usage}),
+        ),
+        Step::event("message_stop", &json!({"type": "message_stop"})),
+    ]);
+    steps
+}
