@@ -1,1 +1,105 @@
+//! `proxyctl`, the client of `proxyd`: it carries a login between a browser and the daemon, and shows and changes
+//! the accounts of the pool over the control socket.
+//!
+//! It never holds a token or a PKCE verifier, and never prints or logs an authorization code, a login's state (but
+//! inside the URL it is part of) or an API key.
 
+mod browser;
+mod callback;
+pub mod cli;
+mod client;
+mod clock;
+mod commands;
+mod error;
+mod exit;
+pub mod json;
+mod output;
+mod paste;
+mod stdin;
+mod table;
+mod text;
+
+use std::ffi::OsString;
+
+use clap::FromArgMatches as _;
+use clap::error::ErrorKind;
+
+use crate::commands::Context;
+use crate::error::Error;
+pub use crate::exit::Exit;
+use crate::output::Output;
+
+/// Runs one command line, the program's name first, and says how it ended.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
+    let args: Vec<OsString> = args.into_iter().collect();
+    match parse(&args) {
+        Ok(cli) => execute(cli),
+        Err(refused) => explain(&refused, &args),
+    }
+}
+
+fn parse(args: &[OsString]) -> Result<cli::Cli, clap::Error> {
+    let mut command = cli::command();
+    let mut matches = command.try_get_matches_from_mut(args)?;
+    cli::Cli::from_arg_matches_mut(&mut matches).map_err(|err| err.format(&mut command))
+}
+
+fn execute(cli: cli::Cli) -> Exit {
+    let mut output = Output::new(cli.global.json);
+    let result = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| Error::Runtime { source })
+        .and_then(|runtime| {
+            let mut context = Context {
+                output: &mut output,
+                socket: cli.global.socket,
+            };
+            let result = runtime.block_on(commands::run(cli.command, &mut context));
+            // A browser that is still starting is not waited for.
+            runtime.shutdown_background();
+            result
+        });
+    match result {
+        Ok(exit) => exit,
+        Err(err) => {
+            output.error(&err);
+            err.exit()
+        }
+    }
+}
+
+/// What clap says: help and the version on standard output, a mistake on standard error. A mistake is JSON if JSON
+/// was asked for, although the command line that asked for it could not be read as a whole.
+fn explain(refused: &clap::Error, args: &[OsString]) -> Exit {
+    match refused.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            let mut output = Output::new(false);
+            match output.data(&refused.render().ansi().to_string()) {
+                Ok(()) => Exit::Ok,
+                Err(err) => {
+                    output.error(&err);
+                    err.exit()
+                }
+            }
+        }
+        _ => {
+            if args.iter().any(|arg| arg == "--json") {
+                let text = refused.render().to_string();
+                let what = text
+                    .lines()
+                    .next()
+                    .unwrap_or_default()
+                    .trim_start_matches("error: ");
+                let hint = "`proxyctl --help` shows how it is used";
+                Output::new(true).error(&Error::Usage {
+                    what: what.to_owned(),
+                    hint: hint.to_owned(),
+                });
+            } else {
+                output::stderr(&refused.render().ansi().to_string());
+            }
+            Exit::Usage
+        }
+    }
+}

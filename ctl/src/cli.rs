@@ -1,0 +1,254 @@
+//! The command line: what may be typed and what `--help`, the man pages and the completions say about it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use jiff::SignedDuration;
+
+/// The longest time a login may take, and what it takes unless told otherwise. The daemon forgets it then.
+pub const LOGIN_LIMIT: Duration = Duration::from_secs(5 * 60);
+
+/// Examples come first: most people stop reading there. What clap calls "before help" comes last.
+const TEMPLATE: &str = "{about}{after-help}\n\n{usage-heading} {usage}\n\n{all-args}\n\n{before-help}";
+
+/// The whole command line, as the parser, the man pages and the completions see it.
+pub fn command() -> clap::Command {
+    with_template(Cli::command())
+}
+
+fn with_template(command: clap::Command) -> clap::Command {
+    command.help_template(TEMPLATE).mut_subcommands(with_template)
+}
+
+/// Client of proxyd: logs accounts in, lists, revokes and explains them
+#[derive(Debug, Parser)]
+#[command(
+    name = "proxyctl",
+    version,
+    disable_help_subcommand = true,
+    after_help = "Examples:
+  proxyctl login claude             log an account in with the browser
+  proxyctl accounts list            show the pool
+  proxyctl status                   is all well, and what to do if not
+  proxyctl accounts list --json     a list for programs",
+    before_help = "Exit codes:
+    0  done
+    1  failed
+    2  wrong usage
+    3  the daemon does not run
+    4  a login is needed: no account is usable
+    5  no such account
+    6  not permitted
+   13  the callback port is in use
+   14  timed out
+   15  authentication failed
+   16  the account could not be saved
+  130  interrupted"
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// The daemon's control socket [default: the one of this user's daemon, else the system's]
+    #[arg(
+        long,
+        global = true,
+        value_name = "PATH",
+        env = "PROXYD_CONTROL__SOCKET",
+        hide_env_values = true
+    )]
+    pub socket: Option<PathBuf>,
+    /// Print JSON for programs, one document (of a login: one event) a line
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Log an account in with the browser
+    #[command(after_help = "Examples:
+  proxyctl login claude
+  proxyctl login claude --no-browser          print the URL; open it on any machine, paste the code here
+  proxyctl login claude --callback-port 54545")]
+    Login(Login),
+    /// Show the accounts of the pool and change them
+    #[command(
+        disable_help_subcommand = true,
+        after_help = "Examples:
+  proxyctl accounts list
+  proxyctl accounts show ada@example.com
+  proxyctl accounts add claude --key-file key.txt --label build
+  proxyctl accounts disable build
+
+ACCOUNT is an account's id, any unique prefix of it, its label, its e-mail address or the name of its file."
+    )]
+    Accounts {
+        #[command(subcommand)]
+        command: Accounts,
+    },
+    /// Show whether the daemon is well, and what to do if not
+    #[command(after_help = "Examples:
+  proxyctl status
+  proxyctl status --json
+
+Ends with 0 if requests can be served and with 4 if no account is usable.")]
+    Status,
+    /// Print the completions of a shell
+    #[command(after_help = "Examples:
+  proxyctl completions bash > ~/.local/share/bash-completion/completions/proxyctl
+  proxyctl completions zsh > ~/.zfunc/_proxyctl
+  proxyctl completions fish > ~/.config/fish/completions/proxyctl.fish")]
+    Completions {
+        /// The shell that is to complete proxyctl
+        shell: Shell,
+    },
+}
+
+/// Who issues the accounts. There is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Provider {
+    Claude,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+}
+
+#[derive(Debug, Args)]
+pub struct Login {
+    /// Who to log in to
+    pub provider: Provider,
+    /// Open no browser: print the URL and accept the pasted answer
+    #[arg(long)]
+    pub no_browser: bool,
+    /// The loopback port that receives the browser's answer [default: the daemon's, or the next that is free]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub callback_port: Option<u16>,
+    /// How long to wait for the answer, as in 90s or 2m; five minutes at most
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = login_limit)]
+    pub timeout: Duration,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Accounts {
+    /// List the accounts, and the files that are not used with the reason
+    #[command(after_help = "Examples:
+  proxyctl accounts list
+  proxyctl accounts list --json | jq -r '.accounts[] | select(.state == \"needs_login\") | .email'")]
+    List,
+    /// Show everything about one account
+    #[command(after_help = "Example:\n  proxyctl accounts show ada@example.com")]
+    Show(Named),
+    /// Put an API key into the pool
+    #[command(after_help = "Examples:
+  proxyctl accounts add claude --key-file key.txt --label build
+  pass show anthropic | proxyctl accounts add claude --key-file -")]
+    Add(Add),
+    /// Revoke an account at the provider and delete its file
+    #[command(after_help = "Examples:
+  proxyctl accounts revoke ada@example.com
+  proxyctl accounts revoke 3f2a9c0d71be --yes")]
+    Revoke(Revoke),
+    /// Take an account out of use and keep it
+    #[command(after_help = "Example:\n  proxyctl accounts disable build")]
+    Disable(Named),
+    /// Take a disabled account back into use
+    #[command(after_help = "Example:\n  proxyctl accounts enable build")]
+    Enable(Named),
+    /// Refresh an account's token now and say how it went
+    #[command(after_help = "Example:\n  proxyctl accounts refresh ada@example.com")]
+    Refresh(Named),
+}
+
+#[derive(Debug, Args)]
+pub struct Named {
+    /// The account: its id, any unique prefix of it, label, e-mail address or file name
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    pub account: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Add {
+    /// Whose key it is
+    pub provider: Provider,
+    /// The file that holds the key on one line; `-` reads standard input
+    #[arg(long, value_name = "FILE")]
+    pub key_file: PathBuf,
+    /// A name for the account
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub label: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Revoke {
+    #[command(flatten)]
+    pub named: Named,
+    /// Do not ask; needed where standard input is not a terminal
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+fn login_limit(text: &str) -> Result<Duration, String> {
+    let limit: SignedDuration = text
+        .parse()
+        .map_err(|_| "write it as in 90s, 2m or 1m30s".to_owned())?;
+    match Duration::try_from(limit) {
+        Ok(limit) if limit > LOGIN_LIMIT => Err("a login lasts five minutes at most".to_owned()),
+        Ok(limit) if limit.is_zero() => Err("a login needs some time".to_owned()),
+        Ok(limit) => Ok(limit),
+        Err(_) => Err("a login cannot end before it begins".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn a_login_may_last_up_to_five_minutes() {
+        for (text, seconds) in [
+            ("5m", 300),
+            ("90s", 90),
+            ("1m30s", 90),
+            ("2 minutes", 120),
+            ("PT10S", 10),
+        ] {
+            assert_eq!(login_limit(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "5", "301s", "0s", "-1m", "1h", "soon"] {
+            assert!(login_limit(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_command_shows_an_example_before_its_usage() {
+        fn check(command: &mut clap::Command) {
+            let help = command.render_long_help().to_string();
+            let example = help
+                .find("Example")
+                .unwrap_or_else(|| panic!("no example:\n{help}"));
+            assert!(example < help.find("Usage:").unwrap(), "{help}");
+            command.get_subcommands_mut().for_each(check);
+        }
+        let mut command = command();
+        command.build();
+        check(&mut command);
+    }
+}

@@ -1,0 +1,89 @@
+//! `proxyctl accounts revoke`: revokes at the provider, deletes the file, and says plainly which of the two was done.
+
+use std::io::{self, IsTerminal as _};
+
+use super::view;
+use crate::cli::Revoke;
+use crate::client::Client;
+use crate::commands::Context;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::json::{Account, Document, Revoked};
+use crate::output::Output;
+use crate::text;
+
+pub(super) async fn run(args: &Revoke, context: &mut Context<'_>) -> Result<Exit, Error> {
+    let named = &args.named.account;
+    if !args.yes && !io::stdin().is_terminal() {
+        return Err(Error::Usage {
+            what: format!("cannot ask whether to revoke {named}: standard input is not a terminal"),
+            hint: format!("proxyctl accounts revoke {named} --yes"),
+        });
+    }
+    let client = context.connect().await?;
+    let reply = if args.yes {
+        client.revoke(named).await?
+    } else {
+        // What was confirmed is what is revoked, even if the name means another account by now.
+        client
+            .revoke(&confirm(named, &client, context.output).await?)
+            .await?
+    };
+    let revoked = Revoked::from(reply);
+    if context.output.is_json() {
+        context.output.document(&Document::new(revoked))?;
+        return Ok(Exit::Ok);
+    }
+    warn(&revoked, context.output);
+    context.output.data(&sentence(&revoked))?;
+    Ok(Exit::Ok)
+}
+
+/// The id of the account the person said yes to.
+async fn confirm(named: &str, client: &Client, output: &Output) -> Result<String, Error> {
+    let account = Account::from(client.get(named).await?);
+    // Asked in every mode: a person at a terminal must see what they are asked.
+    output.prompt(&format!(
+        "Revoke {} and delete {}? [y/N] ",
+        view::called(&account),
+        text::clean(&account.path)
+    ));
+    let mut answer = String::new();
+    let read = io::stdin().read_line(&mut answer);
+    if read.is_ok_and(|length| length == 0) {
+        output.talk("");
+    }
+    match answer.trim().to_ascii_lowercase().as_str() {
+        "y" | "yes" => Ok(account.id),
+        _ => Err(Error::Declined),
+    }
+}
+
+fn sentence(revoked: &Revoked) -> String {
+    let (id, path) = (text::clean(&revoked.id), text::clean(&revoked.path));
+    if revoked.provider == "revoked" {
+        format!("Revoked {id} at the provider and deleted {path}.\n")
+    } else {
+        format!("Removed {id} from the pool and deleted {path}.\n")
+    }
+}
+
+/// The file is gone, but the credential may live on: the person must know, and what to do.
+fn warn(revoked: &Revoked, output: &Output) {
+    let why = revoked
+        .provider_error
+        .as_deref()
+        .map(|why| format!(": {}", text::clean(why)))
+        .unwrap_or_default();
+    match revoked.provider {
+        "revoked" => {}
+        "not_offered" => output.talk(
+            "The provider offers no revocation for this kind of credential: it still works elsewhere. \
+             Delete it in the provider's own settings if that is not wanted.",
+        ),
+        _ => output.talk(&format!(
+            "The provider did NOT revoke it{why}. It may still work elsewhere: \
+             end its session in the provider's own settings to be sure."
+        )),
+    }
+}

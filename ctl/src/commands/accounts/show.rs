@@ -1,0 +1,13 @@
+//! `proxyctl accounts show`: everything that is known about one account.
+
+use super::{changed, view};
+use crate::cli::Named;
+use crate::clock;
+use crate::commands::Context;
+use crate::error::Error;
+use crate::exit::Exit;
+
+pub(super) async fn run(args: &Named, context: &mut Context<'_>) -> Result<Exit, Error> {
+    let account = context.connect().await?.get(&args.account).await?;
+    changed(context, account, |account| view::details(account, clock::now()))
+}

@@ -1,0 +1,327 @@
+//! Everything that can go wrong, told in three parts: what failed, why, and what to run next. The exit code follows
+//! from the variant by exhaustive match. No text here ever holds a code, a state, a token or a key.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use proxy_proto::socket;
+use tonic::Code;
+
+use crate::exit::Exit;
+use crate::text;
+
+/// Why a command ended badly.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("{what}")]
+    Usage { what: String, hint: String },
+    #[error("no daemon listens on {}", socket.display())]
+    NotRunning { socket: PathBuf, source: io::Error },
+    #[error("the control socket {} may not be used", socket.display())]
+    SocketForbidden { socket: PathBuf, source: io::Error },
+    #[error("cannot connect to the control socket {}", socket.display())]
+    Connect { socket: PathBuf, source: io::Error },
+    /// The connection ended before the answer came: whether it was done is not known.
+    #[error("the connection to the daemon broke on the way to {operation}")]
+    ConnectionLost {
+        operation: Operation,
+        source: Box<tonic::Status>,
+    },
+    #[error("the daemon gave no answer within {} when asked to {operation}", text::duration(*limit))]
+    NoAnswer { operation: Operation, limit: Duration },
+    /// The daemon said no. `message` is its own.
+    #[error("cannot {operation}")]
+    Refused {
+        operation: Operation,
+        refusal: Refusal,
+        message: String,
+    },
+    #[error("the daemon's answer lacks {field}: cannot {operation}")]
+    Incomplete {
+        operation: Operation,
+        field: &'static str,
+    },
+    #[error("the callback port {port} is in use")]
+    PortInUse { port: u16, source: io::Error },
+    #[error("cannot listen on the loopback interface")]
+    Listen { source: io::Error },
+    #[error("nobody completed the login within {}", text::duration(*limit))]
+    LoginTimedOut { limit: Duration },
+    /// The authorize page sent an error instead of a code (RFC 6749, 4.1.2.1).
+    #[error("the login was refused in the browser")]
+    LoginRefused {
+        error: String,
+        description: Option<String>,
+    },
+    #[error("interrupted; the login is cancelled")]
+    Interrupted,
+    #[error("nothing was revoked: you did not say yes")]
+    Declined,
+    #[error("cannot read the key from {}", path.display())]
+    ReadKey { path: PathBuf, source: io::Error },
+    #[error("cannot write to standard output")]
+    Stdout { source: io::Error },
+    #[error("cannot start")]
+    Runtime { source: io::Error },
+    #[error("cannot watch for signals")]
+    Signals { source: io::Error },
+}
+
+/// What the daemon was asked to do; reads after "cannot".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Operation {
+    ShowStatus,
+    ListAccounts,
+    AddKey,
+    /// One account, by the verb and the name the person gave.
+    Account {
+        verb: &'static str,
+        name: String,
+    },
+    BeginLogin,
+    CompleteLogin,
+    CancelLogin,
+}
+
+/// How the daemon said no, by what the person can do about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    NotFound,
+    NotPermitted,
+    /// As named, the account does not allow it: most often the name fits several.
+    Unfit,
+    TimedOut,
+    Authentication,
+    NotSaved,
+    /// The provider could not be reached or did not answer.
+    ProviderUnavailable,
+    /// The login goes on: its answer was not this login's.
+    WrongState,
+    /// The daemon does not know the request.
+    Unknown,
+    Other,
+}
+
+impl Refusal {
+    /// What a gRPC status means for this operation.
+    pub(crate) fn of(code: Code, operation: &Operation) -> Self {
+        match code {
+            Code::NotFound => Self::NotFound,
+            Code::PermissionDenied => Self::NotPermitted,
+            Code::DeadlineExceeded => Self::TimedOut,
+            Code::Unauthenticated => Self::Authentication,
+            Code::ResourceExhausted => Self::NotSaved,
+            Code::Unavailable => Self::ProviderUnavailable,
+            Code::Unimplemented => Self::Unknown,
+            Code::FailedPrecondition if matches!(operation, Operation::Account { .. }) => Self::Unfit,
+            Code::InvalidArgument if matches!(operation, Operation::CompleteLogin) => Self::WrongState,
+            Code::Ok
+            | Code::Cancelled
+            | Code::Unknown
+            | Code::InvalidArgument
+            | Code::AlreadyExists
+            | Code::FailedPrecondition
+            | Code::Aborted
+            | Code::OutOfRange
+            | Code::Internal
+            | Code::DataLoss => Self::Other,
+        }
+    }
+
+    fn exit(self) -> Exit {
+        match self {
+            Self::NotFound => Exit::NotFound,
+            Self::NotPermitted => Exit::NotPermitted,
+            Self::Unfit => Exit::Usage,
+            Self::TimedOut => Exit::TimedOut,
+            Self::Authentication => Exit::AuthenticationFailed,
+            Self::NotSaved => Exit::NotSaved,
+            Self::ProviderUnavailable | Self::WrongState | Self::Unknown | Self::Other => Exit::Failed,
+        }
+    }
+
+    fn hint(self, operation: &Operation) -> &'static str {
+        let login = matches!(operation, Operation::BeginLogin | Operation::CompleteLogin);
+        match self {
+            Self::NotFound | Self::TimedOut | Self::WrongState if login => {
+                "begin again: `proxyctl login claude`"
+            }
+            Self::NotFound => "`proxyctl accounts list` shows the accounts there are",
+            Self::NotPermitted => "run it as the user the daemon runs as, or as root",
+            Self::Unfit => "`proxyctl accounts list` shows the ids, of which any unique prefix will do",
+            Self::Authentication => "log in again: `proxyctl login claude`",
+            Self::NotSaved => {
+                "make room for it or correct the directory's rights (`proxyctl status` names it), then repeat"
+            }
+            Self::ProviderUnavailable => "try again in a moment",
+            Self::Unknown => "the daemon is older than proxyctl: restart it after the update",
+            Self::TimedOut | Self::WrongState | Self::Other => {
+                "`proxyctl status` shows how the daemon is; its log says more"
+            }
+        }
+    }
+}
+
+impl Error {
+    /// The exit code this error ends the program with.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Usage { .. } => Exit::Usage,
+            Self::NotRunning { .. } => Exit::NotRunning,
+            Self::SocketForbidden { .. } => Exit::NotPermitted,
+            Self::Refused { refusal, .. } => refusal.exit(),
+            Self::PortInUse { .. } => Exit::PortInUse,
+            Self::NoAnswer { .. } | Self::LoginTimedOut { .. } => Exit::TimedOut,
+            Self::LoginRefused { .. } => Exit::AuthenticationFailed,
+            Self::Interrupted => Exit::Interrupted,
+            Self::Connect { .. }
+            | Self::ConnectionLost { .. }
+            | Self::Incomplete { .. }
+            | Self::Listen { .. }
+            | Self::Declined
+            | Self::ReadKey { .. }
+            | Self::Stdout { .. }
+            | Self::Runtime { .. }
+            | Self::Signals { .. } => Exit::Failed,
+        }
+    }
+
+    /// Why it failed, as the daemon or the system told it.
+    pub(crate) fn cause(&self) -> Option<String> {
+        match self {
+            Self::Refused { message, .. } if message.is_empty() => None,
+            Self::Refused { message, .. } => Some(message.clone()),
+            Self::LoginRefused {
+                error,
+                description: None,
+            } => Some(error.clone()),
+            Self::LoginRefused {
+                error,
+                description: Some(text),
+            } => Some(format!("{error}: {text}")),
+            Self::ConnectionLost { source, .. } => {
+                Some(innermost(source.as_ref()).unwrap_or_else(|| source.message().to_owned()))
+            }
+            _ => innermost(self),
+        }
+    }
+
+    /// What to run or to change.
+    pub(crate) fn hint(&self) -> String {
+        match self {
+            Self::Usage { hint, .. } => hint.clone(),
+            Self::NotRunning { socket, .. } => start_command(socket),
+            Self::SocketForbidden { .. } => "run it as the user the daemon runs as, or as root".to_owned(),
+            Self::Refused {
+                refusal, operation, ..
+            } => refusal.hint(operation).to_owned(),
+            Self::Connect { .. } => "name the daemon's own socket with --socket PATH".to_owned(),
+            Self::ConnectionLost { .. } => {
+                "`proxyctl status` shows whether the daemon runs and whether this socket is a daemon's"
+                    .to_owned()
+            }
+            Self::NoAnswer { .. } | Self::Incomplete { .. } => {
+                "`proxyctl status` shows how the daemon is; its log says more".to_owned()
+            }
+            Self::PortInUse { .. } => {
+                "choose another with --callback-port, or leave the flag out to take the next free one"
+                    .to_owned()
+            }
+            Self::Listen { .. } => "see to it that 127.0.0.1 exists and that files can be opened".to_owned(),
+            Self::LoginTimedOut { .. } | Self::LoginRefused { .. } | Self::Interrupted => {
+                "begin again: `proxyctl login claude`".to_owned()
+            }
+            Self::Declined => "answer y, or give --yes".to_owned(),
+            Self::ReadKey { .. } => {
+                "name a readable file with --key-file, or `-` for standard input".to_owned()
+            }
+            Self::Stdout { .. } => "see to it that standard output can be written".to_owned(),
+            Self::Runtime { .. } | Self::Signals { .. } => {
+                "see to it that files can be opened (`ulimit -n`)".to_owned()
+            }
+        }
+    }
+}
+
+/// The command that starts the daemon whose socket this is.
+fn start_command(path: &std::path::Path) -> String {
+    if path == std::path::Path::new(socket::SYSTEM) {
+        "start it with `sudo systemctl start proxyd`".to_owned()
+    } else if socket::user().is_some_and(|user| user == path) {
+        "start it with `systemctl --user start proxyd`, or run `proxyd`".to_owned()
+    } else {
+        format!(
+            "start it with `proxyd --control-socket {}`, or name another socket",
+            path.display()
+        )
+    }
+}
+
+/// The deepest cause of an error: what the system said.
+fn innermost(err: &dyn std::error::Error) -> Option<String> {
+    let mut deepest = err.source()?;
+    while let Some(deeper) = deepest.source() {
+        deepest = deeper;
+    }
+    Some(deepest.to_string())
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ShowStatus => f.write_str("show the status"),
+            Self::ListAccounts => f.write_str("list the accounts"),
+            Self::AddKey => f.write_str("add the API key"),
+            Self::Account { verb, name } => write!(f, "{verb} the account {name}"),
+            Self::BeginLogin => f.write_str("begin the login"),
+            Self::CompleteLogin => f.write_str("complete the login"),
+            Self::CancelLogin => f.write_str("cancel the login"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_means_the_documented_exit_code() {
+        let account = Operation::Account {
+            verb: "show",
+            name: "x".to_owned(),
+        };
+        for (code, operation, exit) in [
+            (Code::NotFound, &account, 5),
+            (Code::PermissionDenied, &account, 6),
+            (Code::DeadlineExceeded, &Operation::CompleteLogin, 14),
+            (Code::Unauthenticated, &account, 15),
+            (Code::ResourceExhausted, &Operation::CompleteLogin, 16),
+            (Code::FailedPrecondition, &account, 2),
+            (Code::FailedPrecondition, &Operation::BeginLogin, 1),
+            (Code::Unavailable, &account, 1),
+            (Code::Internal, &Operation::ShowStatus, 1),
+        ] {
+            assert_eq!(
+                Refusal::of(code, operation).exit().code(),
+                exit,
+                "{code:?} {operation:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_cause_is_what_the_system_said() {
+        let err = Error::NotRunning {
+            socket: "/tmp/none.sock".into(),
+            source: io::Error::new(io::ErrorKind::NotFound, "No such file"),
+        };
+        assert_eq!(err.cause().as_deref(), Some("No such file"));
+        assert!(
+            err.hint().contains("proxyd --control-socket /tmp/none.sock"),
+            "{}",
+            err.hint()
+        );
+    }
+}

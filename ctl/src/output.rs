@@ -1,0 +1,99 @@
+//! Where words go: data to standard output, talk to standard error, and in JSON mode nothing on standard output that
+//! is not JSON. A reader that went away is no error. Colour codes are taken out where nobody can see them.
+
+use std::fmt::Write as _;
+use std::io::{ErrorKind, Write as _};
+
+use anstyle::{AnsiColor, Style};
+use serde::Serialize;
+
+use crate::error::Error;
+use crate::json;
+use crate::text;
+
+/// The streams of one run.
+#[derive(Debug)]
+pub(crate) struct Output {
+    json: bool,
+    /// The reader of standard output has gone: there is nobody left to write for.
+    reader_gone: bool,
+}
+
+impl Output {
+    pub(crate) fn new(json: bool) -> Self {
+        Self {
+            json,
+            reader_gone: false,
+        }
+    }
+
+    /// Whether JSON was asked for.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Writes `text` as it is to standard output, at once.
+    pub(crate) fn data(&mut self, text: &str) -> Result<(), Error> {
+        if self.reader_gone {
+            return Ok(());
+        }
+        let mut stdout = anstream::stdout().lock();
+        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+            Ok(()) => Ok(()),
+            Err(err) if err.kind() == ErrorKind::BrokenPipe => {
+                self.reader_gone = true;
+                Ok(())
+            }
+            Err(source) => Err(Error::Stdout { source }),
+        }
+    }
+
+    /// Writes one JSON document, as one line.
+    pub(crate) fn document<T: Serialize>(&mut self, document: &T) -> Result<(), Error> {
+        let mut line = serde_json::to_string(document).map_err(|err| Error::Stdout { source: err.into() })?;
+        line.push('\n');
+        self.data(&line)
+    }
+
+    /// Tells the person something; a program that asked for JSON is spared it.
+    pub(crate) fn talk(&self, line: &str) {
+        if !self.json {
+            self.notice(line);
+        }
+    }
+
+    /// Tells the person something that must be said in every mode.
+    #[expect(clippy::unused_self, reason = "one way to write, whatever the mode")]
+    pub(crate) fn notice(&self, line: &str) {
+        stderr(&format!("{line}\n"));
+    }
+
+    /// Asks the person at the terminal something, in every mode; the cursor stays on the line.
+    #[expect(clippy::unused_self, reason = "one way to write, whatever the mode")]
+    pub(crate) fn prompt(&self, question: &str) {
+        stderr(question);
+    }
+
+    /// Says what failed, why, and what to do: three lines, or one of JSON.
+    pub(crate) fn error(&self, err: &Error) {
+        if self.json {
+            if let Ok(line) = serde_json::to_string(&json::ErrorDocument::from(err)) {
+                stderr(&format!("{line}\n"));
+            }
+            return;
+        }
+        let (red, bold) = (AnsiColor::Red.on_default().bold(), Style::new().bold());
+        let mut lines = format!("{red}error:{red:#} {}\n", text::clean(&err.to_string()));
+        if let Some(cause) = err.cause() {
+            let _infallible = writeln!(lines, "{bold}cause:{bold:#} {}", text::clean(&cause));
+        }
+        let _infallible = writeln!(lines, "  {bold}try:{bold:#} {}", text::clean(&err.hint()));
+        stderr(&lines);
+    }
+}
+
+/// Writes to standard error. That nobody reads it changes nothing about what was done.
+pub(crate) fn stderr(text: &str) {
+    let mut stderr = anstream::stderr().lock();
+    let _unread = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
+}

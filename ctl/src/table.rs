@@ -1,0 +1,101 @@
+//! Aligned columns without borders. Colour is added after the widths are known, so it never shifts a column.
+
+use anstyle::Style;
+use std::fmt::Write as _;
+use unicode_width::UnicodeWidthStr as _;
+
+/// The space between two columns.
+const GAP: usize = 2;
+
+/// One cell: its text, and how it looks on a terminal that shows colours.
+#[derive(Debug)]
+pub(crate) struct Cell {
+    text: String,
+    style: Style,
+}
+
+impl Cell {
+    pub(crate) fn styled(text: impl Into<String>, style: Style) -> Self {
+        Self {
+            text: text.into(),
+            style,
+        }
+    }
+}
+
+impl<T: Into<String>> From<T> for Cell {
+    fn from(text: T) -> Self {
+        Self::styled(text, Style::new())
+    }
+}
+
+/// Rows of `N` cells.
+#[derive(Debug)]
+pub(crate) struct Table<const N: usize> {
+    rows: Vec<[Cell; N]>,
+}
+
+impl<const N: usize> Table<N> {
+    pub(crate) fn new() -> Self {
+        Self { rows: Vec::new() }
+    }
+
+    pub(crate) fn with_header(header: [&str; N]) -> Self {
+        Self {
+            rows: vec![header.map(|title| Cell::styled(title, Style::new().bold()))],
+        }
+    }
+
+    pub(crate) fn push(&mut self, row: [Cell; N]) {
+        self.rows.push(row);
+    }
+
+    /// The table, one line a row, with colour codes. No line ends in spaces.
+    pub(crate) fn render(&self) -> String {
+        let mut widths = [0; N];
+        for row in &self.rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = cell.text.width().max(*width);
+            }
+        }
+        let mut rendered = String::new();
+        for row in &self.rows {
+            let mut owed = 0;
+            for (width, cell) in widths.iter().zip(row) {
+                if !cell.text.is_empty() {
+                    rendered.extend(std::iter::repeat_n(' ', owed));
+                    owed = 0;
+                    let style = cell.style;
+                    let _infallible = write!(rendered, "{style}{}{style:#}", cell.text);
+                }
+                owed += width - cell.text.width() + GAP;
+            }
+            rendered.push('\n');
+        }
+        rendered
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anstyle::AnsiColor;
+
+    use super::*;
+
+    #[test]
+    fn columns_line_up_whatever_their_letters_and_colours() {
+        let mut table = Table::with_header(["ID", "NAME", "STATE"]);
+        table.push([
+            "1".into(),
+            "日本".into(),
+            Cell::styled("ready", AnsiColor::Green.on_default()),
+        ]);
+        table.push(["22".into(), "".into(), "x".into()]);
+        table.push(["3".into(), "long name".into(), "".into()]);
+        let plain = anstream::adapter::strip_str(&table.render()).to_string();
+        assert_eq!(
+            plain,
+            "ID  NAME       STATE\n1   日本       ready\n22             x\n3   long name\n"
+        );
+    }
+}

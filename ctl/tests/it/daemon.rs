@@ -1,0 +1,444 @@
+//! A daemon that answers what the test scripted, writes down what it was asked, and fails the test when it was asked
+//! anything else.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use proxy_proto::v1::accounts_server::{Accounts, AccountsServer};
+use proxy_proto::v1::daemon_server::{Daemon, DaemonServer};
+use proxy_proto::v1::logins_server::{Logins, LoginsServer};
+use proxy_proto::v1::*;
+use tempfile::TempDir;
+use tokio::net::UnixListener;
+use tokio::runtime::Runtime;
+use tokio::sync::Semaphore;
+use tokio_stream::wrappers::UnixListenerStream;
+use tonic::{Code, Request, Response, Status};
+
+/// Secrets that pass through the program. None may ever be in what it prints, but the state inside the URL.
+pub(crate) const CODE: &str = "FAKE-CODE-canary-51";
+pub(crate) const STATE: &str = "FAKE-STATE-canary-52";
+pub(crate) const KEY: &str = "sk-ant-api03-FAKE-canary-53";
+
+/// How long a test waits for a state before it fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// One scripted answer.
+#[derive(Debug)]
+pub(crate) enum Reply<T> {
+    Now(Result<T, Status>),
+    /// Given once the test adds a permit.
+    Held(Result<T, Status>, Arc<Semaphore>),
+}
+
+#[derive(Debug)]
+struct Queue<T>(VecDeque<Reply<T>>);
+
+impl<T> Default for Queue<T> {
+    fn default() -> Self {
+        Self(VecDeque::new())
+    }
+}
+
+#[derive(Debug, Default)]
+struct Script {
+    status: Queue<GetStatusResponse>,
+    list: Queue<ListAccountsResponse>,
+    /// Answers every verb that returns one account.
+    account: Queue<Account>,
+    add: Queue<AddApiKeyResponse>,
+    revoke: Queue<RevokeAccountResponse>,
+    begin: Queue<BeginLoginResponse>,
+    complete: Queue<CompleteLoginResponse>,
+    /// Everything that was asked, in words.
+    calls: Vec<String>,
+    surprises: Vec<String>,
+}
+
+/// The scripted daemon and the directory its socket is in.
+#[derive(Debug)]
+pub(crate) struct FakeDaemon {
+    script: Arc<Mutex<Script>>,
+    directory: TempDir,
+    _runtime: Runtime,
+}
+
+#[derive(Debug, Clone)]
+struct Services(Arc<Mutex<Script>>);
+
+impl FakeDaemon {
+    pub(crate) fn start() -> Self {
+        let directory = TempDir::new().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let script = Arc::new(Mutex::new(Script::default()));
+        let services = Services(Arc::clone(&script));
+        let socket = directory.path().join("control.sock");
+        let listener = runtime.block_on(async { UnixListener::bind(&socket).unwrap() });
+        let server = tonic::transport::Server::builder()
+            .add_service(AccountsServer::new(services.clone()))
+            .add_service(DaemonServer::new(services.clone()))
+            .add_service(LoginsServer::new(services))
+            .serve_with_incoming(UnixListenerStream::new(listener));
+        runtime.spawn(server);
+        Self {
+            script,
+            directory,
+            _runtime: runtime,
+        }
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.directory.path().join("control.sock")
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub(crate) fn status(self, reply: Result<GetStatusResponse, Status>) -> Self {
+        self.script().status.0.push_back(Reply::Now(reply));
+        self
+    }
+
+    pub(crate) fn list(self, reply: ListAccountsResponse) -> Self {
+        self.script().list.0.push_back(Reply::Now(Ok(reply)));
+        self
+    }
+
+    pub(crate) fn account(self, reply: Result<Account, Status>) -> Self {
+        self.script().account.0.push_back(Reply::Now(reply));
+        self
+    }
+
+    pub(crate) fn add(self, replaced: bool) -> Self {
+        let reply = AddApiKeyResponse {
+            account: Some(api_key_account()),
+            replaced,
+        };
+        self.script().add.0.push_back(Reply::Now(Ok(reply)));
+        self
+    }
+
+    pub(crate) fn revoke(self, provider: ProviderRevocation, provider_error: &str) -> Self {
+        let reply = RevokeAccountResponse {
+            id: account().id,
+            path: account().path,
+            provider: provider.into(),
+            provider_error: provider_error.to_owned(),
+        };
+        self.script().revoke.0.push_back(Reply::Now(Ok(reply)));
+        self
+    }
+
+    /// Lets a login begin, on any port.
+    pub(crate) fn login(self) -> Self {
+        self.login_on(0)
+    }
+
+    /// Lets a login begin whose preferred port is this one.
+    pub(crate) fn login_on(self, port: u16) -> Self {
+        let status = GetStatusResponse {
+            login_callback_port: port.into(),
+            ..status()
+        };
+        self.script().begin.0.push_back(Reply::Now(Ok(begun())));
+        self.status(Ok(status))
+    }
+
+    pub(crate) fn begin_refused(self, refusal: Status) -> Self {
+        self.script().begin.0.push_back(Reply::Now(Err(refusal)));
+        self
+    }
+
+    pub(crate) fn complete(self, reply: Reply<CompleteLoginResponse>) -> Self {
+        self.script().complete.0.push_back(reply);
+        self
+    }
+
+    /// Everything that was asked so far.
+    pub(crate) fn calls(&self) -> Vec<String> {
+        self.script().calls.clone()
+    }
+
+    /// Waits until the daemon was asked this.
+    pub(crate) fn wait_for_call(&self, call: &str) {
+        super::process::wait_until(call, || self.calls().iter().any(|made| made == call));
+    }
+
+    fn script(&self) -> MutexGuard<'_, Script> {
+        self.script.lock().unwrap()
+    }
+}
+
+impl Drop for FakeDaemon {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert!(
+                self.script().surprises.is_empty(),
+                "unexpected calls: {:?}",
+                self.script().surprises
+            );
+        }
+    }
+}
+
+impl Services {
+    async fn answer<T>(
+        &self,
+        call: String,
+        queue: impl FnOnce(&mut Script) -> &mut Queue<T>,
+    ) -> Result<Response<T>, Status> {
+        let reply = {
+            let mut script = self.0.lock().unwrap();
+            script.calls.push(call.clone());
+            let reply = queue(&mut script).0.pop_front();
+            if reply.is_none() {
+                script.surprises.push(call);
+            }
+            reply
+        };
+        match reply {
+            Some(Reply::Now(reply)) => reply.map(Response::new),
+            Some(Reply::Held(reply, gate)) => {
+                drop(gate.acquire().await);
+                reply.map(Response::new)
+            }
+            None => Err(Status::internal("the test did not expect this")),
+        }
+    }
+
+    async fn one(&self, verb: &str, name: &str) -> Result<Account, Status> {
+        let reply = self
+            .answer(format!("{verb} {name}"), |script| &mut script.account)
+            .await?;
+        Ok(reply.into_inner())
+    }
+}
+
+#[tonic::async_trait]
+impl Daemon for Services {
+    async fn get_status(&self, _: Request<GetStatusRequest>) -> Result<Response<GetStatusResponse>, Status> {
+        self.answer("status".to_owned(), |script| &mut script.status)
+            .await
+    }
+}
+
+#[tonic::async_trait]
+impl Accounts for Services {
+    async fn list_accounts(
+        &self,
+        _: Request<ListAccountsRequest>,
+    ) -> Result<Response<ListAccountsResponse>, Status> {
+        self.answer("list".to_owned(), |script| &mut script.list).await
+    }
+
+    async fn get_account(
+        &self,
+        request: Request<GetAccountRequest>,
+    ) -> Result<Response<GetAccountResponse>, Status> {
+        let account = Some(self.one("show", &request.get_ref().account).await?);
+        Ok(Response::new(GetAccountResponse { account }))
+    }
+
+    async fn add_api_key(
+        &self,
+        request: Request<AddApiKeyRequest>,
+    ) -> Result<Response<AddApiKeyResponse>, Status> {
+        let AddApiKeyRequest { api_key, label } = request.into_inner();
+        self.answer(format!("add {api_key} {label}"), |script| &mut script.add)
+            .await
+    }
+
+    async fn revoke_account(
+        &self,
+        request: Request<RevokeAccountRequest>,
+    ) -> Result<Response<RevokeAccountResponse>, Status> {
+        self.answer(format!("revoke {}", request.get_ref().account), |script| {
+            &mut script.revoke
+        })
+        .await
+    }
+
+    async fn disable_account(
+        &self,
+        request: Request<DisableAccountRequest>,
+    ) -> Result<Response<DisableAccountResponse>, Status> {
+        let account = Some(self.one("disable", &request.get_ref().account).await?);
+        Ok(Response::new(DisableAccountResponse { account }))
+    }
+
+    async fn enable_account(
+        &self,
+        request: Request<EnableAccountRequest>,
+    ) -> Result<Response<EnableAccountResponse>, Status> {
+        let account = Some(self.one("enable", &request.get_ref().account).await?);
+        Ok(Response::new(EnableAccountResponse { account }))
+    }
+
+    async fn refresh_account(
+        &self,
+        request: Request<RefreshAccountRequest>,
+    ) -> Result<Response<RefreshAccountResponse>, Status> {
+        let account = Some(self.one("refresh", &request.get_ref().account).await?);
+        Ok(Response::new(RefreshAccountResponse { account }))
+    }
+}
+
+#[tonic::async_trait]
+impl Logins for Services {
+    async fn begin_login(
+        &self,
+        request: Request<BeginLoginRequest>,
+    ) -> Result<Response<BeginLoginResponse>, Status> {
+        let BeginLoginRequest {
+            provider,
+            callback_port,
+        } = request.into_inner();
+        let mut reply = self
+            .answer(format!("begin {provider}"), |script| &mut script.begin)
+            .await?;
+        let begun = reply.get_mut();
+        begun.redirect_uri = format!("http://localhost:{callback_port}/callback");
+        begun.authorize_url = format!("{}&port={callback_port}", begun.authorize_url);
+        Ok(reply)
+    }
+
+    /// Checks what a daemon would: the login, the state, and here that the code is the one the test sent.
+    async fn complete_login(
+        &self,
+        request: Request<CompleteLoginRequest>,
+    ) -> Result<Response<CompleteLoginResponse>, Status> {
+        let CompleteLoginRequest {
+            login_id,
+            code,
+            state,
+        } = request.into_inner();
+        let right = login_id == begun().login_id && code == CODE && state == STATE;
+        let call = if right {
+            "complete"
+        } else {
+            "complete with something else"
+        };
+        self.answer(call.to_owned(), |script| &mut script.complete).await
+    }
+
+    async fn cancel_login(
+        &self,
+        request: Request<CancelLoginRequest>,
+    ) -> Result<Response<CancelLoginResponse>, Status> {
+        assert_eq!(request.get_ref().login_id, begun().login_id);
+        self.0.lock().unwrap().calls.push("cancel".to_owned());
+        Ok(Response::new(CancelLoginResponse {}))
+    }
+}
+
+/// 2026-11-23T12:00:00Z plus some seconds.
+pub(crate) fn at(seconds: i64) -> prost_types::Timestamp {
+    prost_types::Timestamp {
+        seconds: 1_795_435_200 + seconds,
+        nanos: 0,
+    }
+}
+
+/// Some seconds from now, and half a minute so that no test sees the minute end.
+pub(crate) fn from_now(seconds: i64) -> prost_types::Timestamp {
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    prost_types::Timestamp {
+        seconds: i64::try_from(now).unwrap() + seconds + 30,
+        nanos: 0,
+    }
+}
+
+/// An OAuth account that is ready.
+pub(crate) fn account() -> Account {
+    Account {
+        id: "3f2a9c0d71be".to_owned(),
+        kind: CredentialKind::Oauth.into(),
+        state: AccountState::Ready.into(),
+        email: "ada@example.com".to_owned(),
+        account_uuid: "00000000-0000-4000-8000-000000000001".to_owned(),
+        organization_uuid: "00000000-0000-4000-8000-000000000002".to_owned(),
+        organization_name: "Example Org".to_owned(),
+        path: "/auth/claude-ada@example.com-1.json".to_owned(),
+        expires_at: Some(at(0)),
+        last_refresh_at: Some(at(-3600)),
+        in_flight: 2,
+        renewable: true,
+        ..Account::default()
+    }
+}
+
+/// The JSON of [`account`].
+pub(crate) const ACCOUNT_JSON: &str = concat!(
+    r#"{"id":"3f2a9c0d71be","kind":"oauth","state":"ready","state_reason":null,"available_at":null,"label":null,"#,
+    r#""email":"ada@example.com","account_uuid":"00000000-0000-4000-8000-000000000001","#,
+    r#""organization_uuid":"00000000-0000-4000-8000-000000000002","organization_name":"Example Org","#,
+    r#""path":"/auth/claude-ada@example.com-1.json","expires_at":"2026-11-23T12:00:00Z","#,
+    r#""last_refresh_at":"2026-11-23T11:00:00Z","in_flight":2,"last_error":null,"degraded":false,"renewable":true}"#
+);
+
+pub(crate) fn api_key_account() -> Account {
+    Account {
+        id: "9c1d00aa22bb".to_owned(),
+        kind: CredentialKind::ApiKey.into(),
+        state: AccountState::Ready.into(),
+        label: "build".to_owned(),
+        path: "/auth/claude-key-9c1d00aa22bb.json".to_owned(),
+        ..Account::default()
+    }
+}
+
+pub(crate) fn status() -> GetStatusResponse {
+    GetStatusResponse {
+        version: "0.1.0".to_owned(),
+        pid: 4711,
+        started_at: Some(at(0)),
+        http_listen: vec!["127.0.0.1:8080".to_owned()],
+        auth_dir: "/auth".to_owned(),
+        control_socket: "/run/user/1000/proxyd/control.sock".to_owned(),
+        ready: true,
+        accounts: Some(AccountCounts {
+            total: 1,
+            ready: 1,
+            ..AccountCounts::default()
+        }),
+        problems: vec![],
+        login_callback_port: 54545,
+        requests_in_flight: 4,
+    }
+}
+
+fn begun() -> BeginLoginResponse {
+    BeginLoginResponse {
+        login_id: "login-1".to_owned(),
+        authorize_url: format!(
+            "https://issuer.example/authorize?code=true&code_challenge=FAKE&state={STATE}"
+        ),
+        state: STATE.to_owned(),
+        redirect_uri: String::new(),
+        deadline: Some(from_now(300)),
+        terms_notice: "The provider's terms apply.".to_owned(),
+    }
+}
+
+pub(crate) fn completed() -> Reply<CompleteLoginResponse> {
+    Reply::Now(Ok(saved()))
+}
+
+pub(crate) fn saved() -> CompleteLoginResponse {
+    CompleteLoginResponse {
+        account: Some(account()),
+        path: account().path,
+        replaced: false,
+    }
+}
+
+pub(crate) fn refused<T>(code: Code, message: &str) -> Reply<T> {
+    Reply::Now(Err(Status::new(code, message)))
+}

@@ -1,0 +1,24 @@
+//! Drives the real `proxyctl` against a scripted daemon on a unix socket.
+
+#[cfg(test)]
+mod accounts;
+#[cfg(test)]
+mod connect;
+#[cfg(test)]
+mod daemon;
+#[cfg(test)]
+mod keys;
+#[cfg(test)]
+mod login;
+#[cfg(test)]
+mod login_failures;
+#[cfg(test)]
+mod process;
+#[cfg(test)]
+mod revoke;
+#[cfg(test)]
+mod status;
+#[cfg(test)]
+mod terminal;
+#[cfg(test)]
+mod web;

@@ -1,0 +1,146 @@
+//! What is different on a terminal: questions, the offer to paste, and colours.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::process::{Command, Stdio};
+
+use nix::pty::openpty;
+use proxy_proto::v1::{ListAccountsResponse, ProviderRevocation};
+
+use tonic::Code;
+
+use super::daemon::{CODE, FakeDaemon, account, completed, refused};
+use super::process::{Done, Live};
+
+/// Runs a command whose standard input is a terminal; the file is its keyboard.
+fn on_terminal(mut command: Command) -> (Live, File) {
+    let terminal = openpty(None, None).unwrap();
+    command.stdin(Stdio::from(terminal.slave));
+    (Live::start(command), File::from(terminal.master))
+}
+
+fn answer(daemon: &FakeDaemon, typed: &str) -> Done {
+    let (live, mut keyboard) = on_terminal(daemon.command(&["accounts", "revoke", "ada"]));
+    daemon.wait_for_call("show ada");
+    keyboard.write_all(typed.as_bytes()).unwrap();
+    live.finish()
+}
+
+#[test]
+fn revoking_asks_first_and_revokes_the_account_that_was_shown() {
+    let daemon = FakeDaemon::start()
+        .account(Ok(account()))
+        .revoke(ProviderRevocation::Revoked, "");
+    let done = answer(&daemon, "yes\n");
+    assert_eq!(done.code, 0);
+    let question =
+        "Revoke ada@example.com (3f2a9c0d71be) and delete /auth/claude-ada@example.com-1.json? [y/N] ";
+    assert_eq!(done.stderr, question);
+    assert_eq!(daemon.calls(), ["show ada", "revoke 3f2a9c0d71be"]);
+}
+
+#[test]
+fn anything_but_a_yes_revokes_nothing() {
+    for typed in ["n\n", "\n", "yesterday\n", "\u{4}"] {
+        let daemon = FakeDaemon::start().account(Ok(account()));
+        let done = answer(&daemon, typed);
+        assert_eq!((done.code, done.stdout.as_str()), (1, ""), "{typed:?}");
+        assert!(
+            done.stderr
+                .contains("error: nothing was revoked: you did not say yes\n"),
+            "{}",
+            done.stderr
+        );
+        assert_eq!(daemon.calls(), ["show ada"]);
+    }
+}
+
+#[test]
+fn a_person_may_paste_even_if_no_browser_is_found() {
+    let daemon = FakeDaemon::start().login().complete(completed());
+    let (mut live, mut keyboard) = on_terminal(daemon.command(&["login", "claude"]));
+    live.wait_for_stderr("paste the code");
+    keyboard.write_all(b"not this\nnor this\n").unwrap();
+    live.wait_for_stderr("That paste cannot be used");
+    live.wait_for_stderr("That paste cannot be used");
+    keyboard.write_all(format!("{CODE}\n").as_bytes()).unwrap();
+    live.wait_for_stdout("Claude authentication successful!");
+    assert_eq!(live.finish().code, 0);
+}
+
+#[test]
+fn a_callback_ends_a_login_that_waits_for_a_paste() {
+    let daemon = FakeDaemon::start().login().complete(completed());
+    let (mut live, keyboard) = on_terminal(daemon.command(&["login", "claude", "--no-browser"]));
+    let port = super::web::port_of(&live.wait_for_stdout("https://"));
+    live.wait_for_stderr("paste the code");
+    assert_eq!(super::web::get(port, &super::web::callback()).status, 200);
+    assert_eq!(live.finish().code, 0);
+    drop(keyboard);
+}
+
+#[test]
+fn a_login_the_daemon_could_not_finish_is_tried_again_when_the_person_says_so() {
+    let daemon = FakeDaemon::start()
+        .login()
+        .complete(refused(Code::Unavailable, "the provider answered 503"))
+        .complete(refused(Code::ResourceExhausted, "no space left"))
+        .complete(completed());
+    let (mut live, mut keyboard) = on_terminal(daemon.command(&["login", "claude", "--no-browser"]));
+    let port = super::web::port_of(&live.wait_for_stdout("https://"));
+    assert_eq!(super::web::get(port, &super::web::callback()).status, 502);
+    for cause in ["cause: the provider answered 503", "cause: no space left"] {
+        live.wait_for_stderr(cause);
+        live.wait_for_stderr("Press Enter to try again");
+        keyboard.write_all(b"\n").unwrap();
+    }
+    live.wait_for_stdout("Claude authentication successful!");
+    assert_eq!(live.finish().code, 0);
+    assert_eq!(
+        daemon.calls(),
+        ["status", "begin claude", "complete", "complete", "complete"]
+    );
+}
+
+#[test]
+fn a_key_is_not_typed_where_it_would_be_seen() {
+    let daemon = FakeDaemon::start();
+    let (live, _keyboard) = on_terminal(daemon.command(&["accounts", "add", "claude", "--key-file", "-"]));
+    let done = live.finish();
+    assert_eq!(done.code, 2);
+    assert!(done.stderr.contains("--key-file - < FILE"), "{}", done.stderr);
+    assert!(daemon.calls().is_empty());
+}
+
+/// What a command prints on a terminal.
+fn seen(mut command: Command) -> String {
+    let terminal = openpty(None, None).unwrap();
+    let mut child = command
+        .stdout(Stdio::from(terminal.slave))
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    drop(command); // It holds the program's side of the terminal, and reading would not end.
+    let mut screen = Vec::new();
+    // A terminal whose program has ended reads as an error.
+    let _ended = File::from(terminal.master).read_to_end(&mut screen);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    String::from_utf8(screen).unwrap()
+}
+
+#[test]
+fn colours_are_for_terminals_that_want_them() {
+    let list = || ListAccountsResponse {
+        accounts: vec![account()],
+        invalid_files: vec![],
+    };
+    let daemon = FakeDaemon::start().list(list()).list(list()).list(list());
+    let command = |name: &str, value: &str| {
+        let mut command = daemon.command(&["accounts", "list"]);
+        command.env("TERM", "xterm").env(name, value);
+        command
+    };
+    assert!(seen(command("LANG", "C")).contains("\u{1b}[32mready\u{1b}[0m"));
+    assert!(!seen(command("NO_COLOR", "1")).contains('\u{1b}'));
+    assert!(!seen(command("TERM", "dumb")).contains('\u{1b}'));
+}
