@@ -1,6 +1,7 @@
-//! The harness of the integration tests: a fake of everything Claude, and helpers to wait for states.
+//! The harness of the integration tests: a fake of everything Claude, the real daemon in process, and helpers to wait for states.
 //!
 //! Nothing here is part of the product, and nothing here reaches beyond loopback.
 
+pub mod daemon;
 pub mod fake_claude;
 pub mod wait;

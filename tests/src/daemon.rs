@@ -1,0 +1,278 @@
+//! `TestDaemon`: the real `App` on free loopback ports and in a temporary directory, pointed at a [`FakeClaude`].
+//!
+//! The black-box tests start the real binaries instead; see `it/binaries.rs`.
+#![expect(clippy::expect_used, reason = "a harness: what fails here must fail the test at once, with its reason")]
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper_util::rt::TokioIo;
+use proxy_proto::v1::accounts_client::AccountsClient;
+use proxy_proto::v1::daemon_client::DaemonClient;
+use proxy_proto::v1::logins_client::LoginsClient;
+use proxy_proto::v1::{Account, AccountState, ListAccountsRequest, ListAccountsResponse};
+use proxyd::app::App;
+use proxyd::clock::Clock;
+use proxyd::config::{self, Environment, Flags};
+use proxyd::pool::Pool;
+use proxyd::refresh::Refresher;
+use proxyd::tasks::Tasks;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::net::UnixStream;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tonic::transport::{Channel, Endpoint, Uri};
+
+use crate::fake_claude::{FakeClaude, Issued};
+use crate::wait::within;
+
+/// Between two looks at a state that tells nobody when it changes.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// What a test may set; everything else is as on a fresh machine.
+#[derive(Debug)]
+pub struct Setup {
+    pub clock: Clock,
+    /// Extra keys, as in the environment: `("PROXYD_HTTP__DRAIN", "1s")`.
+    pub settings: Vec<(&'static str, String)>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { clock: Clock::system(), settings: Vec::new() }
+    }
+}
+
+/// A running daemon. Dropped, it is stopped without waiting; [`TestDaemon::stop`] waits for its end.
+#[derive(Debug)]
+pub struct TestDaemon {
+    home: TempDir,
+    url: String,
+    control_socket: PathBuf,
+    pool: Arc<Pool>,
+    refresher: Refresher,
+    http: reqwest::Client,
+    stop: Option<oneshot::Sender<()>>,
+    running: JoinHandle<()>,
+}
+
+impl TestDaemon {
+    /// With an empty auth directory.
+    pub async fn start(fake: &FakeClaude) -> Self {
+        Self::with(fake, Setup::default(), |_| {}).await
+    }
+
+    /// With one account, logged in at `fake`.
+    pub async fn with_account(fake: &FakeClaude) -> (Self, Issued) {
+        let issued = fake.issue_account("person@example.com");
+        let daemon = Self::with(fake, Setup::default(), |dir| put(dir, "claude-a.json", &issued.auth_file())).await;
+        (daemon, issued)
+    }
+
+    /// With `count` accounts, each of an organization of its own.
+    pub async fn with_accounts(fake: &FakeClaude, count: usize) -> (Self, Vec<Issued>) {
+        let issue = |n| fake.issue_account_in(&format!("person{n}@example.com"), &format!("Organization {n}"));
+        let issued: Vec<Issued> = (0..count).map(issue).collect();
+        let daemon = Self::with(fake, Setup::default(), |dir| {
+            for (n, issued) in issued.iter().enumerate() {
+                put(dir, &format!("claude-{n}.json"), &issued.auth_file());
+            }
+        })
+        .await;
+        (daemon, issued)
+    }
+
+    /// `prepare` fills the auth directory before the start.
+    pub async fn with(fake: &FakeClaude, setup: Setup, prepare: impl FnOnce(&Path)) -> Self {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        prepare(&private_dir(home.path().join("auth")));
+        Self::start_in(fake, setup, home).await
+    }
+
+    /// In a home that an earlier daemon left behind.
+    pub async fn start_in(fake: &FakeClaude, setup: Setup, home: TempDir) -> Self {
+        let app = App::start(config(fake, &setup, home.path()), setup.clock).await.expect("the daemon starts");
+        let address = app.addresses().first().expect("an address").to_string();
+        let (stop, stopped) = oneshot::channel();
+        let (pool, refresher) = (Arc::clone(app.pool()), app.refresher().clone());
+        let control_socket = app.control_socket().to_owned();
+        let running = Tasks::new().spawn(app.run(async {
+            // A dropped sender asks just as well.
+            let _asked = stopped.await;
+        }));
+        let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
+        Self { home, url: format!("http://{address}"), control_socket, pool, refresher, http, stop: Some(stop), running }
+    }
+
+    /// Asks it to stop, waits for its end and hands back its home.
+    pub async fn stop(mut self) -> TempDir {
+        self.ask_to_stop();
+        within("the daemon stops", self.running).await.expect("the daemon ends without a panic");
+        self.home
+    }
+
+    /// Asks it to stop and does not wait.
+    pub fn ask_to_stop(&mut self) {
+        drop(self.stop.take());
+    }
+
+    /// `http://127.0.0.1:PORT` and `path`.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.url)
+    }
+
+    /// `127.0.0.1:PORT`.
+    pub fn address(&self) -> &str {
+        self.url.strip_prefix("http://").unwrap_or(&self.url)
+    }
+
+    pub fn auth_dir(&self) -> PathBuf {
+        self.home.path().join("auth")
+    }
+
+    pub fn control_socket(&self) -> &Path {
+        &self.control_socket
+    }
+
+    pub fn pool(&self) -> &Arc<Pool> {
+        &self.pool
+    }
+
+    pub fn refresher(&self) -> &Refresher {
+        &self.refresher
+    }
+
+    pub fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
+    /// POSTs JSON as a client of the Anthropic API would.
+    pub async fn post(&self, path: &str, body: &Value) -> reqwest::Response {
+        let request = self.http.post(self.url(path)).header("anthropic-version", "2023-06-01").json(body);
+        within("an answer", request.send()).await.expect("the daemon answers")
+    }
+
+    /// A small Messages request.
+    pub async fn ask(&self, text: &str) -> reqwest::Response {
+        self.post("/v1/messages", &message(text)).await
+    }
+
+    pub async fn get(&self, path: &str) -> reqwest::Response {
+        within("an answer", self.http.get(self.url(path)).send()).await.expect("the daemon answers")
+    }
+
+    pub async fn accounts_client(&self) -> AccountsClient<Channel> {
+        AccountsClient::new(channel(&self.control_socket).await)
+    }
+
+    pub async fn logins_client(&self) -> LoginsClient<Channel> {
+        LoginsClient::new(channel(&self.control_socket).await)
+    }
+
+    pub async fn daemon_client(&self) -> DaemonClient<Channel> {
+        DaemonClient::new(channel(&self.control_socket).await)
+    }
+
+    /// What `proxyctl accounts list` is told.
+    pub async fn list(&self) -> ListAccountsResponse {
+        let listed = self.accounts_client().await.list_accounts(ListAccountsRequest {}).await;
+        listed.expect("the accounts are listed").into_inner()
+    }
+
+    /// The one account there is.
+    pub async fn only_account(&self) -> Account {
+        let mut accounts = self.list().await.accounts;
+        assert_eq!(accounts.len(), 1, "{accounts:?}");
+        accounts.pop().expect("one account")
+    }
+
+    /// Waits until `accounts list` says so.
+    pub async fn wait_for(&self, what: &str, condition: impl Fn(&ListAccountsResponse) -> bool) {
+        within(what, async {
+            while !condition(&self.list().await) {
+                tokio::time::sleep(LOOK).await;
+            }
+        })
+        .await;
+    }
+
+    /// Writes an account's file into the auth directory.
+    pub fn put(&self, name: &str, document: &Value) {
+        put(&self.auth_dir(), name, document);
+    }
+
+    /// What an account's file holds now.
+    pub fn read(&self, name: &str) -> Value {
+        read(&self.auth_dir().join(name))
+    }
+}
+
+/// The configuration of a fresh machine, but for the addresses.
+fn config(fake: &FakeClaude, setup: &Setup, home: &Path) -> config::Config {
+    let flags = Flags {
+        auth_dir: Some(home.join("auth")),
+        listen: vec!["127.0.0.1:0".to_owned()],
+        control_socket: Some(home.join("run/control.sock")),
+        ..Flags::default()
+    };
+    let upstream = fake.proxyd_environment().into_iter();
+    let settings = upstream.chain(setup.settings.iter().cloned()).map(|(name, value)| (name.to_owned(), value));
+    // No configuration of the machine that runs the tests.
+    let isolated = [("CONFIGURATION_DIRECTORY".to_owned(), home.join("config").display().to_string())];
+    let environment: Environment = settings.chain(isolated).collect();
+    config::load(&flags, &environment).expect("a valid configuration").config
+}
+
+async fn channel(socket: &Path) -> Channel {
+    let socket = socket.to_owned();
+    let connect = tower::service_fn(move |_: Uri| {
+        let socket = socket.clone();
+        async move { UnixStream::connect(socket).await.map(TokioIo::new) }
+    });
+    let endpoint = Endpoint::from_static("http://localhost");
+    within("the control socket", endpoint.connect_with_connector(connect)).await.expect("a control connection")
+}
+
+/// A directory as the daemon would make it.
+pub fn private_dir(path: PathBuf) -> PathBuf {
+    use std::os::unix::fs::DirBuilderExt as _;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(&path).expect("a directory");
+    path
+}
+
+/// Writes a private file whole, as a careful person or program would: nobody sees it half done.
+pub fn put(dir: &Path, name: &str, document: &Value) {
+    let temp = dir.join(format!(".{name}.incoming"));
+    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temp).expect("a file");
+    file.write_all(document.to_string().as_bytes()).expect("the file is written");
+    fs::rename(temp, dir.join(name)).expect("the file appears");
+}
+
+pub fn read(path: &Path) -> Value {
+    serde_json::from_slice(&fs::read(path).expect("the file is there")).expect("the file is JSON")
+}
+
+/// A small Messages request.
+pub fn message(text: &str) -> Value {
+    json!({"model": "claude-sonnet-4-5", "max_tokens": 100, "messages": [{"role": "user", "content": text}]})
+}
+
+/// An auth file whose access token has ended, by its own word, while the refresh token is good.
+pub fn expired(issued: &Issued) -> Value {
+    let mut document = issued.auth_file();
+    if let Some(document) = document.as_object_mut() {
+        document.insert("expired".to_owned(), json!("2020-01-01T08:00:00Z"));
+        document.insert("last_refresh".to_owned(), json!("2020-01-01T00:00:00Z"));
+    }
+    document
+}
+
+/// Whether the account is ready.
+pub fn is_ready(account: &Account) -> bool {
+    account.state() == AccountState::Ready
+}
