@@ -1,1 +1,2 @@
+pub mod translate;
 pub mod wire;
