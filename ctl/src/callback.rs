@@ -100,9 +100,7 @@ pub(crate) async fn bind(port: Port) -> Result<Bound, Error> {
                     Err(source) => return Err(Error::Listen { source }),
                 }
             }
-            Err(Error::Listen {
-                source: ErrorKind::AddrInUse.into(),
-            })
+            Err(Error::Listen { source: ErrorKind::AddrInUse.into() })
         }
     }
 }
@@ -145,11 +143,7 @@ impl Bound {
             };
             tasks.spawn(async move { server.stop.run_until_cancelled(server.accept(listener)).await });
         }
-        Callback {
-            arrivals,
-            stop,
-            tasks,
-        }
+        Callback { arrivals, stop, tasks }
     }
 }
 
@@ -255,20 +249,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_silent_connection_is_closed_and_gives_its_place_to_the_next() {
-        let (callback, port) = served(Limits {
-            connections: 2,
-            head: Duration::from_millis(50),
-            ..LIMITS
-        })
-        .await;
+        let (callback, port) =
+            served(Limits { connections: 2, head: Duration::from_millis(50), ..LIMITS }).await;
         let mut silent = Vec::new();
         for _ in 0..8 {
             silent.push(dial(port).await);
         }
         let mut half = dial(port).await;
-        half.write_all(b"GET /callback HTTP/1.1\r\nHost: loc")
-            .await
-            .unwrap();
+        half.write_all(b"GET /callback HTTP/1.1\r\nHost: loc").await.unwrap();
         for mut stream in silent {
             let mut rest = Vec::new();
             stream.read_to_end(&mut rest).await.unwrap();
@@ -281,10 +269,7 @@ mod tests {
     #[tokio::test]
     async fn the_port_is_free_again_once_the_listener_is_closed() {
         let (callback, port) = served(LIMITS).await;
-        assert!(matches!(
-            bind(Port::Fixed(port)).await,
-            Err(Error::PortInUse { .. })
-        ));
+        assert!(matches!(bind(Port::Fixed(port)).await, Err(Error::PortInUse { .. })));
         callback.close().await;
         bind(Port::Fixed(port)).await.unwrap();
     }
@@ -302,9 +287,6 @@ mod tests {
             return; // No IPv6 here, and so no such stranger.
         };
         let port = stranger.local_addr().unwrap().port();
-        assert!(matches!(
-            bind(Port::Fixed(port)).await,
-            Err(Error::PortInUse { .. })
-        ));
+        assert!(matches!(bind(Port::Fixed(port)).await, Err(Error::PortInUse { .. })));
     }
 }

@@ -59,13 +59,7 @@ pub struct Cli {
 #[command(next_help_heading = "Global options")]
 pub struct Global {
     /// The daemon's control socket [default: the one of this user's daemon, else the system's]
-    #[arg(
-        long,
-        global = true,
-        value_name = "PATH",
-        env = "PROXYD_CONTROL__SOCKET",
-        hide_env_values = true
-    )]
+    #[arg(long, global = true, value_name = "PATH", env = "PROXYD_CONTROL__SOCKET", hide_env_values = true)]
     pub socket: Option<PathBuf>,
     /// Print JSON for programs, one document (of a login: one event) a line
     #[arg(long, global = true)]
@@ -201,9 +195,7 @@ pub struct Revoke {
 }
 
 fn login_limit(text: &str) -> Result<Duration, String> {
-    let limit: SignedDuration = text
-        .parse()
-        .map_err(|_| "write it as in 90s, 2m or 1m30s".to_owned())?;
+    let limit: SignedDuration = text.parse().map_err(|_| "write it as in 90s, 2m or 1m30s".to_owned())?;
     match Duration::try_from(limit) {
         Ok(limit) if limit > LOGIN_LIMIT => Err("a login lasts five minutes at most".to_owned()),
         Ok(limit) if limit.is_zero() => Err("a login needs some time".to_owned()),
@@ -223,13 +215,7 @@ mod tests {
 
     #[test]
     fn a_login_may_last_up_to_five_minutes() {
-        for (text, seconds) in [
-            ("5m", 300),
-            ("90s", 90),
-            ("1m30s", 90),
-            ("2 minutes", 120),
-            ("PT10S", 10),
-        ] {
+        for (text, seconds) in [("5m", 300), ("90s", 90), ("1m30s", 90), ("2 minutes", 120), ("PT10S", 10)] {
             assert_eq!(login_limit(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
         for text in ["", "5", "301s", "0s", "-1m", "1h", "soon"] {
@@ -241,9 +227,7 @@ mod tests {
     fn every_command_shows_an_example_before_its_usage() {
         fn check(command: &mut clap::Command) {
             let help = command.render_long_help().to_string();
-            let example = help
-                .find("Example")
-                .unwrap_or_else(|| panic!("no example:\n{help}"));
+            let example = help.find("Example").unwrap_or_else(|| panic!("no example:\n{help}"));
             assert!(example < help.find("Usage:").unwrap(), "{help}");
             command.get_subcommands_mut().for_each(check);
         }

@@ -53,9 +53,7 @@ impl Client {
     /// Connects at once, so that a daemon that does not run is told before anything else happens.
     pub(crate) async fn connect(socket: &Path) -> Result<Self, Error> {
         let refused = |source| connect_error(socket, source);
-        let first = Arc::new(Mutex::new(Some(
-            UnixStream::connect(socket).await.map_err(refused)?,
-        )));
+        let first = Arc::new(Mutex::new(Some(UnixStream::connect(socket).await.map_err(refused)?)));
         let path = socket.to_owned();
         // The connection made above serves the first calls; a daemon that was restarted is connected to anew.
         let connector = tower::service_fn(move |_| {
@@ -69,109 +67,62 @@ impl Client {
         });
         // Servers in other languages insist on this authority.
         let channel = Endpoint::from_static("http://localhost").connect_with_connector_lazy(connector);
-        Ok(Self {
-            channel,
-            socket: socket.to_owned(),
-        })
+        Ok(Self { channel, socket: socket.to_owned() })
     }
 
     pub(crate) async fn status(&self) -> Result<GetStatusResponse, Error> {
         let mut daemon = DaemonClient::new(self.channel.clone());
-        self.call(
-            Operation::ShowStatus,
-            LOCAL,
-            daemon.get_status(GetStatusRequest {}),
-        )
-        .await
+        self.call(Operation::ShowStatus, LOCAL, daemon.get_status(GetStatusRequest {})).await
     }
 
     pub(crate) async fn list(&self) -> Result<ListAccountsResponse, Error> {
-        self.call(
-            Operation::ListAccounts,
-            LOCAL,
-            self.accounts().list_accounts(ListAccountsRequest {}),
-        )
-        .await
+        self.call(Operation::ListAccounts, LOCAL, self.accounts().list_accounts(ListAccountsRequest {})).await
     }
 
     pub(crate) async fn get(&self, name: &str) -> Result<Account, Error> {
         let operation = operation("show", name);
-        let request = GetAccountRequest {
-            account: name.to_owned(),
-        };
-        let reply = self
-            .call(operation.clone(), LOCAL, self.accounts().get_account(request))
-            .await?;
+        let request = GetAccountRequest { account: name.to_owned() };
+        let reply = self.call(operation.clone(), LOCAL, self.accounts().get_account(request)).await?;
         required(reply.account, operation)
     }
 
     pub(crate) async fn add_key(&self, key: &SecretString, label: String) -> Result<(Account, bool), Error> {
-        let request = AddApiKeyRequest {
-            api_key: key.expose_secret().to_owned(),
-            label,
-        };
-        let AddApiKeyResponse { account, replaced } = self
-            .call(Operation::AddKey, PROVIDER, self.accounts().add_api_key(request))
-            .await?;
+        let request = AddApiKeyRequest { api_key: key.expose_secret().to_owned(), label };
+        let AddApiKeyResponse { account, replaced } =
+            self.call(Operation::AddKey, PROVIDER, self.accounts().add_api_key(request)).await?;
         Ok((required(account, Operation::AddKey)?, replaced))
     }
 
     pub(crate) async fn revoke(&self, name: &str) -> Result<RevokeAccountResponse, Error> {
-        let request = RevokeAccountRequest {
-            account: name.to_owned(),
-        };
-        self.call(
-            operation("revoke", name),
-            PROVIDER,
-            self.accounts().revoke_account(request),
-        )
-        .await
+        let request = RevokeAccountRequest { account: name.to_owned() };
+        self.call(operation("revoke", name), PROVIDER, self.accounts().revoke_account(request)).await
     }
 
     pub(crate) async fn disable(&self, name: &str) -> Result<Account, Error> {
         let operation = operation("disable", name);
-        let request = DisableAccountRequest {
-            account: name.to_owned(),
-        };
-        let reply = self
-            .call(operation.clone(), LOCAL, self.accounts().disable_account(request))
-            .await?;
+        let request = DisableAccountRequest { account: name.to_owned() };
+        let reply = self.call(operation.clone(), LOCAL, self.accounts().disable_account(request)).await?;
         required(reply.account, operation)
     }
 
     pub(crate) async fn enable(&self, name: &str) -> Result<Account, Error> {
         let operation = operation("enable", name);
-        let request = EnableAccountRequest {
-            account: name.to_owned(),
-        };
-        let reply = self
-            .call(operation.clone(), LOCAL, self.accounts().enable_account(request))
-            .await?;
+        let request = EnableAccountRequest { account: name.to_owned() };
+        let reply = self.call(operation.clone(), LOCAL, self.accounts().enable_account(request)).await?;
         required(reply.account, operation)
     }
 
     pub(crate) async fn refresh(&self, name: &str) -> Result<Account, Error> {
         let operation = operation("refresh", name);
-        let request = RefreshAccountRequest {
-            account: name.to_owned(),
-        };
-        let reply = self
-            .call(
-                operation.clone(),
-                PROVIDER,
-                self.accounts().refresh_account(request),
-            )
-            .await?;
+        let request = RefreshAccountRequest { account: name.to_owned() };
+        let reply = self.call(operation.clone(), PROVIDER, self.accounts().refresh_account(request)).await?;
         required(reply.account, operation)
     }
 
     pub(crate) async fn begin_login(&self, callback_port: u16) -> Result<BeginLoginResponse, Error> {
-        let request = BeginLoginRequest {
-            provider: "claude".to_owned(),
-            callback_port: callback_port.into(),
-        };
-        self.call(Operation::BeginLogin, LOCAL, self.logins().begin_login(request))
-            .await
+        let request =
+            BeginLoginRequest { provider: "claude".to_owned(), callback_port: callback_port.into() };
+        self.call(Operation::BeginLogin, LOCAL, self.logins().begin_login(request)).await
     }
 
     /// Gives the daemon the browser's answer and waits until the account is saved.
@@ -186,27 +137,14 @@ impl Client {
             code: code.expose_secret().to_owned(),
             state: state.expose_secret().to_owned(),
         };
-        let mut reply = self
-            .call(
-                Operation::CompleteLogin,
-                PROVIDER,
-                self.logins().complete_login(request),
-            )
-            .await?;
+        let mut reply =
+            self.call(Operation::CompleteLogin, PROVIDER, self.logins().complete_login(request)).await?;
         Ok((required(reply.account.take(), Operation::CompleteLogin)?, reply))
     }
 
     pub(crate) async fn cancel_login(&self, login_id: &str) -> Result<(), Error> {
-        let request = CancelLoginRequest {
-            login_id: login_id.to_owned(),
-        };
-        self.call(
-            Operation::CancelLogin,
-            CANCEL,
-            self.logins().cancel_login(request),
-        )
-        .await
-        .map(|_| ())
+        let request = CancelLoginRequest { login_id: login_id.to_owned() };
+        self.call(Operation::CancelLogin, CANCEL, self.logins().cancel_login(request)).await.map(|_| ())
     }
 
     fn accounts(&self) -> AccountsClient<Channel> {
@@ -234,34 +172,21 @@ impl Client {
     fn refusal(&self, operation: Operation, status: Status) -> Error {
         if std::error::Error::source(&status).is_none() {
             let refusal = Refusal::of(status.code(), &operation);
-            return Error::Refused {
-                operation,
-                refusal,
-                message: status.message().to_owned(),
-            };
+            return Error::Refused { operation, refusal, message: status.message().to_owned() };
         }
         match connect_failure(&status) {
             Some(kind) => connect_error(&self.socket, kind.into()),
-            None => Error::ConnectionLost {
-                operation,
-                source: Box::new(status),
-            },
+            None => Error::ConnectionLost { operation, source: Box::new(status) },
         }
     }
 }
 
 fn operation(verb: &'static str, name: &str) -> Operation {
-    Operation::Account {
-        verb,
-        name: name.to_owned(),
-    }
+    Operation::Account { verb, name: name.to_owned() }
 }
 
 fn required(account: Option<Account>, operation: Operation) -> Result<Account, Error> {
-    account.ok_or(Error::Incomplete {
-        operation,
-        field: "the account",
-    })
+    account.ok_or(Error::Incomplete { operation, field: "the account" })
 }
 
 /// Why no connection could be made again, if that is what is behind a status.
@@ -311,10 +236,7 @@ mod tests {
             socket: PathBuf::from("/x"),
         };
         let silence = std::future::pending::<Result<Response<()>, Status>>();
-        let err = client
-            .call(Operation::ListAccounts, Duration::from_millis(1), silence)
-            .await
-            .unwrap_err();
+        let err = client.call(Operation::ListAccounts, Duration::from_millis(1), silence).await.unwrap_err();
         assert_eq!(err.exit(), Exit::TimedOut);
     }
 

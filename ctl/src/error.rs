@@ -25,24 +25,14 @@ pub(crate) enum Error {
     Connect { socket: PathBuf, source: io::Error },
     /// The connection ended before the answer came: whether it was done is not known.
     #[error("the connection to the daemon broke on the way to {operation}")]
-    ConnectionLost {
-        operation: Operation,
-        source: Box<tonic::Status>,
-    },
+    ConnectionLost { operation: Operation, source: Box<tonic::Status> },
     #[error("the daemon gave no answer within {} when asked to {operation}", text::duration(*limit))]
     NoAnswer { operation: Operation, limit: Duration },
     /// The daemon said no. `message` is its own.
     #[error("cannot {operation}")]
-    Refused {
-        operation: Operation,
-        refusal: Refusal,
-        message: String,
-    },
+    Refused { operation: Operation, refusal: Refusal, message: String },
     #[error("the daemon's answer lacks {field}: cannot {operation}")]
-    Incomplete {
-        operation: Operation,
-        field: &'static str,
-    },
+    Incomplete { operation: Operation, field: &'static str },
     #[error("the callback port {port} is in use")]
     PortInUse { port: u16, source: io::Error },
     #[error("cannot listen on the loopback interface")]
@@ -51,10 +41,7 @@ pub(crate) enum Error {
     LoginTimedOut { limit: Duration },
     /// The authorize page sent an error instead of a code (RFC 6749, 4.1.2.1).
     #[error("the login was refused in the browser")]
-    LoginRefused {
-        error: String,
-        description: Option<String>,
-    },
+    LoginRefused { error: String, description: Option<String> },
     #[error("interrupted; the login is cancelled")]
     Interrupted,
     #[error("nothing was revoked: you did not say yes")]
@@ -193,14 +180,8 @@ impl Error {
         match self {
             Self::Refused { message, .. } if message.is_empty() => None,
             Self::Refused { message, .. } => Some(message.clone()),
-            Self::LoginRefused {
-                error,
-                description: None,
-            } => Some(error.clone()),
-            Self::LoginRefused {
-                error,
-                description: Some(text),
-            } => Some(format!("{error}: {text}")),
+            Self::LoginRefused { error, description: None } => Some(error.clone()),
+            Self::LoginRefused { error, description: Some(text) } => Some(format!("{error}: {text}")),
             Self::ConnectionLost { source, .. } => {
                 Some(innermost(source.as_ref()).unwrap_or_else(|| source.message().to_owned()))
             }
@@ -214,9 +195,7 @@ impl Error {
             Self::Usage { hint, .. } => hint.clone(),
             Self::NotRunning { socket, .. } => start_command(socket),
             Self::SocketForbidden { .. } => "run it as the user the daemon runs as, or as root".to_owned(),
-            Self::Refused {
-                refusal, operation, ..
-            } => refusal.hint(operation).to_owned(),
+            Self::Refused { refusal, operation, .. } => refusal.hint(operation).to_owned(),
             Self::Connect { .. } => "name the daemon's own socket with --socket PATH".to_owned(),
             Self::ConnectionLost { .. } => {
                 "`proxyctl status` shows whether the daemon runs and whether this socket is a daemon's"
@@ -252,10 +231,7 @@ fn start_command(path: &std::path::Path) -> String {
     } else if socket::user().is_some_and(|user| user == path) {
         "start it with `systemctl --user start proxyd`, or run `proxyd`".to_owned()
     } else {
-        format!(
-            "start it with `proxyd --control-socket {}`, or name another socket",
-            path.display()
-        )
+        format!("start it with `proxyd --control-socket {}`, or name another socket", path.display())
     }
 }
 
@@ -288,10 +264,7 @@ mod tests {
 
     #[test]
     fn a_status_means_the_documented_exit_code() {
-        let account = Operation::Account {
-            verb: "show",
-            name: "x".to_owned(),
-        };
+        let account = Operation::Account { verb: "show", name: "x".to_owned() };
         for (code, operation, exit) in [
             (Code::NotFound, &account, 5),
             (Code::PermissionDenied, &account, 6),
@@ -303,11 +276,7 @@ mod tests {
             (Code::Unavailable, &account, 1),
             (Code::Internal, &Operation::ShowStatus, 1),
         ] {
-            assert_eq!(
-                Refusal::of(code, operation).exit().code(),
-                exit,
-                "{code:?} {operation:?}"
-            );
+            assert_eq!(Refusal::of(code, operation).exit().code(), exit, "{code:?} {operation:?}");
         }
     }
 
@@ -318,10 +287,6 @@ mod tests {
             source: io::Error::new(io::ErrorKind::NotFound, "No such file"),
         };
         assert_eq!(err.cause().as_deref(), Some("No such file"));
-        assert!(
-            err.hint().contains("proxyd --control-socket /tmp/none.sock"),
-            "{}",
-            err.hint()
-        );
+        assert!(err.hint().contains("proxyd --control-socket /tmp/none.sock"), "{}", err.hint());
     }
 }

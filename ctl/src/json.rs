@@ -27,10 +27,7 @@ pub struct Document<T> {
 
 impl<T> Document<T> {
     pub(crate) fn new(body: T) -> Self {
-        Self {
-            schema_version: SCHEMA_VERSION,
-            body,
-        }
+        Self { schema_version: SCHEMA_VERSION, body }
     }
 }
 
@@ -200,24 +197,14 @@ pub struct ErrorBody {
 
 impl From<&crate::error::Error> for ErrorDocument {
     fn from(err: &crate::error::Error) -> Self {
-        let error = ErrorBody {
-            code: err.exit().word(),
-            message: message(err),
-            hint: err.hint(),
-        };
-        Self {
-            schema_version: SCHEMA_VERSION,
-            error,
-        }
+        let error = ErrorBody { code: err.exit().word(), message: message(err), hint: err.hint() };
+        Self { schema_version: SCHEMA_VERSION, error }
     }
 }
 
 impl From<&crate::error::Error> for LoginEvent {
     fn from(err: &crate::error::Error) -> Self {
-        Self::Error {
-            code: err.exit().word(),
-            message: message(err),
-        }
+        Self::Error { code: err.exit().word(), message: message(err) }
     }
 }
 
@@ -254,10 +241,7 @@ impl From<v1::Account> for Account {
 
 impl From<v1::ListAccountsResponse> for AccountList {
     fn from(list: v1::ListAccountsResponse) -> Self {
-        let invalid = |file: v1::InvalidFile| InvalidFile {
-            path: file.path,
-            reason: file.reason,
-        };
+        let invalid = |file: v1::InvalidFile| InvalidFile { path: file.path, reason: file.reason };
         Self {
             accounts: list.accounts.into_iter().map(Account::from).collect(),
             invalid_files: list.invalid_files.into_iter().map(invalid).collect(),
@@ -273,12 +257,7 @@ impl From<v1::RevokeAccountResponse> for Revoked {
             v1::ProviderRevocation::NotOffered => "not_offered",
             v1::ProviderRevocation::Unspecified => "unknown",
         };
-        Self {
-            provider,
-            id: reply.id,
-            path: reply.path,
-            provider_error: text(reply.provider_error),
-        }
+        Self { provider, id: reply.id, path: reply.path, provider_error: text(reply.provider_error) }
     }
 }
 
@@ -333,11 +312,6 @@ fn text(text: String) -> Option<String> {
 impl fmt::Display for Account {
     /// The account as a person calls it: its label, e-mail address or id.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            self.label
-                .as_deref()
-                .or(self.email.as_deref())
-                .unwrap_or(&self.id),
-        )
+        f.write_str(self.label.as_deref().or(self.email.as_deref()).unwrap_or(&self.id))
     }
 }

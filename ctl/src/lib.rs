@@ -51,10 +51,7 @@ fn execute(cli: cli::Cli) -> Exit {
         .build()
         .map_err(|source| Error::Runtime { source })
         .and_then(|runtime| {
-            let mut context = Context {
-                output: &mut output,
-                socket: cli.global.socket,
-            };
+            let mut context = Context { output: &mut output, socket: cli.global.socket };
             let result = runtime.block_on(commands::run(cli.command, &mut context));
             // A browser that is still starting is not waited for.
             runtime.shutdown_background();
@@ -86,16 +83,9 @@ fn explain(refused: &clap::Error, args: &[OsString]) -> Exit {
         _ => {
             if args.iter().any(|arg| arg == "--json") {
                 let text = refused.render().to_string();
-                let what = text
-                    .lines()
-                    .next()
-                    .unwrap_or_default()
-                    .trim_start_matches("error: ");
+                let what = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
                 let hint = "`proxyctl --help` shows how it is used";
-                Output::new(true).error(&Error::Usage {
-                    what: what.to_owned(),
-                    hint: hint.to_owned(),
-                });
+                Output::new(true).error(&Error::Usage { what: what.to_owned(), hint: hint.to_owned() });
             } else {
                 output::stderr(&refused.render().ansi().to_string());
             }

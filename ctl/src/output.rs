@@ -21,10 +21,7 @@ pub(crate) struct Output {
 
 impl Output {
     pub(crate) fn new(json: bool) -> Self {
-        Self {
-            json,
-            reader_gone: false,
-        }
+        Self { json, reader_gone: false }
     }
 
     /// Whether JSON was asked for.

@@ -79,11 +79,7 @@ pub(crate) fn line(line: &str, state: &SecretString) -> Result<Answer, NotThisLo
 
 fn check_state(given: &str, state: &SecretString) -> Result<(), NotThisLogin> {
     let same: bool = given.as_bytes().ct_eq(state.expose_secret().as_bytes()).into();
-    if same {
-        Ok(())
-    } else {
-        Err(NotThisLogin::WrongState)
-    }
+    if same { Ok(()) } else { Err(NotThisLogin::WrongState) }
 }
 
 /// A code is a token of RFC 6749 (appendix A.11): visible ASCII. A space or `&` in it means that something else was pasted.
@@ -92,11 +88,7 @@ fn code(code: &str) -> Result<Answer, NotThisLogin> {
         return Err(NotThisLogin::NoCode);
     }
     let fits = code.len() <= LONGEST && code.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'&');
-    if fits {
-        Ok(Answer::Code(code.into()))
-    } else {
-        Err(NotThisLogin::Malformed)
-    }
+    if fits { Ok(Answer::Code(code.into())) } else { Err(NotThisLogin::Malformed) }
 }
 
 fn description(text: Option<String>) -> Option<String> {
@@ -131,11 +123,7 @@ mod tests {
             "http://localhost:54545/callback?state=FAKE-state-9&code=FAKE%2Dcode_1",
             "https://platform.example/oauth/code/callback?code=FAKE-code_1&state=FAKE-state-9",
         ] {
-            assert_eq!(
-                read(|state| line(paste, state)).as_deref(),
-                Ok("FAKE-code_1"),
-                "{paste}"
-            );
+            assert_eq!(read(|state| line(paste, state)).as_deref(), Ok("FAKE-code_1"), "{paste}");
         }
     }
 
@@ -152,22 +140,10 @@ mod tests {
             ("http://[", NotThisLogin::Malformed),
             ("http://localhost:1/callback", NotThisLogin::NoState),
             ("http://localhost:1/callback?code=a", NotThisLogin::NoState),
-            (
-                "http://localhost:1/callback?code=a&state=b",
-                NotThisLogin::WrongState,
-            ),
-            (
-                "http://localhost:1/callback?state=FAKE-state-9",
-                NotThisLogin::NoCode,
-            ),
-            (
-                "http://localhost:1/callback?code=a&code=b&state=FAKE-state-9",
-                NotThisLogin::Repeated,
-            ),
-            (
-                "http://localhost:1/callback?code=a&state=x&state=FAKE-state-9",
-                NotThisLogin::Repeated,
-            ),
+            ("http://localhost:1/callback?code=a&state=b", NotThisLogin::WrongState),
+            ("http://localhost:1/callback?state=FAKE-state-9", NotThisLogin::NoCode),
+            ("http://localhost:1/callback?code=a&code=b&state=FAKE-state-9", NotThisLogin::Repeated),
+            ("http://localhost:1/callback?code=a&state=x&state=FAKE-state-9", NotThisLogin::Repeated),
             (
                 "https://a.example/authorize?code=true&code_challenge=x&state=FAKE-state-9",
                 NotThisLogin::AuthorizeUrl,
@@ -175,26 +151,17 @@ mod tests {
         ] {
             assert_eq!(read(|state| line(paste, state)), Err(why), "{paste}");
         }
-        assert_eq!(
-            read(|state| line(&"x".repeat(LONGEST + 1), state)),
-            Err(NotThisLogin::Malformed)
-        );
+        assert_eq!(read(|state| line(&"x".repeat(LONGEST + 1), state)), Err(NotThisLogin::Malformed));
     }
 
     #[test]
     fn a_refusal_counts_only_with_the_right_state_and_is_made_safe_to_show() {
         let refused = "error=access_denied&error_description=no%1b%5B2J+thanks&state=FAKE-state-9";
-        assert_eq!(
-            read(|state| query(refused, state)).as_deref(),
-            Ok("access_denied/no[2J thanks")
-        );
+        assert_eq!(read(|state| query(refused, state)).as_deref(), Ok("access_denied/no[2J thanks"));
         assert_eq!(
             read(|state| query("error=access_denied&state=other", state)),
             Err(NotThisLogin::WrongState)
         );
-        assert_eq!(
-            read(|state| query("error=access_denied", state)),
-            Err(NotThisLogin::NoState)
-        );
+        assert_eq!(read(|state| query("error=access_denied", state)), Err(NotThisLogin::NoState));
     }
 }

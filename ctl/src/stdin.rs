@@ -47,11 +47,7 @@ impl Lines {
         )]
         let waits = AsyncFd::with_interest(io::stdin(), Interest::READABLE);
         let input = waits.map_or_else(|_| Input::Ready(io::stdin()), Input::Waits);
-        Self {
-            input,
-            buffer: Vec::new(),
-            skipping: false,
-        }
+        Self { input, buffer: Vec::new(), skipping: false }
     }
 
     /// The next line. Dropping the future loses nothing. A failure to read counts as the end.

@@ -16,10 +16,7 @@ pub(crate) struct Cell {
 
 impl Cell {
     pub(crate) fn styled(text: impl Into<String>, style: Style) -> Self {
-        Self {
-            text: text.into(),
-            style,
-        }
+        Self { text: text.into(), style }
     }
 }
 
@@ -41,9 +38,7 @@ impl<const N: usize> Table<N> {
     }
 
     pub(crate) fn with_header(header: [&str; N]) -> Self {
-        Self {
-            rows: vec![header.map(|title| Cell::styled(title, Style::new().bold()))],
-        }
+        Self { rows: vec![header.map(|title| Cell::styled(title, Style::new().bold()))] }
     }
 
     pub(crate) fn push(&mut self, row: [Cell; N]) {
@@ -85,17 +80,10 @@ mod tests {
     #[test]
     fn columns_line_up_whatever_their_letters_and_colours() {
         let mut table = Table::with_header(["ID", "NAME", "STATE"]);
-        table.push([
-            "1".into(),
-            "日本".into(),
-            Cell::styled("ready", AnsiColor::Green.on_default()),
-        ]);
+        table.push(["1".into(), "日本".into(), Cell::styled("ready", AnsiColor::Green.on_default())]);
         table.push(["22".into(), "".into(), "x".into()]);
         table.push(["3".into(), "long name".into(), "".into()]);
         let plain = anstream::adapter::strip_str(&table.render()).to_string();
-        assert_eq!(
-            plain,
-            "ID  NAME       STATE\n1   日本       ready\n22             x\n3   long name\n"
-        );
+        assert_eq!(plain, "ID  NAME       STATE\n1   日本       ready\n22             x\n3   long name\n");
     }
 }

@@ -9,15 +9,7 @@ use jiff::Timestamp;
 pub(crate) fn clean(text: &str) -> Cow<'_, str> {
     if text.contains(char::is_control) {
         Cow::Owned(
-            text.chars()
-                .map(|c| {
-                    if c.is_control() {
-                        char::REPLACEMENT_CHARACTER
-                    } else {
-                        c
-                    }
-                })
-                .collect(),
+            text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect(),
         )
     } else {
         Cow::Borrowed(text)

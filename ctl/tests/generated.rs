@@ -18,11 +18,9 @@ use clap_complete::Shell;
 fn generated() -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut command = proxyctl::cli::command();
-    for (shell, name) in [
-        (Shell::Bash, "proxyctl.bash"),
-        (Shell::Zsh, "_proxyctl"),
-        (Shell::Fish, "proxyctl.fish"),
-    ] {
+    for (shell, name) in
+        [(Shell::Bash, "proxyctl.bash"), (Shell::Zsh, "_proxyctl"), (Shell::Fish, "proxyctl.fish")]
+    {
         let mut script = Vec::new();
         clap_complete::generate(shell, &mut command, "proxyctl", &mut script);
         files.insert(Path::new("completions").join(name), script);
@@ -36,14 +34,8 @@ fn man_pages(command: &Command, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
     let name = command.get_display_name().unwrap_or_else(|| command.get_name());
     let mut page = Vec::new();
     let source = format!("proxyctl {}", env!("CARGO_PKG_VERSION"));
-    clap_mangen::Man::new(command.clone())
-        .manual("proxyd")
-        .source(source)
-        .render(&mut page)
-        .unwrap();
-    let mut page = String::from_utf8(page)
-        .unwrap()
-        .replace(".SH EXTRA\nExamples:\n", ".SH EXAMPLES\n");
+    clap_mangen::Man::new(command.clone()).manual("proxyd").source(source).render(&mut page).unwrap();
+    let mut page = String::from_utf8(page).unwrap().replace(".SH EXTRA\nExamples:\n", ".SH EXAMPLES\n");
     page = page.replace(".SH EXTRA\nExample:\n", ".SH EXAMPLES\n");
     if let Some(codes) = command.get_before_help() {
         let codes = codes.to_string();

@@ -48,7 +48,11 @@ pub enum Revocation {
 
 impl Admin {
     /// Puts an API key into the pool. One that is there already keeps its account; a label given is taken over.
-    pub async fn add_api_key(&self, key: ApiKey, label: Option<String>) -> Result<(Arc<Member>, bool), AdminError> {
+    pub async fn add_api_key(
+        &self,
+        key: ApiKey,
+        label: Option<String>,
+    ) -> Result<(Arc<Member>, bool), AdminError> {
         check_key(&key)?;
         let now = self.clock.now();
         let document = Document::for_api_key(&key, label.as_deref());
@@ -92,10 +96,13 @@ impl Admin {
         self.refresher.close(id).await;
         self.pool.remove(id);
         let (store, name) = (self.store.clone(), file.clone());
-        let newest = self.tasks.spawn_blocking(move || store.read(&name)).await.map_err(|_| AdminError::Aborted)?;
+        let newest =
+            self.tasks.spawn_blocking(move || store.read(&name)).await.map_err(|_| AdminError::Aborted)?;
         let account = newest.map_or_else(|_| member.account.clone(), |loaded| loaded.account);
         let revocation = match account.oauth().and_then(|tokens| tokens.refresh.as_ref()) {
-            Some(token) => self.oauth.revoke(token).await.map_or_else(Revocation::Failed, |()| Revocation::Revoked),
+            Some(token) => {
+                self.oauth.revoke(token).await.map_or_else(Revocation::Failed, |()| Revocation::Revoked)
+            }
             None => Revocation::NotOffered,
         };
         let (store, name) = (self.store.clone(), file.clone());

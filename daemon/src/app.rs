@@ -63,7 +63,8 @@ impl App {
             tracing::warn!(account.id = %recovered.account, "adopted a token that a crash had left behind");
         }
         let tls = Tls::load(config.claude.transport.ca_file.as_deref(), needs_roots(&config))?;
-        let oauth = OAuthClient::new(config.claude.oauth.clone(), &config.claude.transport, &tls, clock.clone())?;
+        let oauth =
+            OAuthClient::new(config.claude.oauth.clone(), &config.claude.transport, &tls, clock.clone())?;
         let api = Api::new(&config.claude, &tls)?;
         let server = Server::bind(&config.listen).await?;
         let socket = ControlSocket::bind(&config.control_socket)?;
@@ -71,10 +72,20 @@ impl App {
         let tasks = Tasks::new();
         let cut = CancellationToken::new();
         let pool = Arc::new(Pool::new(clock.clone()));
-        let refresher =
-            Refresher::new(config.refresh, store.clone(), Arc::clone(&pool), oauth.clone(), clock.clone(), tasks.clone());
-        let reloader =
-            Reloader { store: store.clone(), pool: Arc::clone(&pool), refresher: refresher.clone(), tasks: tasks.clone() };
+        let refresher = Refresher::new(
+            config.refresh,
+            store.clone(),
+            Arc::clone(&pool),
+            oauth.clone(),
+            clock.clone(),
+            tasks.clone(),
+        );
+        let reloader = Reloader {
+            store: store.clone(),
+            pool: Arc::clone(&pool),
+            refresher: refresher.clone(),
+            tasks: tasks.clone(),
+        };
         reloader.reconcile().await.map_err(StartError::Scan)?;
         let logins = Logins::new(
             oauth.clone(),
@@ -110,7 +121,19 @@ impl App {
         };
         let proxy = Proxy::new(Arc::clone(&pool), refresher.clone(), api, clock.clone(), cut.clone());
         let http = http::State { proxy, pool: Arc::clone(&pool), clock: clock.clone(), tasks: tasks.clone() };
-        Ok(Self { server, socket, control, http, reloader, refresher, pool, clock, tasks, drain: config.drain, cut })
+        Ok(Self {
+            server,
+            socket,
+            control,
+            http,
+            reloader,
+            refresher,
+            pool,
+            clock,
+            tasks,
+            drain: config.drain,
+            cut,
+        })
     }
 
     /// The HTTP addresses as bound.
@@ -132,8 +155,10 @@ impl App {
 
     /// Serves until `stop` resolves, drains, saves what is being refreshed, and leaves nothing running.
     pub async fn run(self, stop: impl Future<Output = ()>) {
-        let Self { server, socket, control, http, reloader, refresher, pool, clock, tasks, drain, cut } = self;
-        let addresses: Vec<_> = server.addresses().iter().map(|address| format!("http://{address}")).collect();
+        let Self { server, socket, control, http, reloader, refresher, pool, clock, tasks, drain, cut } =
+            self;
+        let addresses: Vec<_> =
+            server.addresses().iter().map(|address| format!("http://{address}")).collect();
         let usable = pool.snapshot().members.iter().filter(|member| member.is_usable(clock.now())).count();
         refresher.start();
         reloader.start();
@@ -162,5 +187,7 @@ impl App {
 
 fn needs_roots(config: &Config) -> bool {
     let oauth = &config.claude.oauth;
-    [&config.claude.api_base_url, &oauth.token_url, &oauth.revoke_url, &oauth.profile_url].iter().any(|url| url.scheme() == "https")
+    [&config.claude.api_base_url, &oauth.token_url, &oauth.revoke_url, &oauth.profile_url]
+        .iter()
+        .any(|url| url.scheme() == "https")
 }

@@ -8,21 +8,14 @@ use std::fmt;
 pub mod socket;
 
 /// Version 1 of the control API.
-#[expect(
-    clippy::pedantic,
-    clippy::allow_attributes_without_reason,
-    reason = "generated code"
-)]
+#[expect(clippy::pedantic, clippy::allow_attributes_without_reason, reason = "generated code")]
 pub mod v1 {
     tonic::include_proto!("proxy.control.v1");
 }
 
 impl fmt::Debug for v1::AddApiKeyRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AddApiKeyRequest")
-            .field("api_key", &"****")
-            .field("label", &self.label)
-            .finish()
+        f.debug_struct("AddApiKeyRequest").field("api_key", &"****").field("label", &self.label).finish()
     }
 }
 

@@ -1,7 +1,10 @@
 //! `TestDaemon`: the real `App` on free loopback ports and in a temporary directory, pointed at a [`FakeClaude`].
 //!
 //! The black-box tests start the real binaries instead; see `it/binaries.rs`.
-#![expect(clippy::expect_used, reason = "a harness: what fails here must fail the test at once, with its reason")]
+#![expect(
+    clippy::expect_used,
+    reason = "a harness: what fails here must fail the test at once, with its reason"
+)]
 
 use std::fs;
 use std::io::Write as _;
@@ -70,13 +73,15 @@ impl TestDaemon {
     /// With one account, logged in at `fake`.
     pub async fn with_account(fake: &FakeClaude) -> (Self, Issued) {
         let issued = fake.issue_account("person@example.com");
-        let daemon = Self::with(fake, Setup::default(), |dir| put(dir, "claude-a.json", &issued.auth_file())).await;
+        let daemon =
+            Self::with(fake, Setup::default(), |dir| put(dir, "claude-a.json", &issued.auth_file())).await;
         (daemon, issued)
     }
 
     /// With `count` accounts, each of an organization of its own.
     pub async fn with_accounts(fake: &FakeClaude, count: usize) -> (Self, Vec<Issued>) {
-        let issue = |n| fake.issue_account_in(&format!("person{n}@example.com"), &format!("Organization {n}"));
+        let issue =
+            |n| fake.issue_account_in(&format!("person{n}@example.com"), &format!("Organization {n}"));
         let issued: Vec<Issued> = (0..count).map(issue).collect();
         let daemon = Self::with(fake, Setup::default(), |dir| {
             for (n, issued) in issued.iter().enumerate() {
@@ -96,7 +101,8 @@ impl TestDaemon {
 
     /// In a home that an earlier daemon left behind.
     pub async fn start_in(fake: &FakeClaude, setup: Setup, home: TempDir) -> Self {
-        let app = App::start(config(fake, &setup, home.path()), setup.clock).await.expect("the daemon starts");
+        let app =
+            App::start(config(fake, &setup, home.path()), setup.clock).await.expect("the daemon starts");
         let address = app.addresses().first().expect("an address").to_string();
         let (stop, stopped) = oneshot::channel();
         let (pool, refresher) = (Arc::clone(app.pool()), app.refresher().clone());
@@ -106,7 +112,16 @@ impl TestDaemon {
             let _asked = stopped.await;
         }));
         let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
-        Self { home, url: format!("http://{address}"), control_socket, pool, refresher, http, stop: Some(stop), running }
+        Self {
+            home,
+            url: format!("http://{address}"),
+            control_socket,
+            pool,
+            refresher,
+            http,
+            stop: Some(stop),
+            running,
+        }
     }
 
     /// Asks it to stop, waits for its end and hands back its home.
@@ -221,7 +236,8 @@ fn config(fake: &FakeClaude, setup: &Setup, home: &Path) -> config::Config {
         ..Flags::default()
     };
     let upstream = fake.proxyd_environment().into_iter();
-    let settings = upstream.chain(setup.settings.iter().cloned()).map(|(name, value)| (name.to_owned(), value));
+    let settings =
+        upstream.chain(setup.settings.iter().cloned()).map(|(name, value)| (name.to_owned(), value));
     // No configuration of the machine that runs the tests.
     let isolated = [("CONFIGURATION_DIRECTORY".to_owned(), home.join("config").display().to_string())];
     let environment: Environment = settings.chain(isolated).collect();
@@ -235,7 +251,9 @@ async fn channel(socket: &Path) -> Channel {
         async move { UnixStream::connect(socket).await.map(TokioIo::new) }
     });
     let endpoint = Endpoint::from_static("http://localhost");
-    within("the control socket", endpoint.connect_with_connector(connect)).await.expect("a control connection")
+    within("the control socket", endpoint.connect_with_connector(connect))
+        .await
+        .expect("a control connection")
 }
 
 /// A directory as the daemon would make it.
@@ -248,7 +266,13 @@ pub fn private_dir(path: PathBuf) -> PathBuf {
 /// Writes a private file whole, as a careful person or program would: nobody sees it half done.
 pub fn put(dir: &Path, name: &str, document: &Value) {
     let temp = dir.join(format!(".{name}.incoming"));
-    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temp).expect("a file");
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&temp)
+        .expect("a file");
     file.write_all(document.to_string().as_bytes()).expect("the file is written");
     fs::rename(temp, dir.join(name)).expect("the file appears");
 }

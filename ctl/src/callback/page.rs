@@ -40,11 +40,9 @@ impl Page {
                 "Login failed",
                 "The login could not be completed. The terminal says why and what to do.",
             ),
-            Self::Over => (
-                StatusCode::GONE,
-                "Login over",
-                "This login has already ended. You can close this page.",
-            ),
+            Self::Over => {
+                (StatusCode::GONE, "Login over", "This login has already ended. You can close this page.")
+            }
             Self::NotThisLogin => (
                 StatusCode::BAD_REQUEST,
                 "Not this login",
@@ -52,11 +50,9 @@ impl Page {
             ),
             Self::Forbidden => (StatusCode::FORBIDDEN, "Forbidden", "This page is not for you."),
             Self::NotFound => (StatusCode::NOT_FOUND, "Not found", "There is no such page."),
-            Self::MethodNotAllowed => (
-                StatusCode::METHOD_NOT_ALLOWED,
-                "Method not allowed",
-                "This page can only be read.",
-            ),
+            Self::MethodNotAllowed => {
+                (StatusCode::METHOD_NOT_ALLOWED, "Method not allowed", "This page can only be read.")
+            }
         }
     }
 
@@ -73,10 +69,7 @@ impl Page {
         let headers = response.headers_mut();
         for (name, value) in [
             (CONTENT_TYPE, "text/html; charset=utf-8"),
-            (
-                CONTENT_SECURITY_POLICY,
-                "default-src 'none'; style-src 'unsafe-inline'",
-            ),
+            (CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'"),
             (X_CONTENT_TYPE_OPTIONS, "nosniff"),
             (CACHE_CONTROL, "no-store"),
             // The address holds the code: no page it leads to may learn it.

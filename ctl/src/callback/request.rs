@@ -22,10 +22,7 @@ pub(super) struct Site {
 
 impl Site {
     pub(super) fn new(port: u16, state: SecretString) -> Self {
-        Self {
-            authorities: HOSTS.map(|host| format!("{host}:{port}")),
-            state,
-        }
+        Self { authorities: HOSTS.map(|host| format!("{host}:{port}")), state }
     }
 
     /// The answer this request carries, or the page for a stranger.
@@ -54,9 +51,7 @@ impl Site {
     }
 
     fn is_mine(&self, authority: &str) -> bool {
-        self.authorities
-            .iter()
-            .any(|mine| mine.eq_ignore_ascii_case(authority))
+        self.authorities.iter().any(|mine| mine.eq_ignore_ascii_case(authority))
     }
 }
 
@@ -85,16 +80,8 @@ mod tests {
 
     #[test]
     fn the_callback_is_taken_under_each_name_of_loopback() {
-        for host in [
-            "localhost:54545",
-            "LOCALHOST:54545",
-            "127.0.0.1:54545",
-            "[::1]:54545",
-        ] {
-            assert!(
-                matches!(check("GET", GOOD, &[("host", host)]), Ok(Answer::Code(_))),
-                "{host}"
-            );
+        for host in ["localhost:54545", "LOCALHOST:54545", "127.0.0.1:54545", "[::1]:54545"] {
+            assert!(matches!(check("GET", GOOD, &[("host", host)]), Ok(Answer::Code(_))), "{host}");
         }
         let own = [("host", "localhost:54545"), ("origin", "http://localhost:54545")];
         assert!(matches!(check("GET", GOOD, &own), Ok(Answer::Code(_))));
@@ -108,26 +95,11 @@ mod tests {
             ("GET", GOOD, &[("host", "localhost")], Page::Forbidden),
             ("GET", GOOD, &[("host", "evil.example:54545")], Page::Forbidden),
             ("GET", GOOD, &[host, ("host", "evil.example")], Page::Forbidden),
-            (
-                "GET",
-                GOOD,
-                &[host, ("origin", "https://evil.example")],
-                Page::Forbidden,
-            ),
+            ("GET", GOOD, &[host, ("origin", "https://evil.example")], Page::Forbidden),
             ("GET", GOOD, &[host, ("origin", "null")], Page::Forbidden),
-            (
-                "GET",
-                "http://evil.example/callback?code=a&state=FAKE-state",
-                &[host],
-                Page::Forbidden,
-            ),
+            ("GET", "http://evil.example/callback?code=a&state=FAKE-state", &[host], Page::Forbidden),
             ("GET", "/", &[host], Page::NotFound),
-            (
-                "GET",
-                "/callback/?code=a&state=FAKE-state",
-                &[host],
-                Page::NotFound,
-            ),
+            ("GET", "/callback/?code=a&state=FAKE-state", &[host], Page::NotFound),
             ("GET", "/favicon.ico", &[host], Page::NotFound),
             ("POST", GOOD, &[host], Page::MethodNotAllowed),
             ("HEAD", GOOD, &[host], Page::MethodNotAllowed),
@@ -135,24 +107,10 @@ mod tests {
             ("GET", "/callback?code=a", &[host], Page::NotThisLogin),
             ("GET", "/callback?code=a&state=other", &[host], Page::NotThisLogin),
             ("GET", "/callback?state=FAKE-state", &[host], Page::NotThisLogin),
-            (
-                "GET",
-                "/callback?code=a&code=b&state=FAKE-state",
-                &[host],
-                Page::NotThisLogin,
-            ),
-            (
-                "GET",
-                "/callback?error=access_denied&state=other",
-                &[host],
-                Page::NotThisLogin,
-            ),
+            ("GET", "/callback?code=a&code=b&state=FAKE-state", &[host], Page::NotThisLogin),
+            ("GET", "/callback?error=access_denied&state=other", &[host], Page::NotThisLogin),
         ] {
-            assert_eq!(
-                check(method, uri, headers).unwrap_err(),
-                page,
-                "{method} {uri} {headers:?}"
-            );
+            assert_eq!(check(method, uri, headers).unwrap_err(), page, "{method} {uri} {headers:?}");
         }
     }
 }

@@ -66,16 +66,7 @@ async fn login(args: &Login, client: &Client, output: &mut Output) -> Result<Box
         url: begun.authorize_url.clone(),
     };
     let mut callback = bound.serve(session.state.clone());
-    let ended = follow(
-        args,
-        client,
-        &begun,
-        &session,
-        &mut callback,
-        &mut interrupt,
-        output,
-    )
-    .await;
+    let ended = follow(args, client, &begun, &session, &mut callback, &mut interrupt, output).await;
     callback.close().await;
     if ended.as_ref().is_err_and(is_over) {
         // The daemon forgets the login by itself in the end; what was wrong is worth more than that this failed.
@@ -95,9 +86,7 @@ async fn follow(
 ) -> Result<Box<Ended>, Error> {
     check_url(&session.url)?;
     let deadline = begun.deadline.and_then(clock::from_proto);
-    let limit = args
-        .timeout
-        .min(deadline.map_or(args.timeout, |deadline| left(deadline, clock::now())));
+    let limit = args.timeout.min(deadline.map_or(args.timeout, |deadline| left(deadline, clock::now())));
     if !begun.terms_notice.is_empty() {
         output.notice(&text::clean(&begun.terms_notice));
     }
@@ -108,26 +97,13 @@ async fn follow(
             expires_at: deadline,
         }))?;
     }
-    let wait = Wait {
-        client,
-        session,
-        callback,
-        interrupt,
-        output,
-        limit,
-    };
+    let wait = Wait { client, session, callback, interrupt, output, limit };
     wait.run(!args.no_browser).await
 }
 
 /// Whether the daemon may forget the login. Not where it holds tokens it could not save: those are still worth saving.
 fn is_over(err: &Error) -> bool {
-    !matches!(
-        err,
-        Error::Refused {
-            refusal: Refusal::NotSaved,
-            ..
-        }
-    )
+    !matches!(err, Error::Refused { refusal: Refusal::NotSaved, .. })
 }
 
 /// The URL is handed to another program and to a terminal: it must be what it claims to be.
@@ -136,10 +112,7 @@ fn check_url(url: &str) -> Result<(), Error> {
     if web && url.bytes().all(|byte| byte.is_ascii_graphic()) {
         Ok(())
     } else {
-        Err(Error::Incomplete {
-            operation: Operation::BeginLogin,
-            field: "a usable URL",
-        })
+        Err(Error::Incomplete { operation: Operation::BeginLogin, field: "a usable URL" })
     }
 }
 
@@ -157,29 +130,16 @@ fn port(asked: Option<u16>, preferred: u32) -> Port {
 }
 
 fn done(ended: Ended, output: &mut Output) -> Result<(), Error> {
-    let Ended {
-        account,
-        path,
-        replaced,
-    } = ended;
+    let Ended { account, path, replaced } = ended;
     let path_shown = text::clean(&path).into_owned();
     if output.is_json() {
         let account = Box::new(account);
-        return output.document(&Document::new(LoginEvent::Done {
-            path,
-            account,
-            replaced,
-        }));
+        return output.document(&Document::new(LoginEvent::Done { path, account, replaced }));
     }
     if replaced {
-        output.talk(&format!(
-            "This replaces the earlier login of {}.",
-            text::clean(&account.to_string())
-        ));
+        output.talk(&format!("This replaces the earlier login of {}.", text::clean(&account.to_string())));
     }
-    output.data(&format!(
-        "Authentication saved to {path_shown}\nClaude authentication successful!\n"
-    ))
+    output.data(&format!("Authentication saved to {path_shown}\nClaude authentication successful!\n"))
 }
 
 #[cfg(test)]
@@ -188,10 +148,7 @@ mod tests {
 
     #[test]
     fn only_a_web_address_is_opened_or_shown() {
-        for good in [
-            "https://claude.ai/oauth/authorize?code=true",
-            "http://127.0.0.1:9/authorize",
-        ] {
+        for good in ["https://claude.ai/oauth/authorize?code=true", "http://127.0.0.1:9/authorize"] {
             assert!(check_url(good).is_ok(), "{good}");
         }
         for bad in [

@@ -42,9 +42,7 @@ fn screen(status: &Status, now: Timestamp) -> String {
         _ => ("stopping", AnsiColor::Yellow),
     };
     let style = colour.on_default().bold();
-    let since = status
-        .started_at
-        .map(|started| format!(", started {}", text::relative(started, now)));
+    let since = status.started_at.map(|started| format!(", started {}", text::relative(started, now)));
     let mut screen = format!(
         "proxyd {} is {style}{word}{style:#} (pid {}{})\n\n",
         text::clean(&status.version),
@@ -53,17 +51,10 @@ fn screen(status: &Status, now: Timestamp) -> String {
     );
     let mut facts = Table::new();
     let mut fact = |name: &str, value: &str| {
-        facts.push([
-            Cell::styled(name, Style::new().bold()),
-            Cell::from(text::clean(value)),
-        ]);
+        facts.push([Cell::styled(name, Style::new().bold()), Cell::from(text::clean(value))]);
     };
     for address in &status.http_listen {
-        let address = if address.contains('/') {
-            address.clone()
-        } else {
-            format!("http://{address}")
-        };
+        let address = if address.contains('/') { address.clone() } else { format!("http://{address}") };
         fact("Listening", &address);
     }
     fact("Accounts", &accounts(&status.accounts));
@@ -71,11 +62,8 @@ fn screen(status: &Status, now: Timestamp) -> String {
     fact("Auth directory", &status.auth_dir);
     fact("Control socket", &status.control_socket);
     screen.push_str(&facts.render());
-    let problems: Vec<String> = status
-        .problems
-        .iter()
-        .map(|problem| text::clean(problem).into_owned())
-        .collect();
+    let problems: Vec<String> =
+        status.problems.iter().map(|problem| text::clean(problem).into_owned()).collect();
     section(&mut screen, "Problems", &problems);
     section(&mut screen, "To do", &advice(status));
     screen
@@ -133,9 +121,7 @@ fn advice(status: &Status) -> Vec<String> {
     }
     if counts.invalid > 0 {
         let files = text::count(counts.invalid, "file");
-        advice.push(format!(
-            "look at {files} that cannot be used: `proxyctl accounts list`"
-        ));
+        advice.push(format!("look at {files} that cannot be used: `proxyctl accounts list`"));
     }
     advice
 }

@@ -9,17 +9,11 @@ use tonic::{Code, Status};
 use super::daemon::{ACCOUNT_JSON, FakeDaemon, account, api_key_account, from_now};
 
 fn broken_file() -> InvalidFile {
-    InvalidFile {
-        path: "/auth/claude-x.json".to_owned(),
-        reason: "not JSON at line 3, column 5".to_owned(),
-    }
+    InvalidFile { path: "/auth/claude-x.json".to_owned(), reason: "not JSON at line 3, column 5".to_owned() }
 }
 
 fn pool() -> ListAccountsResponse {
-    let ready = Account {
-        expires_at: Some(from_now(11_520)),
-        ..account()
-    };
+    let ready = Account { expires_at: Some(from_now(11_520)), ..account() };
     let cooling = Account {
         id: "5e6f7a8b9c0d".to_owned(),
         state: AccountState::Cooling.into(),
@@ -43,14 +37,8 @@ fn pool() -> ListAccountsResponse {
         accounts: vec![
             ready,
             cooling,
-            Account {
-                expires_at: None,
-                ..gone
-            },
-            Account {
-                state: AccountState::Disabled.into(),
-                ..api_key_account()
-            },
+            Account { expires_at: None, ..gone },
+            Account { state: AccountState::Disabled.into(), ..api_key_account() },
         ],
         invalid_files: vec![broken_file()],
     }
@@ -80,13 +68,8 @@ fn the_pool_is_an_aligned_table_and_what_needs_attention_below_it() {
 
 #[test]
 fn the_list_is_one_json_document() {
-    let list = ListAccountsResponse {
-        accounts: vec![account()],
-        invalid_files: vec![broken_file()],
-    };
-    let done = FakeDaemon::start()
-        .list(list)
-        .run(&["accounts", "list", "--json"]);
+    let list = ListAccountsResponse { accounts: vec![account()], invalid_files: vec![broken_file()] };
+    let done = FakeDaemon::start().list(list).run(&["accounts", "list", "--json"]);
     assert_eq!(
         done.stdout,
         format!(
@@ -105,53 +88,28 @@ fn an_empty_pool_says_how_to_fill_it_and_is_no_failure() {
     assert_eq!((done.code, done.stdout.as_str()), (0, ""));
     assert!(done.stderr.contains("`proxyctl login claude`"), "{}", done.stderr);
     let done = daemon.run(&["accounts", "list", "--json"]);
-    assert_eq!(
-        done.stdout,
-        "{\"schema_version\":1,\"accounts\":[],\"invalid_files\":[]}\n"
-    );
+    assert_eq!(done.stdout, "{\"schema_version\":1,\"accounts\":[],\"invalid_files\":[]}\n");
     assert_eq!((done.code, done.stderr.as_str()), (0, ""));
 }
 
 #[test]
 fn an_account_of_a_newer_daemon_has_unknown_words_and_no_failure() {
-    let newer = Account {
-        kind: 99,
-        state: 99,
-        ..account()
-    };
-    let list = ListAccountsResponse {
-        accounts: vec![newer],
-        invalid_files: vec![],
-    };
-    let json = FakeDaemon::start()
-        .list(list)
-        .run(&["accounts", "list", "--json"])
-        .json();
+    let newer = Account { kind: 99, state: 99, ..account() };
+    let list = ListAccountsResponse { accounts: vec![newer], invalid_files: vec![] };
+    let json = FakeDaemon::start().list(list).run(&["accounts", "list", "--json"]).json();
     assert_eq!(json["accounts"][0]["kind"], "unknown");
     assert_eq!(json["accounts"][0]["state"], "unknown");
 }
 
 #[test]
 fn one_account_is_shown_with_everything_that_is_known() {
-    let shown = Account {
-        expires_at: Some(from_now(3600)),
-        last_refresh_at: None,
-        ..account()
-    };
+    let shown = Account { expires_at: Some(from_now(3600)), last_refresh_at: None, ..account() };
     let daemon = FakeDaemon::start().account(Ok(shown)).account(Ok(account()));
     let done = daemon.run(&["accounts", "show", "ada@example.com"]);
     let lines: Vec<&str> = done.stdout.lines().collect();
-    assert!(
-        lines[7].starts_with("Expires          20") && lines[7].ends_with("Z (in 1h)"),
-        "{}",
-        lines[7]
-    );
-    let rest: Vec<&str> = lines
-        .iter()
-        .enumerate()
-        .filter(|(at, _)| *at != 7)
-        .map(|(_, line)| *line)
-        .collect();
+    assert!(lines[7].starts_with("Expires          20") && lines[7].ends_with("Z (in 1h)"), "{}", lines[7]);
+    let rest: Vec<&str> =
+        lines.iter().enumerate().filter(|(at, _)| *at != 7).map(|(_, line)| *line).collect();
     assert_eq!(
         rest,
         [
@@ -168,47 +126,24 @@ fn one_account_is_shown_with_everything_that_is_known() {
         ]
     );
     let done = daemon.run(&["accounts", "show", "3f2", "--json"]);
-    assert_eq!(
-        done.stdout,
-        format!("{{\"schema_version\":1,\"account\":{ACCOUNT_JSON}}}\n")
-    );
+    assert_eq!(done.stdout, format!("{{\"schema_version\":1,\"account\":{ACCOUNT_JSON}}}\n"));
     assert_eq!(daemon.calls(), ["show ada@example.com", "show 3f2"]);
 }
 
 #[test]
 fn disable_enable_and_refresh_say_what_was_done() {
-    let disabled = Account {
-        state: AccountState::Disabled.into(),
-        ..account()
-    };
-    let refreshed = Account {
-        expires_at: Some(from_now(28_800)),
-        ..account()
-    };
+    let disabled = Account { state: AccountState::Disabled.into(), ..account() };
+    let refreshed = Account { expires_at: Some(from_now(28_800)), ..account() };
     for (verb, reply, sentence) in [
         ("disable", disabled, "Disabled ada@example.com (3f2a9c0d71be).\n"),
-        (
-            "enable",
-            account(),
-            "Enabled ada@example.com (3f2a9c0d71be); it is ready.\n",
-        ),
-        (
-            "refresh",
-            refreshed,
-            "Refreshed ada@example.com (3f2a9c0d71be); its token ends in 8h.\n",
-        ),
+        ("enable", account(), "Enabled ada@example.com (3f2a9c0d71be); it is ready.\n"),
+        ("refresh", refreshed, "Refreshed ada@example.com (3f2a9c0d71be); its token ends in 8h.\n"),
     ] {
         let daemon = FakeDaemon::start().account(Ok(reply)).account(Ok(account()));
         let done = daemon.run(&["accounts", verb, "ada@example.com"]);
-        assert_eq!(
-            (done.code, done.stdout.as_str(), done.stderr.as_str()),
-            (0, sentence, "")
-        );
+        assert_eq!((done.code, done.stdout.as_str(), done.stderr.as_str()), (0, sentence, ""));
         let done = daemon.run(&["accounts", verb, "ada@example.com", "--json"]);
-        assert_eq!(
-            done.stdout,
-            format!("{{\"schema_version\":1,\"account\":{ACCOUNT_JSON}}}\n")
-        );
+        assert_eq!(done.stdout, format!("{{\"schema_version\":1,\"account\":{ACCOUNT_JSON}}}\n"));
         assert_eq!(daemon.calls(), vec![format!("{verb} ada@example.com"); 2]);
     }
 }
@@ -242,26 +177,16 @@ fn each_refusal_has_its_exit_code_and_the_daemons_words() {
         let error: serde_json::Value = serde_json::from_str(&done.stderr).unwrap();
         assert_eq!(error["schema_version"], 1);
         assert_eq!(error["error"]["code"], word);
-        assert_eq!(
-            error["error"]["message"],
-            "cannot refresh the account ada: words of the daemon"
-        );
+        assert_eq!(error["error"]["message"], "cannot refresh the account ada: words of the daemon");
     }
 }
 
 #[test]
 fn a_reader_that_goes_away_is_no_failure() {
     let accounts = vec![account(); 2000];
-    let daemon = FakeDaemon::start().list(ListAccountsResponse {
-        accounts,
-        invalid_files: vec![],
-    });
-    let mut child = daemon
-        .command(&["accounts", "list"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let daemon = FakeDaemon::start().list(ListAccountsResponse { accounts, invalid_files: vec![] });
+    let mut child =
+        daemon.command(&["accounts", "list"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
     let mut stderr = String::new();
     child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();

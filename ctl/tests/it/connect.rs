@@ -33,12 +33,9 @@ fn a_socket_nobody_listens_on_counts_as_no_daemon() {
     let home = TempDir::new().unwrap();
     let socket = home.path().join("dead.sock");
     drop(UnixListener::bind(&socket).unwrap());
-    for command_line in [
-        &["status"][..],
-        &["accounts", "list"],
-        &["login", "claude"],
-        &["accounts", "refresh", "x"],
-    ] {
+    for command_line in
+        [&["status"][..], &["accounts", "list"], &["login", "claude"], &["accounts", "refresh", "x"]]
+    {
         let mut program = command(home.path(), command_line);
         program.arg("--json").arg("--socket").arg(&socket);
         let done = run(program);
@@ -46,10 +43,7 @@ fn a_socket_nobody_listens_on_counts_as_no_daemon() {
         let error: serde_json::Value = serde_json::from_str(&done.stderr).unwrap();
         assert_eq!(error["error"]["code"], "daemon_not_running");
         let hint = error["error"]["hint"].as_str().unwrap();
-        assert!(
-            hint.contains(&format!("`proxyd --control-socket {}`", socket.display())),
-            "{hint}"
-        );
+        assert!(hint.contains(&format!("`proxyd --control-socket {}`", socket.display())), "{hint}");
     }
 }
 
@@ -64,9 +58,7 @@ fn the_users_own_daemon_is_found_and_a_named_socket_wins() {
     assert_eq!(run(found).code, 0);
 
     let mut named = command(daemon.directory(), ["status", "--socket"]);
-    named
-        .arg(daemon.socket())
-        .env("PROXYD_CONTROL__SOCKET", "/nowhere/control.sock");
+    named.arg(daemon.socket()).env("PROXYD_CONTROL__SOCKET", "/nowhere/control.sock");
     assert_eq!(run(named).code, 0);
 }
 
@@ -96,10 +88,8 @@ fn a_socket_that_is_not_a_daemons_is_told_so() {
 
 #[test]
 fn a_daemon_that_does_not_permit_it_ends_with_6_in_its_own_words() {
-    let daemon = FakeDaemon::start().status(Err(Status::new(
-        Code::PermissionDenied,
-        "uid 4711 may not do this",
-    )));
+    let daemon =
+        FakeDaemon::start().status(Err(Status::new(Code::PermissionDenied, "uid 4711 may not do this")));
     let done = daemon.run(&["status"]);
     assert_eq!(done.code, 6);
     assert_eq!(
@@ -114,10 +104,7 @@ fn a_mistyped_command_is_a_usage_error_in_either_form() {
     let home = TempDir::new().unwrap();
     let done = run(command(home.path(), ["accounts", "lst"]));
     assert_eq!(done.code, 2);
-    assert!(
-        done.stderr.contains("'lst'") && done.stdout.is_empty(),
-        "{done:?}"
-    );
+    assert!(done.stderr.contains("'lst'") && done.stdout.is_empty(), "{done:?}");
     let done = run(command(home.path(), ["accounts", "lst", "--json"]));
     assert_eq!(done.code, 2);
     let error: serde_json::Value = serde_json::from_str(&done.stderr).unwrap();
@@ -127,11 +114,9 @@ fn a_mistyped_command_is_a_usage_error_in_either_form() {
 #[test]
 fn completions_and_help_need_no_daemon() {
     let home = TempDir::new().unwrap();
-    for (shell, sign) in [
-        ("bash", "_proxyctl()"),
-        ("zsh", "#compdef proxyctl"),
-        ("fish", "complete -c proxyctl"),
-    ] {
+    for (shell, sign) in
+        [("bash", "_proxyctl()"), ("zsh", "#compdef proxyctl"), ("fish", "complete -c proxyctl")]
+    {
         let done = run(command(home.path(), ["completions", shell]));
         assert_eq!(done.code, 0);
         assert!(done.stdout.contains(sign), "{shell}");

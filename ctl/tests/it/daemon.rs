@@ -71,11 +71,8 @@ struct Services(Arc<Mutex<Script>>);
 impl FakeDaemon {
     pub(crate) fn start() -> Self {
         let directory = TempDir::new().unwrap();
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let script = Arc::new(Mutex::new(Script::default()));
         let services = Services(Arc::clone(&script));
         let socket = directory.path().join("control.sock");
@@ -86,11 +83,7 @@ impl FakeDaemon {
             .add_service(LoginsServer::new(services))
             .serve_with_incoming(UnixListenerStream::new(listener));
         runtime.spawn(server);
-        Self {
-            script,
-            directory,
-            _runtime: runtime,
-        }
+        Self { script, directory, _runtime: runtime }
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
@@ -117,10 +110,7 @@ impl FakeDaemon {
     }
 
     pub(crate) fn add(self, replaced: bool) -> Self {
-        let reply = AddApiKeyResponse {
-            account: Some(api_key_account()),
-            replaced,
-        };
+        let reply = AddApiKeyResponse { account: Some(api_key_account()), replaced };
         self.script().add.0.push_back(Reply::Now(Ok(reply)));
         self
     }
@@ -143,10 +133,7 @@ impl FakeDaemon {
 
     /// Lets a login begin whose preferred port is this one.
     pub(crate) fn login_on(self, port: u16) -> Self {
-        let status = GetStatusResponse {
-            login_callback_port: port.into(),
-            ..status()
-        };
+        let status = GetStatusResponse { login_callback_port: port.into(), ..status() };
         self.script().begin.0.push_back(Reply::Now(Ok(begun())));
         self.status(Ok(status))
     }
@@ -179,11 +166,7 @@ impl FakeDaemon {
 impl Drop for FakeDaemon {
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            assert!(
-                self.script().surprises.is_empty(),
-                "unexpected calls: {:?}",
-                self.script().surprises
-            );
+            assert!(self.script().surprises.is_empty(), "unexpected calls: {:?}", self.script().surprises);
         }
     }
 }
@@ -214,9 +197,7 @@ impl Services {
     }
 
     async fn one(&self, verb: &str, name: &str) -> Result<Account, Status> {
-        let reply = self
-            .answer(format!("{verb} {name}"), |script| &mut script.account)
-            .await?;
+        let reply = self.answer(format!("{verb} {name}"), |script| &mut script.account).await?;
         Ok(reply.into_inner())
     }
 }
@@ -224,8 +205,7 @@ impl Services {
 #[tonic::async_trait]
 impl Daemon for Services {
     async fn get_status(&self, _: Request<GetStatusRequest>) -> Result<Response<GetStatusResponse>, Status> {
-        self.answer("status".to_owned(), |script| &mut script.status)
-            .await
+        self.answer("status".to_owned(), |script| &mut script.status).await
     }
 }
 
@@ -251,18 +231,14 @@ impl Accounts for Services {
         request: Request<AddApiKeyRequest>,
     ) -> Result<Response<AddApiKeyResponse>, Status> {
         let AddApiKeyRequest { api_key, label } = request.into_inner();
-        self.answer(format!("add {api_key} {label}"), |script| &mut script.add)
-            .await
+        self.answer(format!("add {api_key} {label}"), |script| &mut script.add).await
     }
 
     async fn revoke_account(
         &self,
         request: Request<RevokeAccountRequest>,
     ) -> Result<Response<RevokeAccountResponse>, Status> {
-        self.answer(format!("revoke {}", request.get_ref().account), |script| {
-            &mut script.revoke
-        })
-        .await
+        self.answer(format!("revoke {}", request.get_ref().account), |script| &mut script.revoke).await
     }
 
     async fn disable_account(
@@ -296,13 +272,8 @@ impl Logins for Services {
         &self,
         request: Request<BeginLoginRequest>,
     ) -> Result<Response<BeginLoginResponse>, Status> {
-        let BeginLoginRequest {
-            provider,
-            callback_port,
-        } = request.into_inner();
-        let mut reply = self
-            .answer(format!("begin {provider}"), |script| &mut script.begin)
-            .await?;
+        let BeginLoginRequest { provider, callback_port } = request.into_inner();
+        let mut reply = self.answer(format!("begin {provider}"), |script| &mut script.begin).await?;
         let begun = reply.get_mut();
         begun.redirect_uri = format!("http://localhost:{callback_port}/callback");
         begun.authorize_url = format!("{}&port={callback_port}", begun.authorize_url);
@@ -314,17 +285,9 @@ impl Logins for Services {
         &self,
         request: Request<CompleteLoginRequest>,
     ) -> Result<Response<CompleteLoginResponse>, Status> {
-        let CompleteLoginRequest {
-            login_id,
-            code,
-            state,
-        } = request.into_inner();
+        let CompleteLoginRequest { login_id, code, state } = request.into_inner();
         let right = login_id == begun().login_id && code == CODE && state == STATE;
-        let call = if right {
-            "complete"
-        } else {
-            "complete with something else"
-        };
+        let call = if right { "complete" } else { "complete with something else" };
         self.answer(call.to_owned(), |script| &mut script.complete).await
     }
 
@@ -340,19 +303,13 @@ impl Logins for Services {
 
 /// 2026-11-23T12:00:00Z plus some seconds.
 pub(crate) fn at(seconds: i64) -> prost_types::Timestamp {
-    prost_types::Timestamp {
-        seconds: 1_795_435_200 + seconds,
-        nanos: 0,
-    }
+    prost_types::Timestamp { seconds: 1_795_435_200 + seconds, nanos: 0 }
 }
 
 /// Some seconds from now, and half a minute so that no test sees the minute end.
 pub(crate) fn from_now(seconds: i64) -> prost_types::Timestamp {
     let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
-    prost_types::Timestamp {
-        seconds: i64::try_from(now).unwrap() + seconds + 30,
-        nanos: 0,
-    }
+    prost_types::Timestamp { seconds: i64::try_from(now).unwrap() + seconds + 30, nanos: 0 }
 }
 
 /// An OAuth account that is ready.
@@ -403,11 +360,7 @@ pub(crate) fn status() -> GetStatusResponse {
         auth_dir: "/auth".to_owned(),
         control_socket: "/run/user/1000/proxyd/control.sock".to_owned(),
         ready: true,
-        accounts: Some(AccountCounts {
-            total: 1,
-            ready: 1,
-            ..AccountCounts::default()
-        }),
+        accounts: Some(AccountCounts { total: 1, ready: 1, ..AccountCounts::default() }),
         problems: vec![],
         login_callback_port: 54545,
         requests_in_flight: 4,
@@ -432,11 +385,7 @@ pub(crate) fn completed() -> Reply<CompleteLoginResponse> {
 }
 
 pub(crate) fn saved() -> CompleteLoginResponse {
-    CompleteLoginResponse {
-        account: Some(account()),
-        path: account().path,
-        replaced: false,
-    }
+    CompleteLoginResponse { account: Some(account()), path: account().path, replaced: false }
 }
 
 pub(crate) fn refused<T>(code: Code, message: &str) -> Reply<T> {

@@ -17,28 +17,14 @@ fn file(daemon: &FakeDaemon, content: &[u8]) -> String {
 fn a_key_goes_from_the_file_to_the_daemon_and_is_not_shown() {
     let daemon = FakeDaemon::start().add(false).add(true);
     let path = file(&daemon, format!("{KEY}\n").as_bytes());
-    let done = daemon.run(&[
-        "accounts",
-        "add",
-        "claude",
-        "--key-file",
-        &path,
-        "--label",
-        "build",
-    ]);
+    let done = daemon.run(&["accounts", "add", "claude", "--key-file", &path, "--label", "build"]);
     assert_eq!(
         (done.code, done.stdout.as_str(), done.stderr.as_str()),
         (0, "Added build (9c1d00aa22bb).\n", "")
     );
     let done = daemon.run(&["accounts", "add", "claude", "--key-file", &path]);
-    assert_eq!(
-        (done.code, done.stdout.as_str()),
-        (0, "Updated build (9c1d00aa22bb).\n")
-    );
-    assert_eq!(
-        daemon.calls(),
-        [format!("add {KEY} build"), format!("add {KEY} ")]
-    );
+    assert_eq!((done.code, done.stdout.as_str()), (0, "Updated build (9c1d00aa22bb).\n"));
+    assert_eq!(daemon.calls(), [format!("add {KEY} build"), format!("add {KEY} ")]);
 }
 
 #[test]
@@ -69,22 +55,10 @@ fn what_is_not_a_key_is_refused_before_the_daemon_is_asked() {
     let large = vec![b'k'; 5000];
     for (content, what, hint) in [
         (&b""[..], "the key file is empty", "one line"),
-        (
-            &b"one\ntwo\n"[..],
-            "the key file has more than one line",
-            "one line",
-        ),
+        (&b"one\ntwo\n"[..], "the key file has more than one line", "one line"),
         (&large[..], "the key file is larger than 4 KiB", "one line"),
-        (
-            &b"sk-ant-oat01-FAKE\n"[..],
-            "this is an OAuth access token",
-            "`proxyctl login claude`",
-        ),
-        (
-            &b"sk-ant-ort01-FAKE\n"[..],
-            "this is an OAuth refresh token",
-            "`proxyctl login claude`",
-        ),
+        (&b"sk-ant-oat01-FAKE\n"[..], "this is an OAuth access token", "`proxyctl login claude`"),
+        (&b"sk-ant-ort01-FAKE\n"[..], "this is an OAuth refresh token", "`proxyctl login claude`"),
     ] {
         let path = file(&daemon, content);
         let done = daemon.run(&["accounts", "add", "claude", "--key-file", &path]);
@@ -98,9 +72,6 @@ fn what_is_not_a_key_is_refused_before_the_daemon_is_asked() {
     }
     let done = daemon.run(&["accounts", "add", "claude", "--key-file", "/nowhere/key"]);
     assert_eq!(done.code, 1);
-    assert!(
-        done.stderr
-            .starts_with("error: cannot read the key from /nowhere/key\ncause: No such file")
-    );
+    assert!(done.stderr.starts_with("error: cannot read the key from /nowhere/key\ncause: No such file"));
     assert!(daemon.calls().is_empty());
 }

@@ -30,24 +30,15 @@ fn the_callback_completes_the_login_and_the_page_says_so() {
     let page = web::get(port, &web::callback());
     assert_eq!(page.status, 200);
     assert!(page.body.contains("Login complete"), "{}", page.body);
-    assert!(
-        page.head
-            .contains("content-security-policy: default-src 'none'; style-src 'unsafe-inline'")
-    );
+    assert!(page.head.contains("content-security-policy: default-src 'none'; style-src 'unsafe-inline'"));
     for unseen in [CODE, STATE, "ada", "<script", "http"] {
         assert!(!page.body.contains(unseen), "{unseen} in {}", page.body);
     }
     let done = live.finish();
     let url =
         format!("https://issuer.example/authorize?code=true&code_challenge=FAKE&state={STATE}&port={port}");
-    assert_eq!(
-        done.stdout,
-        format!("Please visit this URL to authenticate:\n{url}\n{SUCCESS}")
-    );
-    assert_eq!(
-        (done.code, done.stderr.as_str()),
-        (0, "The provider's terms apply.\n")
-    );
+    assert_eq!(done.stdout, format!("Please visit this URL to authenticate:\n{url}\n{SUCCESS}"));
+    assert_eq!((done.code, done.stderr.as_str()), (0, "The provider's terms apply.\n"));
     assert_eq!(daemon.calls(), ["status", "begin claude", "complete"]);
     assert!(web::is_closed(port));
 }
@@ -55,23 +46,13 @@ fn the_callback_completes_the_login_and_the_page_says_so() {
 #[test]
 fn the_page_waits_for_the_daemons_verdict() {
     let gate = Arc::new(Semaphore::new(0));
-    let daemon = FakeDaemon::start()
-        .login()
-        .complete(Reply::Held(Ok(saved()), Arc::clone(&gate)));
+    let daemon = FakeDaemon::start().login().complete(Reply::Held(Ok(saved()), Arc::clone(&gate)));
     let (mut live, port) = begin(&daemon, &[]);
-    let browser = web::open(
-        port,
-        &format!(
-            "GET {} HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n",
-            web::callback()
-        ),
-    );
+    let browser =
+        web::open(port, &format!("GET {} HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n", web::callback()));
     daemon.wait_for_call("complete");
     browser.set_nonblocking(true).unwrap();
-    assert!(
-        browser.peek(&mut [0]).is_err(),
-        "an answer came before the verdict"
-    );
+    assert!(browser.peek(&mut [0]).is_err(), "an answer came before the verdict");
     browser.set_nonblocking(false).unwrap();
     assert!(live.is_running());
     gate.add_permits(1);
@@ -89,44 +70,22 @@ fn strangers_are_turned_away_and_the_login_goes_on() {
     for (request, status) in [
         (format!("GET / HTTP/1.1\r\n{host}\r\n"), 404),
         (format!("GET /favicon.ico HTTP/1.1\r\n{host}\r\n"), 404),
-        (
-            format!("POST {good} HTTP/1.1\r\n{host}Content-Length: 0\r\n\r\n"),
-            405,
-        ),
+        (format!("POST {good} HTTP/1.1\r\n{host}Content-Length: 0\r\n\r\n"), 405),
         (format!("GET /callback HTTP/1.1\r\n{host}\r\n"), 400),
         (format!("GET /callback?code={CODE} HTTP/1.1\r\n{host}\r\n"), 400),
-        (
-            format!("GET /callback?code={CODE}&state=other HTTP/1.1\r\n{host}\r\n"),
-            400,
-        ),
-        (
-            format!("GET /callback?error=access_denied&state=other HTTP/1.1\r\n{host}\r\n"),
-            400,
-        ),
-        (
-            format!("GET {good} HTTP/1.1\r\nHost: evil.example:{port}\r\n\r\n"),
-            403,
-        ),
+        (format!("GET /callback?code={CODE}&state=other HTTP/1.1\r\n{host}\r\n"), 400),
+        (format!("GET /callback?error=access_denied&state=other HTTP/1.1\r\n{host}\r\n"), 400),
+        (format!("GET {good} HTTP/1.1\r\nHost: evil.example:{port}\r\n\r\n"), 403),
         (format!("GET {good} HTTP/1.1\r\n\r\n"), 403),
         (format!("GET {good} HTTP/1.1\r\n{host}{host}\r\n"), 403),
-        (
-            format!("GET {good} HTTP/1.1\r\n{host}Origin: https://evil.example\r\n\r\n"),
-            403,
-        ),
+        (format!("GET {good} HTTP/1.1\r\n{host}Origin: https://evil.example\r\n\r\n"), 403),
         (format!("GET /callback?code={long} HTTP/1.1\r\n{host}\r\n"), 431),
-        (
-            format!("GET {good} HTTP/1.1\r\n{host}{}\r\n", "A: b\r\n".repeat(200)),
-            431,
-        ),
+        (format!("GET {good} HTTP/1.1\r\n{host}{}\r\n", "A: b\r\n".repeat(200)), 431),
         ("nonsense\r\n\r\n".to_owned(), 400),
     ] {
         let answer = web::send(port, &request);
         assert_eq!(answer.status, status, "{}", request.get(..80).unwrap_or(&request));
-        assert!(
-            !answer.body.contains(CODE) && !answer.body.contains("evil"),
-            "{}",
-            answer.body
-        );
+        assert!(!answer.body.contains(CODE) && !answer.body.contains("evil"), "{}", answer.body);
     }
     let silent: Vec<_> = (0..20).map(|_| web::open(port, "")).collect();
     assert!(live.is_running());
@@ -161,10 +120,7 @@ fn a_bad_paste_is_told_and_may_be_tried_again() {
     let (mut live, _) = begin(&daemon, &[]);
     for (paste, why) in [
         (format!("{CODE}#other"), "its state belongs to another login"),
-        (
-            format!("http://localhost:9/callback?code={CODE}"),
-            "it carries no state",
-        ),
+        (format!("http://localhost:9/callback?code={CODE}"), "it carries no state"),
         ("some words".to_owned(), "neither a code, nor code#state"),
         ("x".repeat(20_000), "neither a code, nor code#state"),
         (
@@ -195,11 +151,8 @@ fn a_pipe_that_ends_leaves_the_callback() {
 /// Puts a browser into the daemon's directory, where the program finds it by name.
 fn install_browser(daemon: &FakeDaemon, name: &str) -> PathBuf {
     let browser = daemon.directory().join(name);
-    std::os::unix::fs::symlink(
-        concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/browser.sh"),
-        &browser,
-    )
-    .unwrap();
+    std::os::unix::fs::symlink(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/browser.sh"), &browser)
+        .unwrap();
     browser
 }
 
@@ -222,11 +175,7 @@ fn a_browser_is_opened_and_the_url_is_talk() {
         assert_eq!(web::get(web::port_of(&url), &web::callback()).status, 200);
         let done = live.finish();
         assert_eq!((done.code, done.stdout.as_str()), (0, SUCCESS));
-        assert!(
-            done.stderr.contains(url.trim()) && !done.stderr.contains("noise"),
-            "{}",
-            done.stderr
-        );
+        assert!(done.stderr.contains(url.trim()) && !done.stderr.contains("noise"), "{}", done.stderr);
     }
 }
 
@@ -264,16 +213,10 @@ fn the_port_asked_for_is_the_port_of_the_redirect() {
     // A port that was free a moment ago; another test may take it in between, and then the next one is tried.
     let daemon = (0..10)
         .find_map(|_| {
-            let free = std::net::TcpListener::bind("127.0.0.1:0")
-                .unwrap()
-                .local_addr()
-                .unwrap()
-                .port();
+            let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             let daemon = FakeDaemon::start().login().complete(completed());
             let mut command = daemon.command(&["login", "claude", "--no-browser", "--json"]);
-            command
-                .args(["--callback-port", &free.to_string()])
-                .stdin(Stdio::piped());
+            command.args(["--callback-port", &free.to_string()]).stdin(Stdio::piped());
             let mut live = Live::start(command);
             let first = live.wait_for_stdout("event");
             if first.contains("callback_port_in_use") {
@@ -294,10 +237,7 @@ fn the_port_asked_for_is_the_port_of_the_redirect() {
 
 #[test]
 fn a_login_is_a_line_of_json_an_event() {
-    let replaced = CompleteLoginResponse {
-        replaced: true,
-        ..saved()
-    };
+    let replaced = CompleteLoginResponse { replaced: true, ..saved() };
     let daemon = FakeDaemon::start().login().complete(Reply::Now(Ok(replaced)));
     let (mut live, port) = begin(&daemon, &["--json"]);
     live.type_line("some words");
@@ -314,41 +254,26 @@ fn a_login_is_a_line_of_json_an_event() {
     let done = live.finish();
     let lines: Vec<&str> = done.stdout.lines().collect();
     let url: serde_json::Value = serde_json::from_str(lines[0]).unwrap();
-    assert_eq!(
-        (url["schema_version"].as_u64(), url["event"].as_str()),
-        (Some(1), Some("url"))
-    );
+    assert_eq!((url["schema_version"].as_u64(), url["event"].as_str()), (Some(1), Some("url")));
     assert_eq!(url["redirect_uri"], format!("http://localhost:{port}/callback"));
-    assert!(
-        url["url"]
-            .as_str()
-            .unwrap()
-            .starts_with("https://issuer.example/authorize?")
-    );
+    assert!(url["url"].as_str().unwrap().starts_with("https://issuer.example/authorize?"));
     assert!(url["expires_at"].as_str().unwrap().ends_with('Z'), "{url}");
     let last = format!(
         r#"{{"schema_version":1,"event":"done","path":"/auth/claude-ada@example.com-1.json","account":{ACCOUNT_JSON},"replaced":true}}"#
     );
     assert_eq!((lines.len(), lines[2]), (3, last.as_str()));
-    assert_eq!(
-        (done.code, done.stderr.as_str()),
-        (0, "The provider's terms apply.\n")
-    );
+    assert_eq!((done.code, done.stderr.as_str()), (0, "The provider's terms apply.\n"));
 }
 
 #[test]
 fn a_login_that_replaces_an_account_says_so() {
-    let replaced = CompleteLoginResponse {
-        replaced: true,
-        ..saved()
-    };
+    let replaced = CompleteLoginResponse { replaced: true, ..saved() };
     let daemon = FakeDaemon::start().login().complete(Reply::Now(Ok(replaced)));
     let (live, port) = begin(&daemon, &[]);
     web::get(port, &web::callback());
     let done = live.finish();
     assert!(
-        done.stderr
-            .ends_with("This replaces the earlier login of ada@example.com.\n"),
+        done.stderr.ends_with("This replaces the earlier login of ada@example.com.\n"),
         "{}",
         done.stderr
     );

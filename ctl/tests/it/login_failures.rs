@@ -35,11 +35,7 @@ fn a_denial_in_the_browser_ends_the_login() {
     let denial = format!("/callback?error=access_denied&error_description=Not%20%1b%5B2Jtoday&state={STATE}");
     let page = web::get(port, &denial);
     assert_eq!(page.status, 403);
-    assert!(
-        page.body.contains("Login refused") && !page.body.contains("today"),
-        "{}",
-        page.body
-    );
+    assert!(page.body.contains("Login refused") && !page.body.contains("today"), "{}", page.body);
     let done = live.finish();
     assert_eq!(done.code, 15);
     assert!(
@@ -64,25 +60,14 @@ fn each_refusal_of_the_daemon_has_its_exit_code_and_the_browser_shows_a_failure(
         (Code::Unavailable, 1, "failed"),
         (Code::Internal, 1, "failed"),
     ] {
-        let daemon = FakeDaemon::start()
-            .login()
-            .complete(refused(code, "words of the daemon"));
+        let daemon = FakeDaemon::start().login().complete(refused(code, "words of the daemon"));
         let (live, port) = begin(&daemon, &["--json"]);
         let page = web::get(port, &web::callback());
         assert_eq!(page.status, 502, "{code:?}");
-        assert!(
-            page.body.contains("Login failed") && !page.body.contains("words"),
-            "{}",
-            page.body
-        );
+        assert!(page.body.contains("Login failed") && !page.body.contains("words"), "{}", page.body);
         let done = live.finish();
         assert_eq!((done.code, error_word(&done).as_str()), (exit, word), "{code:?}");
-        assert!(
-            done.stderr
-                .contains("cannot complete the login: words of the daemon"),
-            "{}",
-            done.stderr
-        );
+        assert!(done.stderr.contains("cannot complete the login: words of the daemon"), "{}", done.stderr);
         // Tokens that could not be saved are not to be forgotten.
         let cancelled = daemon.calls().last().is_some_and(|call| call == "cancel");
         assert_eq!(cancelled, code != Code::ResourceExhausted, "{code:?}");
@@ -106,14 +91,9 @@ fn an_answer_the_daemon_does_not_take_for_this_login_leaves_it_waiting() {
 #[test]
 fn a_second_answer_waits_for_the_first_and_is_told_that_it_came_too_late() {
     let gate = Arc::new(Semaphore::new(0));
-    let daemon = FakeDaemon::start()
-        .login()
-        .complete(Reply::Held(Ok(saved()), Arc::clone(&gate)));
+    let daemon = FakeDaemon::start().login().complete(Reply::Held(Ok(saved()), Arc::clone(&gate)));
     let (live, port) = begin(&daemon, &[]);
-    let request = format!(
-        "GET {} HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n",
-        web::callback()
-    );
+    let request = format!("GET {} HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n", web::callback());
     let first = web::open(port, &request);
     daemon.wait_for_call("complete");
     let second = web::open(port, &request);
@@ -132,12 +112,7 @@ fn a_login_nobody_completes_times_out() {
     let (live, port) = begin(&daemon, &["--timeout", "1s"]);
     let done = live.finish();
     assert_eq!(done.code, 14);
-    assert!(
-        done.stderr
-            .contains("error: nobody completed the login within 1s\n"),
-        "{}",
-        done.stderr
-    );
+    assert!(done.stderr.contains("error: nobody completed the login within 1s\n"), "{}", done.stderr);
     assert_eq!(daemon.calls(), ["status", "begin claude", "cancel"]);
     assert!(web::is_closed(port));
 }
@@ -149,11 +124,7 @@ fn an_interrupted_login_is_cancelled_in_the_daemon() {
         let (live, port) = begin(&daemon, &["--json"]);
         live.signal(signal);
         let done = live.finish();
-        assert_eq!(
-            (done.code, error_word(&done).as_str()),
-            (130, "interrupted"),
-            "{signal}"
-        );
+        assert_eq!((done.code, error_word(&done).as_str()), (130, "interrupted"), "{signal}");
         assert_eq!(daemon.calls(), ["status", "begin claude", "cancel"]);
         assert!(web::is_closed(port));
     }
@@ -162,17 +133,10 @@ fn an_interrupted_login_is_cancelled_in_the_daemon() {
 #[test]
 fn a_login_can_be_interrupted_while_the_daemon_completes_it() {
     let gate = Arc::new(Semaphore::new(0));
-    let daemon = FakeDaemon::start()
-        .login()
-        .complete(Reply::Held(Ok(saved()), gate));
+    let daemon = FakeDaemon::start().login().complete(Reply::Held(Ok(saved()), gate));
     let (live, port) = begin(&daemon, &[]);
-    let browser = web::open(
-        port,
-        &format!(
-            "GET {} HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n",
-            web::callback()
-        ),
-    );
+    let browser =
+        web::open(port, &format!("GET {} HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n", web::callback()));
     daemon.wait_for_call("complete");
     live.signal(Signal::SIGINT);
     assert_eq!(web::read(browser).status, 502);
@@ -185,53 +149,31 @@ fn a_callback_port_in_use_is_named_and_no_login_begins() {
     let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = holder.local_addr().unwrap().port();
     let daemon = FakeDaemon::start().status(Ok(status())).status(Ok(status()));
-    let done = daemon.run(&[
-        "login",
-        "claude",
-        "--no-browser",
-        "--callback-port",
-        &port.to_string(),
-    ]);
+    let done = daemon.run(&["login", "claude", "--no-browser", "--callback-port", &port.to_string()]);
     assert_eq!((done.code, done.stdout.as_str()), (13, ""));
     assert!(
-        done.stderr
-            .starts_with(&format!("error: the callback port {port} is in use\n")),
+        done.stderr.starts_with(&format!("error: the callback port {port} is in use\n")),
         "{}",
         done.stderr
     );
     let done = daemon.run(&["login", "claude", "--callback-port", &port.to_string(), "--json"]);
-    assert_eq!(
-        (done.code, error_word(&done).as_str()),
-        (13, "callback_port_in_use")
-    );
+    assert_eq!((done.code, error_word(&done).as_str()), (13, "callback_port_in_use"));
     assert_eq!(daemon.calls(), ["status", "status"]);
 }
 
 #[test]
 fn a_daemon_that_does_not_begin_a_login_is_heard() {
-    let daemon = FakeDaemon::start().status(Ok(GetStatusResponse {
-        login_callback_port: 0,
-        ..status()
-    }));
-    let daemon = daemon.begin_refused(Status::new(
-        Code::ResourceExhausted,
-        "too many logins are waiting",
-    ));
+    let daemon = FakeDaemon::start().status(Ok(GetStatusResponse { login_callback_port: 0, ..status() }));
+    let daemon = daemon.begin_refused(Status::new(Code::ResourceExhausted, "too many logins are waiting"));
     let done = daemon.run(&["login", "claude", "--no-browser"]);
     assert_eq!((done.code, done.stdout.as_str()), (16, ""));
-    assert!(
-        done.stderr
-            .starts_with("error: cannot begin the login\ncause: too many logins are waiting\n")
-    );
+    assert!(done.stderr.starts_with("error: cannot begin the login\ncause: too many logins are waiting\n"));
     assert_eq!(daemon.calls(), ["status", "begin claude"]);
 }
 
 #[test]
 fn a_reply_without_the_account_is_a_failure_and_not_a_success() {
-    let empty = CompleteLoginResponse {
-        account: None,
-        ..saved()
-    };
+    let empty = CompleteLoginResponse { account: None, ..saved() };
     let daemon = FakeDaemon::start().login().complete(Reply::Now(Ok(empty)));
     let (live, port) = begin(&daemon, &[]);
     assert_eq!(web::get(port, &web::callback()).status, 502);
@@ -247,9 +189,7 @@ fn a_pasted_denial_ends_the_login() {
     command.stdin(Stdio::piped());
     let mut live = Live::start(command);
     live.wait_for_stdout("https://");
-    live.type_line(&format!(
-        "http://localhost:9/callback?error=access_denied&code={CODE}&state={STATE}"
-    ));
+    live.type_line(&format!("http://localhost:9/callback?error=access_denied&code={CODE}&state={STATE}"));
     let done = live.finish();
     assert_eq!(done.code, 15);
     assert_eq!(daemon.calls(), ["status", "begin claude", "cancel"]);
@@ -260,10 +200,6 @@ fn a_time_limit_over_five_minutes_is_refused() {
     let daemon = FakeDaemon::start();
     let done = daemon.run(&["login", "claude", "--timeout", "6m"]);
     assert_eq!(done.code, 2);
-    assert!(
-        done.stderr.contains("a login lasts five minutes at most"),
-        "{}",
-        done.stderr
-    );
+    assert!(done.stderr.contains("a login lasts five minutes at most"), "{}", done.stderr);
     assert!(daemon.calls().is_empty());
 }

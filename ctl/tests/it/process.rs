@@ -30,13 +30,7 @@ impl Done {
 /// The program, with a home of its own and no browser to be found.
 pub(crate) fn command<S: AsRef<OsStr>>(home: &Path, args: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_proxyctl"));
-    command
-        .args(args)
-        .env_clear()
-        .env("HOME", home)
-        .env("PATH", home)
-        .current_dir(home)
-        .stdin(Stdio::null());
+    command.args(args).env_clear().env("HOME", home).env("PATH", home).current_dir(home).stdin(Stdio::null());
     command
 }
 
@@ -87,20 +81,13 @@ impl Stream {
                 }
             }
         });
-        Self {
-            lines,
-            seen: String::new(),
-            reader: Some(reader),
-        }
+        Self { lines, seen: String::new(), reader: Some(reader) }
     }
 
     fn wait_for(&mut self, text: &str) -> String {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            match self
-                .lines
-                .recv_timeout(deadline.saturating_duration_since(Instant::now()))
-            {
+            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(line) => {
                     self.seen.push_str(&line);
                     if line.contains(text) {
@@ -123,18 +110,10 @@ impl Stream {
 
 impl Live {
     pub(crate) fn start(mut command: Command) -> Self {
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stdout = Stream::read(child.stdout.take().unwrap());
         let stderr = Stream::read(child.stderr.take().unwrap());
-        Self {
-            child,
-            stdout,
-            stderr,
-        }
+        Self { child, stdout, stderr }
     }
 
     pub(crate) fn wait_for_stdout(&mut self, text: &str) -> String {
@@ -173,11 +152,7 @@ impl Live {
             }
             if Instant::now() > deadline {
                 self.child.kill().unwrap();
-                panic!(
-                    "still running; so far:\n{}{}",
-                    self.stdout.finish(),
-                    self.stderr.finish()
-                );
+                panic!("still running; so far:\n{}{}", self.stdout.finish(), self.stderr.finish());
             }
             std::thread::sleep(Duration::from_millis(5));
         };

@@ -10,8 +10,7 @@ fn without_a_terminal_revoking_needs_a_yes_on_the_command_line() {
     let done = daemon.run(&["accounts", "revoke", "ada@example.com"]);
     assert_eq!((done.code, done.stdout.as_str()), (2, ""));
     assert!(
-        done.stderr
-            .contains("\n  try: proxyctl accounts revoke ada@example.com --yes\n"),
+        done.stderr.contains("\n  try: proxyctl accounts revoke ada@example.com --yes\n"),
         "{}",
         done.stderr
     );
@@ -20,9 +19,8 @@ fn without_a_terminal_revoking_needs_a_yes_on_the_command_line() {
 
 #[test]
 fn a_revoked_account_is_gone_at_the_provider_and_here() {
-    let daemon = FakeDaemon::start()
-        .revoke(ProviderRevocation::Revoked, "")
-        .revoke(ProviderRevocation::Revoked, "");
+    let daemon =
+        FakeDaemon::start().revoke(ProviderRevocation::Revoked, "").revoke(ProviderRevocation::Revoked, "");
     let done = daemon.run(&["accounts", "revoke", "ada@example.com", "--yes"]);
     assert_eq!(
         done.stdout,
@@ -38,10 +36,7 @@ fn a_revoked_account_is_gone_at_the_provider_and_here() {
             "\n"
         )
     );
-    assert_eq!(
-        daemon.calls(),
-        ["revoke ada@example.com", "revoke ada@example.com"]
-    );
+    assert_eq!(daemon.calls(), ["revoke ada@example.com", "revoke ada@example.com"]);
 }
 
 #[test]
@@ -56,20 +51,11 @@ fn a_provider_that_did_not_revoke_is_said_plainly_and_the_file_is_gone_all_the_s
         done.stdout,
         "Removed 3f2a9c0d71be from the pool and deleted /auth/claude-ada@example.com-1.json.\n"
     );
-    assert!(
-        done.stderr
-            .starts_with("The provider did NOT revoke it: answered 503."),
-        "{}",
-        done.stderr
-    );
+    assert!(done.stderr.starts_with("The provider did NOT revoke it: answered 503."), "{}", done.stderr);
 
     let done = daemon.run(&["accounts", "revoke", "ada", "-y"]);
     assert_eq!(done.code, 0);
-    assert!(
-        done.stderr.starts_with("The provider offers no revocation"),
-        "{}",
-        done.stderr
-    );
+    assert!(done.stderr.starts_with("The provider offers no revocation"), "{}", done.stderr);
 
     let done = daemon.run(&["accounts", "revoke", "ada", "-y", "--json"]);
     let json = done.json();

@@ -6,10 +6,8 @@ use super::daemon::{FakeDaemon, from_now, status};
 
 #[test]
 fn a_ready_daemon_is_shown_on_one_screen() {
-    let daemon = FakeDaemon::start().status(Ok(GetStatusResponse {
-        started_at: Some(from_now(-7260 - 60)),
-        ..status()
-    }));
+    let daemon = FakeDaemon::start()
+        .status(Ok(GetStatusResponse { started_at: Some(from_now(-7260 - 60)), ..status() }));
     let done = daemon.run(&["status"]);
     assert_eq!(
         done.stdout,
@@ -43,14 +41,8 @@ fn the_status_is_one_json_document() {
 
 #[test]
 fn a_pool_without_a_usable_account_ends_with_4_and_says_what_to_do() {
-    let counts = AccountCounts {
-        total: 4,
-        cooling: 1,
-        needs_login: 2,
-        disabled: 1,
-        invalid: 1,
-        ..Default::default()
-    };
+    let counts =
+        AccountCounts { total: 4, cooling: 1, needs_login: 2, disabled: 1, invalid: 1, ..Default::default() };
     let poor = GetStatusResponse {
         ready: false,
         accounts: Some(counts),
@@ -61,8 +53,7 @@ fn a_pool_without_a_usable_account_ends_with_4_and_says_what_to_do() {
     let done = daemon.run(&["status"]);
     assert_eq!(done.code, 4);
     assert!(
-        done.stdout
-            .starts_with("proxyd 0.1.0 is not ready: no account is usable (pid 4711"),
+        done.stdout.starts_with("proxyd 0.1.0 is not ready: no account is usable (pid 4711"),
         "{}",
         done.stdout
     );
@@ -81,33 +72,18 @@ fn a_pool_without_a_usable_account_ends_with_4_and_says_what_to_do() {
 
 #[test]
 fn an_empty_pool_names_both_ways_to_fill_it() {
-    let empty = GetStatusResponse {
-        ready: false,
-        accounts: Some(AccountCounts::default()),
-        ..status()
-    };
+    let empty = GetStatusResponse { ready: false, accounts: Some(AccountCounts::default()), ..status() };
     let done = FakeDaemon::start().status(Ok(empty)).run(&["status"]);
     assert_eq!(done.code, 4);
-    for command in [
-        "`proxyctl login claude`",
-        "`proxyctl accounts add claude --key-file FILE`",
-    ] {
+    for command in ["`proxyctl login claude`", "`proxyctl accounts add claude --key-file FILE`"] {
         assert!(done.stdout.contains(command), "{}", done.stdout);
     }
 }
 
 #[test]
 fn a_daemon_that_stops_is_neither_ready_nor_in_need_of_a_login() {
-    let done = FakeDaemon::start()
-        .status(Ok(GetStatusResponse {
-            ready: false,
-            ..status()
-        }))
-        .run(&["status"]);
+    let done =
+        FakeDaemon::start().status(Ok(GetStatusResponse { ready: false, ..status() })).run(&["status"]);
     assert_eq!(done.code, 1);
-    assert!(
-        done.stdout.starts_with("proxyd 0.1.0 is stopping"),
-        "{}",
-        done.stdout
-    );
+    assert!(done.stdout.starts_with("proxyd 0.1.0 is stopping"), "{}", done.stdout);
 }

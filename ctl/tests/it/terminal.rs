@@ -28,9 +28,7 @@ fn answer(daemon: &FakeDaemon, typed: &str) -> Done {
 
 #[test]
 fn revoking_asks_first_and_revokes_the_account_that_was_shown() {
-    let daemon = FakeDaemon::start()
-        .account(Ok(account()))
-        .revoke(ProviderRevocation::Revoked, "");
+    let daemon = FakeDaemon::start().account(Ok(account())).revoke(ProviderRevocation::Revoked, "");
     let done = answer(&daemon, "yes\n");
     assert_eq!(done.code, 0);
     let question =
@@ -45,12 +43,7 @@ fn anything_but_a_yes_revokes_nothing() {
         let daemon = FakeDaemon::start().account(Ok(account()));
         let done = answer(&daemon, typed);
         assert_eq!((done.code, done.stdout.as_str()), (1, ""), "{typed:?}");
-        assert!(
-            done.stderr
-                .contains("error: nothing was revoked: you did not say yes\n"),
-            "{}",
-            done.stderr
-        );
+        assert!(done.stderr.contains("error: nothing was revoked: you did not say yes\n"), "{}", done.stderr);
         assert_eq!(daemon.calls(), ["show ada"]);
     }
 }
@@ -96,10 +89,7 @@ fn a_login_the_daemon_could_not_finish_is_tried_again_when_the_person_says_so() 
     }
     live.wait_for_stdout("Claude authentication successful!");
     assert_eq!(live.finish().code, 0);
-    assert_eq!(
-        daemon.calls(),
-        ["status", "begin claude", "complete", "complete", "complete"]
-    );
+    assert_eq!(daemon.calls(), ["status", "begin claude", "complete", "complete", "complete"]);
 }
 
 #[test]
@@ -115,11 +105,7 @@ fn a_key_is_not_typed_where_it_would_be_seen() {
 /// What a command prints on a terminal.
 fn seen(mut command: Command) -> String {
     let terminal = openpty(None, None).unwrap();
-    let mut child = command
-        .stdout(Stdio::from(terminal.slave))
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut child = command.stdout(Stdio::from(terminal.slave)).stderr(Stdio::null()).spawn().unwrap();
     drop(command); // It holds the program's side of the terminal, and reading would not end.
     let mut screen = Vec::new();
     // A terminal whose program has ended reads as an error.
@@ -130,10 +116,7 @@ fn seen(mut command: Command) -> String {
 
 #[test]
 fn colours_are_for_terminals_that_want_them() {
-    let list = || ListAccountsResponse {
-        accounts: vec![account()],
-        invalid_files: vec![],
-    };
+    let list = || ListAccountsResponse { accounts: vec![account()], invalid_files: vec![] };
     let daemon = FakeDaemon::start().list(list()).list(list()).list(list());
     let command = |name: &str, value: &str| {
         let mut command = daemon.command(&["accounts", "list"]);

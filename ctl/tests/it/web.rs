@@ -20,10 +20,7 @@ pub(crate) fn callback() -> String {
 
 /// Gets a page as a browser would.
 pub(crate) fn get(port: u16, target: &str) -> Answer {
-    send(
-        port,
-        &format!("GET {target} HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n"),
-    )
+    send(port, &format!("GET {target} HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n"))
 }
 
 /// Sends a request as it is and reads to the end.
@@ -50,25 +47,15 @@ pub(crate) fn read(mut stream: TcpStream) -> Answer {
 }
 
 fn parse(answer: &str) -> Answer {
-    let (head, body) = answer
-        .split_once("\r\n\r\n")
-        .unwrap_or_else(|| panic!("no answer: {answer:?}"));
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer:?}"));
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    Answer {
-        status,
-        head: head.to_owned(),
-        body: body.to_owned(),
-    }
+    Answer { status, head: head.to_owned(), body: body.to_owned() }
 }
 
 /// The callback port of the URL a login printed.
 pub(crate) fn port_of(url: &str) -> u16 {
     let port = url.split("&port=").nth(1).unwrap();
-    port.split(|c: char| !c.is_ascii_digit())
-        .next()
-        .unwrap()
-        .parse()
-        .unwrap()
+    port.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap()
 }
 
 /// Whether nobody listens on a port any more.

@@ -165,7 +165,8 @@ impl Document {
     }
 
     fn identity(&self) -> Result<Identity, DocumentError> {
-        let nested = |object: &str, key: &str| self.0.get(object)?.get(key)?.as_str().filter(|text| !text.is_empty());
+        let nested =
+            |object: &str, key: &str| self.0.get(object)?.get(key)?.as_str().filter(|text| !text.is_empty());
         let pick = |key, object, inner| -> Result<Option<String>, DocumentError> {
             Ok(self.text(key)?.or_else(|| nested(object, inner)).map(str::to_owned))
         };
@@ -237,7 +238,9 @@ fn account_id(credential: &Credential, identity: &Identity, file: &FileName) -> 
         (Credential::OAuth(_), Some(account), _) => {
             AccountId::derive("oauth", &[account, identity.organization_uuid.as_deref().unwrap_or_default()])
         }
-        (Credential::OAuth(_), None, Some(email)) => AccountId::derive("email", &[&email.to_ascii_lowercase()]),
+        (Credential::OAuth(_), None, Some(email)) => {
+            AccountId::derive("email", &[&email.to_ascii_lowercase()])
+        }
         (Credential::OAuth(_), None, None) => AccountId::derive("file", &[file.as_str()]),
     }
 }
@@ -277,7 +280,10 @@ mod tests {
 
     #[test]
     fn unknown_keys_and_their_order_survive_a_refresh() {
-        let mut document = Document::parse(br#"{"note":"mine","access_token":"a","refresh_token":"r","x":1.0,"type":"claude"}"#).unwrap();
+        let mut document = Document::parse(
+            br#"{"note":"mine","access_token":"a","refresh_token":"r","x":1.0,"type":"claude"}"#,
+        )
+        .unwrap();
         document.set_tokens(&tokens("a2", Some("r2")), None, Timestamp::UNIX_EPOCH);
         let text = String::from_utf8(document.to_bytes()).unwrap();
         assert!(text.contains(r#""x": 1.0"#) && text.find("note") < text.find("access_token"), "{text}");
@@ -307,8 +313,14 @@ mod tests {
     #[test]
     fn what_is_no_account_says_why() {
         assert_eq!(account("[]").unwrap_err(), DocumentError::NotAnObject);
-        assert_eq!(account(r#"{"type":"gemini","access_token":"a"}"#).unwrap_err(), DocumentError::OtherProvider);
-        assert_eq!(account(r#"{"type":"claude","access_token":""}"#).unwrap_err(), DocumentError::NoCredential);
+        assert_eq!(
+            account(r#"{"type":"gemini","access_token":"a"}"#).unwrap_err(),
+            DocumentError::OtherProvider
+        );
+        assert_eq!(
+            account(r#"{"type":"claude","access_token":""}"#).unwrap_err(),
+            DocumentError::NoCredential
+        );
         let wrong = account(r#"{"access_token":7}"#).unwrap_err();
         assert_eq!(wrong.to_string(), "`access_token` must be a text");
         let syntax = account("{\n  \"a\": ]").unwrap_err();
@@ -317,7 +329,11 @@ mod tests {
 
     #[test]
     fn one_email_in_two_organizations_is_two_accounts() {
-        let json = |org| format!(r#"{{"access_token":"a","email":"me@x.y","account_uuid":"u","organization_uuid":"{org}"}}"#);
+        let json = |org| {
+            format!(
+                r#"{{"access_token":"a","email":"me@x.y","account_uuid":"u","organization_uuid":"{org}"}}"#
+            )
+        };
         let (one, two) = (account(&json("o1")).unwrap(), account(&json("o2")).unwrap());
         assert_ne!(one.id, two.id);
         assert!(!one.is_same_identity(&two));
@@ -327,8 +343,11 @@ mod tests {
 
     #[test]
     fn a_new_login_keeps_what_a_person_set() {
-        let old = Document::parse(br#"{"access_token":"a","refresh_token":"r","priority":5,"needs_login":{}}"#).unwrap();
-        let mut new = Document::for_login(&Identity::default(), &tokens("b", Some("s")), None, Timestamp::UNIX_EPOCH);
+        let old =
+            Document::parse(br#"{"access_token":"a","refresh_token":"r","priority":5,"needs_login":{}}"#)
+                .unwrap();
+        let mut new =
+            Document::for_login(&Identity::default(), &tokens("b", Some("s")), None, Timestamp::UNIX_EPOCH);
         new.inherit(&old);
         assert_eq!(new.0.get("priority"), Some(&Value::from(5)));
         assert_eq!(new.0.get("access_token"), Some(&Value::from("b")));

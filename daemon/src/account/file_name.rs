@@ -12,7 +12,9 @@ pub struct FileName(Arc<str>);
 
 /// Why a name is not that of an account's file.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not the name of an account file: it must be one component that ends in .json and does not start with a dot")]
+#[error(
+    "not the name of an account file: it must be one component that ends in .json and does not start with a dot"
+)]
 pub struct FileNameError;
 
 impl FileName {

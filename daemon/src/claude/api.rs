@@ -127,7 +127,10 @@ fn authorize(headers: &mut HeaderMap, credential: &Credential) -> Result<(), Inv
             headers.insert(X_API_KEY, sensitive_header(key.expose())?);
         }
         Credential::OAuth(tokens) => {
-            headers.insert(header::AUTHORIZATION, sensitive_header(&format!("Bearer {}", tokens.access.expose()))?);
+            headers.insert(
+                header::AUTHORIZATION,
+                sensitive_header(&format!("Bearer {}", tokens.access.expose()))?,
+            );
             headers.insert(ANTHROPIC_BETA, with_oauth_beta(headers)?);
         }
     }
@@ -154,7 +157,11 @@ mod tests {
     use crate::secret::{AccessToken, ApiKey};
 
     fn oauth() -> Credential {
-        Credential::OAuth(OAuth { access: AccessToken::new("sk-ant-oat01-FAKE"), refresh: None, expires_at: None })
+        Credential::OAuth(OAuth {
+            access: AccessToken::new("sk-ant-oat01-FAKE"),
+            refresh: None,
+            expires_at: None,
+        })
     }
 
     #[test]

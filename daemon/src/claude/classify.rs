@@ -58,7 +58,9 @@ impl Outcome {
         match self {
             Self::Success | Self::ClientFault => Verdict::Done,
             Self::Unauthorized => Verdict::RefreshOnce,
-            Self::Forbidden { .. } | Self::RateLimited { .. } | Self::Overloaded | Self::Unreachable => Verdict::NextAccount,
+            Self::Forbidden { .. } | Self::RateLimited { .. } | Self::Overloaded | Self::Unreachable => {
+                Verdict::NextAccount
+            }
             Self::Redirected => Verdict::GiveUp,
         }
     }
@@ -97,7 +99,8 @@ mod tests {
             (302, Verdict::GiveUp),
         ];
         for (status, verdict) in cases {
-            let outcome = classify(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), Timestamp::UNIX_EPOCH);
+            let outcome =
+                classify(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), Timestamp::UNIX_EPOCH);
             assert_eq!(outcome.verdict(), verdict, "{status}");
         }
     }
@@ -105,7 +108,8 @@ mod tests {
     #[test]
     fn a_clients_own_fault_never_harms_the_account() {
         for status in [400, 404, 409, 413, 422] {
-            let outcome = classify(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), Timestamp::UNIX_EPOCH);
+            let outcome =
+                classify(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), Timestamp::UNIX_EPOCH);
             assert_eq!(outcome.signal(), Signal::Served, "{status}");
         }
     }

@@ -14,7 +14,9 @@ use super::transport::{self, Tls, TransportError};
 use super::{TransportConfig, ratelimit};
 use crate::account::{Identity, OAuth};
 use crate::clock::{Clock, SignedDuration, Timestamp, after};
-use crate::secret::{AccessToken, AuthorizationCode, CodeVerifier, LoginState, RefreshToken, sensitive_header};
+use crate::secret::{
+    AccessToken, AuthorizationCode, CodeVerifier, LoginState, RefreshToken, sensitive_header,
+};
 
 /// Long, because a refresh that we give up on may have rotated the token all the same.
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(60);
@@ -87,8 +89,18 @@ pub struct OAuthClient {
 #[derive(Serialize)]
 #[serde(tag = "grant_type", rename_all = "snake_case")]
 enum TokenRequest<'a> {
-    AuthorizationCode { code: &'a str, redirect_uri: &'a str, client_id: &'a str, code_verifier: &'a str, state: &'a str },
-    RefreshToken { refresh_token: &'a str, client_id: &'a str, scope: String },
+    AuthorizationCode {
+        code: &'a str,
+        redirect_uri: &'a str,
+        client_id: &'a str,
+        code_verifier: &'a str,
+        state: &'a str,
+    },
+    RefreshToken {
+        refresh_token: &'a str,
+        client_id: &'a str,
+        scope: String,
+    },
 }
 
 #[derive(Deserialize)]
@@ -131,7 +143,12 @@ struct ProfileReply {
 }
 
 impl OAuthClient {
-    pub fn new(config: Config, transport: &TransportConfig, tls: &Tls, clock: Clock) -> Result<Self, TransportError> {
+    pub fn new(
+        config: Config,
+        transport: &TransportConfig,
+        tls: &Tls,
+        clock: Clock,
+    ) -> Result<Self, TransportError> {
         let http = transport::oauth_client(transport, tls, TOKEN_TIMEOUT)?;
         Ok(Self { config, http, clock })
     }
@@ -195,10 +212,13 @@ impl OAuthClient {
     async fn token(&self, request: &TokenRequest<'_>) -> Result<Grant, TokenError> {
         let asked_at = self.clock.now();
         let transport = |error: reqwest::Error| TokenError::Transport(error.without_url());
-        let reply = self.http.post(self.config.token_url.clone()).json(request).send().await.map_err(transport)?;
+        let reply =
+            self.http.post(self.config.token_url.clone()).json(request).send().await.map_err(transport)?;
         let status = reply.status();
         if status == StatusCode::TOO_MANY_REQUESTS {
-            return Err(TokenError::RateLimited { retry_at: ratelimit::retry_after(reply.headers(), asked_at) });
+            return Err(TokenError::RateLimited {
+                retry_at: ratelimit::retry_after(reply.headers(), asked_at),
+            });
         }
         if status.is_server_error() {
             return Err(TokenError::Server { status });
@@ -208,8 +228,8 @@ impl OAuthClient {
             return Err(refusal(status, &body));
         }
         // The cause would quote the body, so it is left out.
-        let reply: TokenReply =
-            serde_json::from_slice(&body).map_err(|_| TokenError::Malformed { problem: "it is not the JSON of a token reply" })?;
+        let reply: TokenReply = serde_json::from_slice(&body)
+            .map_err(|_| TokenError::Malformed { problem: "it is not the JSON of a token reply" })?;
         grant(reply, asked_at)
     }
 }
@@ -240,7 +260,9 @@ fn lifetime_seconds(value: &Value) -> i64 {
         _ => None,
     };
     #[expect(clippy::cast_possible_truncation, reason = "saturates, and is clamped next")]
-    let seconds = seconds.filter(|seconds| seconds.is_finite()).map_or(DEFAULT_LIFETIME_SECONDS, |seconds| seconds as i64);
+    let seconds = seconds
+        .filter(|seconds| seconds.is_finite())
+        .map_or(DEFAULT_LIFETIME_SECONDS, |seconds| seconds as i64);
     seconds.clamp(*LIFETIME_SECONDS.start(), *LIFETIME_SECONDS.end())
 }
 
@@ -264,7 +286,11 @@ fn refusal(status: StatusCode, body: &[u8]) -> TokenError {
     };
     match error.as_deref() {
         Some("invalid_grant") => TokenError::InvalidGrant { description },
-        _ => TokenError::Refused { status, error: error.unwrap_or_else(|| "no reason given".to_owned()), description },
+        _ => TokenError::Refused {
+            status,
+            error: error.unwrap_or_else(|| "no reason given".to_owned()),
+            description,
+        },
     }
 }
 
@@ -315,10 +341,19 @@ mod tests {
 
     #[test]
     fn refusals_are_told_apart() {
-        let oauth = refusal(StatusCode::BAD_REQUEST, br#"{"error":"invalid_grant","error_description":"Refresh token revoked"}"#);
+        let oauth = refusal(
+            StatusCode::BAD_REQUEST,
+            br#"{"error":"invalid_grant","error_description":"Refresh token revoked"}"#,
+        );
         assert_eq!(oauth.to_string(), "the provider refused it: invalid_grant (Refresh token revoked)");
-        let nested = refusal(StatusCode::FORBIDDEN, br#"{"type":"error","error":{"type":"permission_error","message":"no"}}"#);
-        assert_eq!(nested.to_string(), "the provider refused the request with status 403 Forbidden: permission_error (no)");
+        let nested = refusal(
+            StatusCode::FORBIDDEN,
+            br#"{"type":"error","error":{"type":"permission_error","message":"no"}}"#,
+        );
+        assert_eq!(
+            nested.to_string(),
+            "the provider refused the request with status 403 Forbidden: permission_error (no)"
+        );
         let html = refusal(StatusCode::BAD_REQUEST, b"<html>");
         assert!(matches!(html, TokenError::Refused { .. }));
     }

@@ -69,8 +69,20 @@ mod tests {
             (&[("retry-after", "-3")], Some(0)),
             (&[("retry-after", "Thu, 01 Jan 1970 00:01:00 GMT")], Some(60)),
             (&[("retry-after", "99999999999")], Some(8 * 24 * 3600)),
-            (&[("anthropic-ratelimit-unified-status", "rejected"), ("anthropic-ratelimit-unified-reset", "500")], Some(500)),
-            (&[("anthropic-ratelimit-unified-status", "allowed"), ("anthropic-ratelimit-unified-reset", "500")], None),
+            (
+                &[
+                    ("anthropic-ratelimit-unified-status", "rejected"),
+                    ("anthropic-ratelimit-unified-reset", "500"),
+                ],
+                Some(500),
+            ),
+            (
+                &[
+                    ("anthropic-ratelimit-unified-status", "allowed"),
+                    ("anthropic-ratelimit-unified-reset", "500"),
+                ],
+                None,
+            ),
             (
                 &[
                     ("anthropic-ratelimit-requests-remaining", "0"),

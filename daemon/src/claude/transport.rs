@@ -39,7 +39,9 @@ pub enum TransportError {
     CaFile { path: PathBuf, source: io::Error },
     #[error("upstream.ca_file {} holds no usable certificate", path.display())]
     NoCertificate { path: PathBuf },
-    #[error("no trusted certificates on this machine: install ca-certificates, or name a file in upstream.ca_file")]
+    #[error(
+        "no trusted certificates on this machine: install ca-certificates, or name a file in upstream.ca_file"
+    )]
     NoRoots,
     #[error("upstream.proxy_url is not usable: {problem}")]
     Proxy { problem: String },
@@ -64,7 +66,8 @@ impl Tls {
         }
         roots.add_parsable_certificates(native.certs);
         if let Some(path) = ca_file {
-            let certs = read_certs(path).map_err(|source| TransportError::CaFile { path: path.to_owned(), source })?;
+            let certs = read_certs(path)
+                .map_err(|source| TransportError::CaFile { path: path.to_owned(), source })?;
             if roots.add_parsable_certificates(certs).0 == 0 {
                 return Err(TransportError::NoCertificate { path: path.to_owned() });
             }
@@ -105,12 +108,14 @@ impl ModelClient {
         };
         let problem = |problem: String| TransportError::Proxy { problem };
         let uri: Uri = without_userinfo(proxy).parse().map_err(|error| problem(format!("{error}")))?;
-        let credentials = (!proxy.username().is_empty()).then(|| (proxy.username(), proxy.password().unwrap_or_default()));
+        let credentials =
+            (!proxy.username().is_empty()).then(|| (proxy.username(), proxy.password().unwrap_or_default()));
         match proxy.scheme() {
             "http" | "https" => {
                 let mut tunnel = Tunnel::new(uri, over_tls(direct, tls));
                 if let Some((user, password)) = credentials {
-                    tunnel = tunnel.with_auth(basic(user, password).map_err(|error| problem(error.to_string()))?);
+                    tunnel =
+                        tunnel.with_auth(basic(user, password).map_err(|error| problem(error.to_string()))?);
                 }
                 Ok(Self::Tunnel(builder().build(over_tls(tunnel, tls))))
             }
@@ -135,7 +140,11 @@ impl ModelClient {
 }
 
 /// The client of the OAuth, profile and usage endpoints.
-pub(super) fn oauth_client(config: &TransportConfig, tls: &Tls, timeout: Duration) -> Result<reqwest::Client, TransportError> {
+pub(super) fn oauth_client(
+    config: &TransportConfig,
+    tls: &Tls,
+    timeout: Duration,
+) -> Result<reqwest::Client, TransportError> {
     let mut builder = reqwest::Client::builder()
         .tls_backend_preconfigured(tls.0.clone())
         .user_agent(USER_AGENT)
@@ -144,7 +153,8 @@ pub(super) fn oauth_client(config: &TransportConfig, tls: &Tls, timeout: Duratio
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(timeout);
     if let Some(proxy) = &config.proxy_url {
-        let proxy = reqwest::Proxy::all(proxy.as_str()).map_err(|error| TransportError::Proxy { problem: error.without_url().to_string() })?;
+        let proxy = reqwest::Proxy::all(proxy.as_str())
+            .map_err(|error| TransportError::Proxy { problem: error.without_url().to_string() })?;
         builder = builder.proxy(proxy);
     }
     builder.build().map_err(TransportError::Client)
@@ -161,12 +171,19 @@ fn tcp() -> HttpConnector {
 }
 
 fn over_tls<C>(connector: C, tls: &Tls) -> HttpsConnector<C> {
-    HttpsConnectorBuilder::new().with_tls_config(tls.0.clone()).https_or_http().enable_http1().wrap_connector(connector)
+    HttpsConnectorBuilder::new()
+        .with_tls_config(tls.0.clone())
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(connector)
 }
 
 fn builder() -> legacy::Builder {
     let mut builder = Client::builder(TokioExecutor::new());
-    builder.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE_TIMEOUT).pool_max_idle_per_host(IDLE_CONNECTIONS);
+    builder
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .pool_max_idle_per_host(IDLE_CONNECTIONS);
     builder
 }
 

@@ -27,13 +27,20 @@ pub enum Level {
 }
 
 /// `None` where a value is missing; every mistake is in `mistakes`.
-pub(super) fn config(settings: &[(&'static Key, Setting)], environment: &Environment, mistakes: &mut Vec<String>) -> Option<Config> {
+pub(super) fn config(
+    settings: &[(&'static Key, Setting)],
+    environment: &Environment,
+    mistakes: &mut Vec<String>,
+) -> Option<Config> {
     let mut check = Check { settings, mistakes };
     let listen = check.listen();
-    let drain = check.text("http.drain", |text| duration(text, SignedDuration::ZERO, SignedDuration::from_hours(1)));
+    let drain =
+        check.text("http.drain", |text| duration(text, SignedDuration::ZERO, SignedDuration::from_hours(1)));
     let control_socket = check.path("control.socket", || default_socket(environment));
     let auth_dir = check.path("auth.dir", || default_auth_dir(environment));
-    let lead = check.text("refresh.lead", |text| duration(text, SignedDuration::from_mins(1), SignedDuration::from_hours(24)));
+    let lead = check.text("refresh.lead", |text| {
+        duration(text, SignedDuration::from_mins(1), SignedDuration::from_hours(24))
+    });
     let log_level = check.text("log.level", str::parse);
     let api_base_url = check.text("claude.api_base_url", url);
     let authorize_url = check.text("claude.oauth.authorize_url", url);
@@ -94,7 +101,9 @@ impl Check<'_> {
 
     fn texts(&mut self, path: &str) -> Option<Vec<String>> {
         match &self.setting(path)?.value {
-            Raw::Texts(texts) if !texts.is_empty() && texts.iter().all(|text| !text.trim().is_empty()) => Some(texts.clone()),
+            Raw::Texts(texts) if !texts.is_empty() && texts.iter().all(|text| !text.trim().is_empty()) => {
+                Some(texts.clone())
+            }
             _ => self.mistake(path, "must name at least one, and none may be empty"),
         }
     }
@@ -114,8 +123,11 @@ impl Check<'_> {
             _ => None,
         };
         match set {
-            Some(set) => std::path::absolute(&set).map_or_else(|_| self.mistake(path, "is not a usable path"), Some),
-            None => default().or_else(|| self.mistake(path, "this user has no home directory to put it in; set it")),
+            Some(set) => {
+                std::path::absolute(&set).map_or_else(|_| self.mistake(path, "is not a usable path"), Some)
+            }
+            None => default()
+                .or_else(|| self.mistake(path, "this user has no home directory to put it in; set it")),
         }
     }
 
@@ -133,9 +145,9 @@ impl Check<'_> {
 }
 
 fn listen_address(text: &str) -> Result<SocketAddr, String> {
-    let address: SocketAddr = text
-        .parse()
-        .map_err(|_| format!("{text:?} is not an address: write ip:port, as in \"127.0.0.1:8080\" or \"[::1]:8080\""))?;
+    let address: SocketAddr = text.parse().map_err(|_| {
+        format!("{text:?} is not an address: write ip:port, as in \"127.0.0.1:8080\" or \"[::1]:8080\"")
+    })?;
     if address.ip().is_loopback() {
         return Ok(address);
     }
@@ -143,8 +155,13 @@ fn listen_address(text: &str) -> Result<SocketAddr, String> {
 }
 
 fn duration(text: &str, least: SignedDuration, most: SignedDuration) -> Result<SignedDuration, String> {
-    let parsed = SignedDuration::from_str(text.trim()).map_err(|_| format!("{text:?} is not a duration: write it as in \"30s\" or \"5m\""))?;
-    if (least..=most).contains(&parsed) { Ok(parsed) } else { Err(format!("{text:?} must be from {least:#} to {most:#}")) }
+    let parsed = SignedDuration::from_str(text.trim())
+        .map_err(|_| format!("{text:?} is not a duration: write it as in \"30s\" or \"5m\""))?;
+    if (least..=most).contains(&parsed) {
+        Ok(parsed)
+    } else {
+        Err(format!("{text:?} must be from {least:#} to {most:#}"))
+    }
 }
 
 /// Credentials go there, so it is https, or stays on this machine.
@@ -157,7 +174,9 @@ fn url(text: &str) -> Result<Url, String> {
         None => false,
     };
     match url.scheme() {
-        _ if !url.username().is_empty() || url.password().is_some() => Err("must not hold a user name or password".to_owned()),
+        _ if !url.username().is_empty() || url.password().is_some() => {
+            Err("must not hold a user name or password".to_owned())
+        }
         "https" => Ok(url),
         "http" if loopback => Ok(url),
         "http" => Err(format!("{text:?} must be https: plain http is accepted for loopback addresses only")),

@@ -55,7 +55,8 @@ pub struct Setting {
 impl Environment {
     /// That of this process. Variables that are not UTF-8 are not ours.
     pub fn of_process() -> Self {
-        let utf8 = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+        let utf8 =
+            |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
         Self(std::env::vars_os().filter_map(utf8).collect())
     }
 
@@ -76,7 +77,10 @@ impl FromIterator<(String, String)> for Environment {
 }
 
 /// Every key with its value, in the table's order, and the mistakes met on the way.
-pub(super) fn settings(flags: &Flags, environment: &Environment) -> (Vec<(&'static Key, Setting)>, Vec<String>) {
+pub(super) fn settings(
+    flags: &Flags,
+    environment: &Environment,
+) -> (Vec<(&'static Key, Setting)>, Vec<String>) {
     let mut merged = Merged::default();
     for (path, required) in files(flags, environment, &mut merged.mistakes) {
         merged.file(&path, required);
@@ -105,7 +109,8 @@ fn files(flags: &Flags, environment: &Environment, mistakes: &mut Vec<String>) -
     match fs::read_dir(&dropins) {
         Ok(entries) => {
             let paths = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));
-            let mut dropins: Vec<_> = paths.filter(|path| path.extension().is_some_and(|end| end == "toml")).collect();
+            let mut dropins: Vec<_> =
+                paths.filter(|path| path.extension().is_some_and(|end| end == "toml")).collect();
             dropins.sort();
             files.extend(dropins.into_iter().map(|path| (path, true)));
         }
@@ -125,7 +130,9 @@ impl Merged {
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) if !required && error.kind() == std::io::ErrorKind::NotFound => return,
-            Err(error) => return self.mistakes.push(format!("{}: cannot read the file: {error}", path.display())),
+            Err(error) => {
+                return self.mistakes.push(format!("{}: cannot read the file: {error}", path.display()));
+            }
         };
         let (table, errors) = DeTable::parse_recoverable(&text);
         for error in &errors {
@@ -139,15 +146,25 @@ impl Merged {
 
     fn table(&mut self, section: &str, table: &DeTable<'_>, file: &Path, text: &str) {
         for (name, value) in table {
-            let path = if section.is_empty() { name.get_ref().to_string() } else { format!("{section}.{}", name.get_ref()) };
+            let path = if section.is_empty() {
+                name.get_ref().to_string()
+            } else {
+                format!("{section}.{}", name.get_ref())
+            };
             let (line, column) = place(text, name.span().start);
             let origin = Origin::File { path: file.to_owned(), line, column };
             match (keys::find(&path), value.get_ref()) {
                 (Some(key), value) => match raw(key.kind, value) {
                     Some(value) => drop(self.found.insert(key.path, Setting { value, origin })),
-                    None => self.mistakes.push(format!("{origin}: {path} must be {}, not {}", expected(key.kind), described(value))),
+                    None => self.mistakes.push(format!(
+                        "{origin}: {path} must be {}, not {}",
+                        expected(key.kind),
+                        described(value)
+                    )),
                 },
-                (None, DeValue::Table(inner)) if keys::is_section(&path) => self.table(&path, inner, file, text),
+                (None, DeValue::Table(inner)) if keys::is_section(&path) => {
+                    self.table(&path, inner, file, text)
+                }
                 (None, _) => self.mistakes.push(format!("{origin}: {}", unknown(&path))),
             }
         }

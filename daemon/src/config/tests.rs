@@ -30,7 +30,11 @@ fn mistakes(text: &str) -> Vec<String> {
 #[test]
 fn nothing_set_is_a_whole_configuration() {
     let (_dir, flags) = with_file("");
-    let loaded = load(&flags, &environment(&[("STATE_DIRECTORY", "/var/lib/proxyd"), ("RUNTIME_DIRECTORY", "/run/proxyd:/x")])).unwrap();
+    let loaded = load(
+        &flags,
+        &environment(&[("STATE_DIRECTORY", "/var/lib/proxyd"), ("RUNTIME_DIRECTORY", "/run/proxyd:/x")]),
+    )
+    .unwrap();
     assert_eq!(loaded.config.listen, ["127.0.0.1:8080".parse().unwrap()]);
     assert_eq!(loaded.config.auth_dir, PathBuf::from("/var/lib/proxyd/auth"));
     assert_eq!(loaded.config.control_socket, PathBuf::from("/run/proxyd/control.sock"));
@@ -40,12 +44,22 @@ fn nothing_set_is_a_whole_configuration() {
 
 #[test]
 fn flag_beats_environment_beats_dropin_beats_file() {
-    let (dir, mut flags) = with_file("[log]\nlevel = \"error\"\n[http]\ndrain = \"1s\"\n[claude.oauth]\nclient_id = \"file\"\ncallback_port = 1\n");
-    put(&dir, "config.d/10-a.toml", "[log]\nlevel = \"warn\"\n[claude.oauth]\nclient_id = \"a\"\ncallback_port = 2\n");
+    let (dir, mut flags) = with_file(
+        "[log]\nlevel = \"error\"\n[http]\ndrain = \"1s\"\n[claude.oauth]\nclient_id = \"file\"\ncallback_port = 1\n",
+    );
+    put(
+        &dir,
+        "config.d/10-a.toml",
+        "[log]\nlevel = \"warn\"\n[claude.oauth]\nclient_id = \"a\"\ncallback_port = 2\n",
+    );
     put(&dir, "config.d/20-b.toml", "[claude.oauth]\nclient_id = \"b\"\n");
     put(&dir, "config.d/ignored.txt", "not toml");
     flags.log_level = Some("debug".into());
-    let environment = environment(&[("PROXYD_LOG__LEVEL", "info"), ("PROXYD_CLAUDE__OAUTH__CALLBACK_PORT", "3"), ("PROXYD_X", "not ours")]);
+    let environment = environment(&[
+        ("PROXYD_LOG__LEVEL", "info"),
+        ("PROXYD_CLAUDE__OAUTH__CALLBACK_PORT", "3"),
+        ("PROXYD_X", "not ours"),
+    ]);
     let loaded = load(&flags, &environment).unwrap();
     assert_eq!(loaded.config.log_level, Level::Debug);
     assert_eq!(loaded.config.callback_port, 3);
@@ -53,7 +67,10 @@ fn flag_beats_environment_beats_dropin_beats_file() {
     assert_eq!(loaded.config.drain, Duration::from_secs(1));
     let printed = loaded.print();
     assert!(printed.contains("log.level = \"debug\"  # flag --log-level\n"), "{printed}");
-    assert!(printed.contains("callback_port = 3  # environment PROXYD_CLAUDE__OAUTH__CALLBACK_PORT\n"), "{printed}");
+    assert!(
+        printed.contains("callback_port = 3  # environment PROXYD_CLAUDE__OAUTH__CALLBACK_PORT\n"),
+        "{printed}"
+    );
     assert!(printed.contains("20-b.toml:2:1\n"), "{printed}");
 }
 
@@ -85,7 +102,11 @@ fn a_file_that_was_named_must_be_there_and_the_default_one_need_not() {
     let dir = tempfile::tempdir().unwrap();
     let missing = Flags { config: Some(dir.path().join("none.toml")), ..Flags::default() };
     assert!(load(&missing, &environment(&[])).unwrap_err().0[0].contains("cannot read the file"));
-    let variables = [("CONFIGURATION_DIRECTORY", dir.path().to_str().unwrap()), ("STATE_DIRECTORY", "/s"), ("RUNTIME_DIRECTORY", "/r")];
+    let variables = [
+        ("CONFIGURATION_DIRECTORY", dir.path().to_str().unwrap()),
+        ("STATE_DIRECTORY", "/s"),
+        ("RUNTIME_DIRECTORY", "/r"),
+    ];
     assert!(load(&Flags::default(), &environment(&variables)).is_ok());
 }
 
@@ -93,14 +114,21 @@ fn a_file_that_was_named_must_be_there_and_the_default_one_need_not() {
 fn an_unknown_variable_of_ours_is_a_mistake() {
     let (_dir, flags) = with_file("");
     let found = load(&flags, &environment(&[("PROXYD_HTTP__LISTN", "x")])).unwrap_err();
-    assert_eq!(found.0, ["environment PROXYD_HTTP__LISTN: there is no key http.listn; did you mean http.listen?"]);
+    assert_eq!(
+        found.0,
+        ["environment PROXYD_HTTP__LISTN: there is no key http.listn; did you mean http.listen?"]
+    );
 }
 
 #[test]
 fn a_proxys_password_is_not_printed() {
-    let (_dir, flags) = with_file("[upstream]\nproxy_url = \"socks5h://me:FAKE-password@proxy.example:1080\"\n");
+    let (_dir, flags) =
+        with_file("[upstream]\nproxy_url = \"socks5h://me:FAKE-password@proxy.example:1080\"\n");
     let printed = load(&flags, &environment(&[])).unwrap().print();
-    assert!(printed.contains("socks5h://me:****@proxy.example:1080") && !printed.contains("FAKE-password"), "{printed}");
+    assert!(
+        printed.contains("socks5h://me:****@proxy.example:1080") && !printed.contains("FAKE-password"),
+        "{printed}"
+    );
 }
 
 #[test]
@@ -111,13 +139,18 @@ fn the_annotated_file_is_a_valid_configuration_whether_or_not_its_lines_are_swit
     let on: String = text
         .lines()
         .map(|line| match line.strip_prefix('#') {
-            Some(setting) if !setting.starts_with(' ') && setting.contains(" = ") && !setting.contains("...") => setting,
+            Some(setting)
+                if !setting.starts_with(' ') && setting.contains(" = ") && !setting.contains("...") =>
+            {
+                setting
+            }
             _ => line,
         })
         .flat_map(|line| [line, "\n"])
         .collect();
     let (_dir, flags) = with_file(&on);
     let loaded = load(&flags, &environment(&[])).unwrap();
-    let from_file = loaded.settings.iter().filter(|(_, setting)| matches!(setting.origin, Origin::File { .. })).count();
+    let from_file =
+        loaded.settings.iter().filter(|(_, setting)| matches!(setting.origin, Origin::File { .. })).count();
     assert_eq!(from_file, KEYS.iter().filter(|key| key.default.is_some()).count());
 }

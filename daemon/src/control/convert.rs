@@ -54,7 +54,10 @@ pub(super) fn account(member: &Member, store: &Store, now: Timestamp) -> v1::Acc
 }
 
 pub(super) fn invalid_file(invalid: &InvalidFile, store: &Store) -> v1::InvalidFile {
-    v1::InvalidFile { path: store.path_of(&invalid.file).display().to_string(), reason: invalid.reason.clone() }
+    v1::InvalidFile {
+        path: store.path_of(&invalid.file).display().to_string(),
+        reason: invalid.reason.clone(),
+    }
 }
 
 pub(super) fn revocation(revocation: &Revocation) -> (v1::ProviderRevocation, String) {

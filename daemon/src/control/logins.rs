@@ -1,8 +1,8 @@
 //! The `Logins` service.
 
 use proxy_proto::v1::{
-    self, BeginLoginRequest, BeginLoginResponse, CancelLoginRequest, CancelLoginResponse, CompleteLoginRequest,
-    CompleteLoginResponse,
+    self, BeginLoginRequest, BeginLoginResponse, CancelLoginRequest, CancelLoginResponse,
+    CompleteLoginRequest, CompleteLoginResponse,
 };
 use tonic::{Request, Response, Status};
 
@@ -17,13 +17,19 @@ const TERMS: &str = "proxyd is not made or endorsed by Anthropic. Its terms keep
 
 #[tonic::async_trait]
 impl v1::logins_server::Logins for State {
-    async fn begin_login(&self, request: Request<BeginLoginRequest>) -> Result<Response<BeginLoginResponse>, Status> {
+    async fn begin_login(
+        &self,
+        request: Request<BeginLoginRequest>,
+    ) -> Result<Response<BeginLoginResponse>, Status> {
         let BeginLoginRequest { provider, callback_port } = request.into_inner();
         if provider != "claude" {
-            return Err(Status::invalid_argument(format!("there is no provider {provider:?}; the one there is is claude")));
+            return Err(Status::invalid_argument(format!(
+                "there is no provider {provider:?}; the one there is is claude"
+            )));
         }
         let port = u16::try_from(callback_port).ok().filter(|port| *port > 0);
-        let port = port.ok_or_else(|| Status::invalid_argument("the callback port must be from 1 to 65535"))?;
+        let port =
+            port.ok_or_else(|| Status::invalid_argument("the callback port must be from 1 to 65535"))?;
         let begun = self.logins.begin(port).map_err(|error| convert::login_error(&error))?;
         Ok(Response::new(BeginLoginResponse {
             login_id: begun.id.to_string(),
@@ -35,16 +41,24 @@ impl v1::logins_server::Logins for State {
         }))
     }
 
-    async fn complete_login(&self, request: Request<CompleteLoginRequest>) -> Result<Response<CompleteLoginResponse>, Status> {
+    async fn complete_login(
+        &self,
+        request: Request<CompleteLoginRequest>,
+    ) -> Result<Response<CompleteLoginResponse>, Status> {
         let CompleteLoginRequest { login_id, code, state } = request.into_inner();
-        let (id, code, state) = (LoginId::from_client(&login_id), AuthorizationCode::new(code), LoginState::new(state));
-        let done = self.logins.complete(id, code, state).await.map_err(|error| convert::login_error(&error))?;
+        let (id, code, state) =
+            (LoginId::from_client(&login_id), AuthorizationCode::new(code), LoginState::new(state));
+        let done =
+            self.logins.complete(id, code, state).await.map_err(|error| convert::login_error(&error))?;
         let account = self.pool.get(&done.account.id).map(|member| self.describe(&member));
         let path = self.store.path_of(&done.account.file).display().to_string();
         Ok(Response::new(CompleteLoginResponse { account, path, replaced: done.replaced }))
     }
 
-    async fn cancel_login(&self, request: Request<CancelLoginRequest>) -> Result<Response<CancelLoginResponse>, Status> {
+    async fn cancel_login(
+        &self,
+        request: Request<CancelLoginRequest>,
+    ) -> Result<Response<CancelLoginResponse>, Status> {
         self.logins.cancel(&LoginId::from_client(&request.get_ref().login_id));
         Ok(Response::new(CancelLoginResponse {}))
     }

@@ -59,6 +59,9 @@ pub async fn serve(socket: ControlSocket, state: State) -> Result<(), tonic::tra
         .add_service(AccountsServer::new(state.clone()))
         .add_service(LoginsServer::new(state.clone()))
         .add_service(DaemonServer::new(state))
-        .serve_with_incoming_shutdown(UnixListenerStream::new(listener), async move { tasks.stopping().await })
+        .serve_with_incoming_shutdown(
+            UnixListenerStream::new(listener),
+            async move { tasks.stopping().await },
+        )
         .await
 }

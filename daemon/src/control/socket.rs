@@ -46,13 +46,15 @@ impl ControlSocket {
         remove_stale(path)?;
         let address = UnixAddr::new(path).map_err(|errno| failed(errno.into()))?;
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-        let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None).map_err(|errno| failed(errno.into()))?;
+        let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)
+            .map_err(|errno| failed(errno.into()))?;
         bind(socket.as_raw_fd(), &address).map_err(|errno| failed(errno.into()))?;
         // Nobody can connect before `listen`, so there is no moment at which others could.
         fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(failed)?;
         let inode = fs::symlink_metadata(path).map_err(failed)?.ino();
         let file = SocketFile { path: path.to_owned(), inode };
-        listen(&socket, Backlog::new(128).unwrap_or(Backlog::MAXALLOWABLE)).map_err(|errno| failed(errno.into()))?;
+        listen(&socket, Backlog::new(128).unwrap_or(Backlog::MAXALLOWABLE))
+            .map_err(|errno| failed(errno.into()))?;
         let listener = UnixListener::from_std(socket.into()).map_err(failed)?;
         Ok(Self { listener, file })
     }
@@ -81,7 +83,9 @@ fn remove_stale(path: &Path) -> Result<(), SocketError> {
         Err(error) => Err(failed(error)),
         Ok(meta) if !meta.file_type().is_socket() => Err(SocketError::NotASocket { path: path.to_owned() }),
         Ok(_) => match UnixStream::connect(path) {
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path).map_err(failed),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                fs::remove_file(path).map_err(failed)
+            }
             Ok(_) => Err(SocketError::InUse { path: path.to_owned() }),
             Err(error) => Err(failed(error)),
         },

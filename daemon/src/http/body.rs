@@ -19,7 +19,8 @@ const STALLED: Duration = Duration::from_secs(60);
 /// Reads and decodes a body.
 pub(super) async fn read(headers: &HeaderMap, mut body: Body) -> Result<Bytes, ApiError> {
     let encoding = Encoding::of(headers)?;
-    let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    let announced =
+        headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > LIMIT) {
         return Err(too_large());
     }
@@ -59,7 +60,9 @@ impl Encoding {
             b"gzip" | b"x-gzip" => Ok(Self::Gzip),
             other => {
                 let name = String::from_utf8_lossy(other);
-                let message = format!("the content-encoding {name:?} is not understood: send the body as it is, or with gzip");
+                let message = format!(
+                    "the content-encoding {name:?} is not understood: send the body as it is, or with gzip"
+                );
                 Err(ApiError::invalid_request(message).with_status(415))
             }
         }
@@ -72,7 +75,9 @@ fn gunzip(packed: &[u8]) -> Result<Bytes, ApiError> {
     match decoding {
         Ok(length) if length > LIMIT => Err(too_large()),
         Ok(_) => Ok(plain.into()),
-        Err(_) => Err(ApiError::invalid_request("the request body is not the gzip its content-encoding says")),
+        Err(_) => {
+            Err(ApiError::invalid_request("the request body is not the gzip its content-encoding says"))
+        }
     }
 }
 

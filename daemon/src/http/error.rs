@@ -50,7 +50,8 @@ pub(super) fn render(error: &ProxyError, dialect: Dialect, id: RequestId, now: T
 pub(super) fn refuse(error: &ApiError, dialect: Dialect, id: RequestId) -> Response {
     let id = id.to_string();
     let mut response = Response::new(Body::from(error.body(dialect, Some(&id))));
-    *response.status_mut() = StatusCode::from_u16(error.http_status(dialect)).unwrap_or(StatusCode::BAD_GATEWAY);
+    *response.status_mut() =
+        StatusCode::from_u16(error.http_status(dialect)).unwrap_or(StatusCode::BAD_GATEWAY);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if let Ok(id) = HeaderValue::from_str(&id) {
@@ -80,10 +81,14 @@ fn told(error: &ProxyError) -> Told {
             NoAccount::Cooling { until } => {
                 Told { error: ApiError::rate_limit(nobody.to_string()), retry_at: Some(*until), retry: true }
             }
-            NoAccount::Exhausted => passing(ApiError::bad_gateway("the account left the pool meanwhile; send the request again")),
+            NoAccount::Exhausted => {
+                passing(ApiError::bad_gateway("the account left the pool meanwhile; send the request again"))
+            }
         },
         ProxyError::Refresh(cause) => match &**cause {
-            RefreshError::NeedsLogin { .. } | RefreshError::NotRenewable => lasting(no_account(cause.to_string())),
+            RefreshError::NeedsLogin { .. } | RefreshError::NotRenewable => {
+                lasting(no_account(cause.to_string()))
+            }
             RefreshError::TooSoon { retry_at } => Told {
                 error: ApiError::rate_limit(format!("no fresh token yet: {}", ErrorChain(&**cause))),
                 retry_at: Some(*retry_at),
@@ -94,14 +99,18 @@ fn told(error: &ProxyError) -> Told {
             | RefreshError::Unsaved
             | RefreshError::Unusable(_)
             | RefreshError::Issuer(_)
-            | RefreshError::Aborted => passing(ApiError::bad_gateway(format!("no fresh token: {}", ErrorChain(&**cause)))),
+            | RefreshError::Aborted => {
+                passing(ApiError::bad_gateway(format!("no fresh token: {}", ErrorChain(&**cause))))
+            }
         },
         ProxyError::Send(cause) => match cause {
             SendError::Transport(_) => passing(ApiError::bad_gateway(ErrorChain(cause).to_string())),
             SendError::Timeout => passing(ApiError::timeout(cause.to_string())),
             SendError::Credential(_) => lasting(no_account(cause.to_string())),
         },
-        ProxyError::Redirected(_) | ProxyError::BadAnswer => passing(ApiError::bad_gateway(error.to_string())),
+        ProxyError::Redirected(_) | ProxyError::BadAnswer => {
+            passing(ApiError::bad_gateway(error.to_string()))
+        }
     }
 }
 
@@ -116,13 +125,16 @@ mod tests {
 
     fn rendered(error: &ProxyError, dialect: Dialect) -> (u16, Option<String>, Option<String>) {
         let response = render(error, dialect, RequestId::new(), Timestamp::UNIX_EPOCH);
-        let header = |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+        let header =
+            |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
         (response.status().as_u16(), header("retry-after"), header("x-should-retry"))
     }
 
     #[test]
     fn a_limit_names_its_end_and_a_long_one_is_not_retried() {
-        let cooling = |seconds| ProxyError::NoAccount(NoAccount::Cooling { until: Timestamp::from_second(seconds).unwrap() });
+        let cooling = |seconds| {
+            ProxyError::NoAccount(NoAccount::Cooling { until: Timestamp::from_second(seconds).unwrap() })
+        };
         assert_eq!(rendered(&cooling(30), Dialect::Messages), (429, Some("30".into()), None));
         assert_eq!(rendered(&cooling(3600), Dialect::Chat), (429, Some("3600".into()), Some("false".into())));
     }
@@ -130,7 +142,10 @@ mod tests {
     #[test]
     fn an_empty_pool_is_told_at_once_and_never_as_503() {
         for dialect in [Dialect::Messages, Dialect::Chat, Dialect::Responses] {
-            assert_eq!(rendered(&ProxyError::NoAccount(NoAccount::Empty), dialect), (403, None, Some("false".into())));
+            assert_eq!(
+                rendered(&ProxyError::NoAccount(NoAccount::Empty), dialect),
+                (403, None, Some("false".into()))
+            );
         }
     }
 }

@@ -52,8 +52,12 @@ impl Guard {
     fn check_peer(&self, peer: Peer) -> Result<(), ApiError> {
         match peer {
             Peer::Uid(uid) if uid == self.uid || uid == 0 => Ok(()),
-            Peer::Uid(_) => Err(ApiError::permission("proxyd serves the programs of the user it runs as, and of root; this connection belongs to another user")),
-            Peer::Unknown => Err(ApiError::permission("proxyd serves the programs of the user it runs as, and the system does not tell whose this connection is")),
+            Peer::Uid(_) => Err(ApiError::permission(
+                "proxyd serves the programs of the user it runs as, and of root; this connection belongs to another user",
+            )),
+            Peer::Unknown => Err(ApiError::permission(
+                "proxyd serves the programs of the user it runs as, and the system does not tell whose this connection is",
+            )),
         }
     }
 
@@ -66,18 +70,26 @@ impl Guard {
             (None, Some(host), None) => host,
             _ => return Err(misdirected()),
         };
-        if self.hosts.iter().any(|ours| ours.eq_ignore_ascii_case(host)) { Ok(()) } else { Err(misdirected()) }
+        if self.hosts.iter().any(|ours| ours.eq_ignore_ascii_case(host)) {
+            Ok(())
+        } else {
+            Err(misdirected())
+        }
     }
 }
 
 fn check_browser(headers: &HeaderMap) -> Result<(), ApiError> {
     if headers.contains_key(header::ORIGIN) {
-        return Err(ApiError::permission("proxyd does not serve web pages: requests with an Origin header are refused"));
+        return Err(ApiError::permission(
+            "proxyd does not serve web pages: requests with an Origin header are refused",
+        ));
     }
     let site = headers.get("sec-fetch-site").map(|value| value.as_bytes());
     match site {
         None | Some(b"none" | b"same-origin") => Ok(()),
-        Some(_) => Err(ApiError::permission("proxyd does not serve web pages: cross-site requests are refused")),
+        Some(_) => {
+            Err(ApiError::permission("proxyd does not serve web pages: cross-site requests are refused"))
+        }
     }
 }
 
@@ -102,7 +114,9 @@ mod tests {
         for (name, value) in headers {
             map.append(*name, HeaderValue::from_static(value));
         }
-        guard().check(peer, &Uri::from_static("/v1/messages"), &map).map_or_else(|error| error.status, |()| 200)
+        guard()
+            .check(peer, &Uri::from_static("/v1/messages"), &map)
+            .map_or_else(|error| error.status, |()| 200)
     }
 
     #[test]
@@ -110,7 +124,16 @@ mod tests {
         for host in ["127.0.0.1:8080", "localhost:8080", "LOCALHOST:8080", "[::1]:8080"] {
             assert_eq!(status(ME, &[("host", host)]), 200, "{host}");
         }
-        let foreign = ["localhost", "localhost:80", "127.0.0.1", "127.0.0.2:8080", "evil.example:8080", "localhost.evil.example:8080", "", "localhost:8080, x"];
+        let foreign = [
+            "localhost",
+            "localhost:80",
+            "127.0.0.1",
+            "127.0.0.2:8080",
+            "evil.example:8080",
+            "localhost.evil.example:8080",
+            "",
+            "localhost:8080, x",
+        ];
         for host in foreign {
             assert_eq!(status(ME, &[("host", host)]), 421, "{host}");
         }

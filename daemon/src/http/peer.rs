@@ -6,7 +6,10 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use nix::sys::socket::{AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recv, sendto, setsockopt, socket, sockopt};
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recv, sendto, setsockopt, socket,
+    sockopt,
+};
 use nix::sys::time::{TimeVal, TimeValLike};
 
 use super::guard::Peer;
@@ -43,7 +46,12 @@ fn unmapped(address: SocketAddr) -> SocketAddr {
 }
 
 fn by_netlink(remote: SocketAddr, local: SocketAddr) -> io::Result<Option<u32>> {
-    let socket = socket(AddressFamily::Netlink, SockType::Datagram, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkSockDiag)?;
+    let socket = socket(
+        AddressFamily::Netlink,
+        SockType::Datagram,
+        SockFlag::SOCK_CLOEXEC,
+        SockProtocol::NetlinkSockDiag,
+    )?;
     // The kernel answers at once; the limit is against a kernel that does not answer at all.
     setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::milliseconds(500))?;
     ask(&socket, remote, local)
@@ -56,7 +64,9 @@ fn ask(socket: &OwnedFd, remote: SocketAddr, local: SocketAddr) -> io::Result<Op
     let length = recv(socket.as_raw_fd(), &mut answer, MsgFlags::empty())?;
     let answer = answer.get(..length).unwrap_or_default();
     let number = |at: usize| Some(u32::from_ne_bytes(answer.get(at..at + 4)?.try_into().ok()?));
-    let kind = answer.get(4..6).map_or(0, |kind| u16::from_ne_bytes([kind.first().copied().unwrap_or(0), kind.get(1).copied().unwrap_or(0)]));
+    let kind = answer.get(4..6).map_or(0, |kind| {
+        u16::from_ne_bytes([kind.first().copied().unwrap_or(0), kind.get(1).copied().unwrap_or(0)])
+    });
     match kind {
         SOCK_DIAG_BY_FAMILY => Ok(number(UID_AT)),
         NLMSG_ERROR => match number(HEADER).map(u32::cast_signed) {
@@ -166,7 +176,8 @@ mod tests {
         let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n\
                      0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1\n\
                      1: 0100007F:C350 0100007F:1F90 01 00000000:00000000 00:00000000 00000000  1000        0 2\n";
-        let (remote, local) = (SocketAddr::from(([127, 0, 0, 1], 50000)), SocketAddr::from(([127, 0, 0, 1], 8080)));
+        let (remote, local) =
+            (SocketAddr::from(([127, 0, 0, 1], 50000)), SocketAddr::from(([127, 0, 0, 1], 8080)));
         assert_eq!(find_in_table(table, remote, local), Some(1000));
         assert_eq!(find_in_table(table, local, remote), None);
     }

@@ -62,7 +62,8 @@ impl Server {
         let mut listeners = Vec::new();
         let mut bound = Vec::new();
         for &address in addresses {
-            let listener = TcpListener::bind(address).await.map_err(|source| BindError { address, source })?;
+            let listener =
+                TcpListener::bind(address).await.map_err(|source| BindError { address, source })?;
             bound.push(listener.local_addr().map_err(|source| BindError { address, source })?);
             listeners.push(listener);
         }
@@ -85,7 +86,12 @@ impl Server {
             .listeners
             .into_iter()
             .map(|listener| {
-                tasks.spawn(accept(listener, connections.clone(), Arc::clone(&graceful), stop.stopping.clone()))
+                tasks.spawn(accept(
+                    listener,
+                    connections.clone(),
+                    Arc::clone(&graceful),
+                    stop.stopping.clone(),
+                ))
             })
             .collect();
         for loops in accepting {
@@ -121,7 +127,12 @@ struct Service {
     guard: Arc<Guard>,
 }
 
-async fn accept(listener: TcpListener, connections: Connections, graceful: Arc<GracefulShutdown>, stopping: CancellationToken) {
+async fn accept(
+    listener: TcpListener,
+    connections: Connections,
+    graceful: Arc<GracefulShutdown>,
+    stopping: CancellationToken,
+) {
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -167,7 +178,11 @@ async fn connection(stream: TcpStream, remote: SocketAddr, connections: Connecti
     }
 }
 
-async fn handle(service: Arc<Service>, peer: Peer, request: hyper::Request<Incoming>) -> Result<Response, std::convert::Infallible> {
+async fn handle(
+    service: Arc<Service>,
+    peer: Peer,
+    request: hyper::Request<Incoming>,
+) -> Result<Response, std::convert::Infallible> {
     let mut request: Request = request.map(axum::body::Body::new);
     paths::canonicalize(request.uri_mut());
     if let Err(refusal) = service.guard.check(peer, request.uri(), request.headers()) {
@@ -180,8 +195,12 @@ async fn handle(service: Arc<Service>, peer: Peer, request: hyper::Request<Incom
 
 fn hint(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::AddrInUse => ": another program listens there; stop it, or choose another address with --listen",
-        io::ErrorKind::PermissionDenied => ": ports below 1024 need a privilege; choose another with --listen",
+        io::ErrorKind::AddrInUse => {
+            ": another program listens there; stop it, or choose another address with --listen"
+        }
+        io::ErrorKind::PermissionDenied => {
+            ": ports below 1024 need a privilege; choose another with --listen"
+        }
         io::ErrorKind::AddrNotAvailable => ": this machine has no such address",
         _ => "",
     }

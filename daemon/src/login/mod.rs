@@ -60,7 +60,9 @@ pub struct Completed {
 /// Why a login did not succeed, by what is to be done next.
 #[derive(Debug, thiserror::Error)]
 pub enum LoginError {
-    #[error("no such login: it was completed or cancelled, or the daemon restarted meanwhile; begin a new one")]
+    #[error(
+        "no such login: it was completed or cancelled, or the daemon restarted meanwhile; begin a new one"
+    )]
     NotFound,
     #[error("the login's time is over ({} minutes); begin a new one", TIME_LIMIT.as_mins())]
     Expired,
@@ -84,7 +86,14 @@ pub enum LoginError {
 }
 
 impl Logins {
-    pub fn new(oauth: OAuthClient, store: Store, pool: Arc<Pool>, refresher: Refresher, clock: Clock, tasks: Tasks) -> Self {
+    pub fn new(
+        oauth: OAuthClient,
+        store: Store,
+        pool: Arc<Pool>,
+        refresher: Refresher,
+        clock: Clock,
+        tasks: Tasks,
+    ) -> Self {
         Self(Arc::new(Inner { sessions: Sessions::default(), oauth, store, pool, refresher, clock, tasks }))
     }
 
@@ -95,20 +104,35 @@ impl Logins {
         let redirect_uri = format!("http://localhost:{callback_port}/callback");
         let authorize_url = self.authorize_url(&redirect_uri, &pkce::challenge(&verifier), &state);
         let (id, deadline) = (LoginId::new(), after(now, TIME_LIMIT));
-        let session = Session { state: state.clone(), verifier, redirect_uri: redirect_uri.clone(), deadline, issued: None };
+        let session = Session {
+            state: state.clone(),
+            verifier,
+            redirect_uri: redirect_uri.clone(),
+            deadline,
+            issued: None,
+        };
         self.0.sessions.insert(id.clone(), session, now)?;
         tracing::info!(login.id = %id, "login begun");
         Ok(Begun { id, authorize_url, state, redirect_uri, deadline })
     }
 
     /// Exchanges the code and stores the account. Runs to its end even if the caller goes away: the code is single use.
-    pub async fn complete(&self, id: LoginId, code: AuthorizationCode, state: LoginState) -> Result<Completed, LoginError> {
+    pub async fn complete(
+        &self,
+        id: LoginId,
+        code: AuthorizationCode,
+        state: LoginState,
+    ) -> Result<Completed, LoginError> {
         let inner = Arc::clone(&self.0);
         let completing = async move {
             let result = inner.complete(&id, &code, &state).await;
             match &result {
-                Ok(done) => tracing::info!(login.id = %id, account.id = %done.account.id, replaced = done.replaced, "login completed"),
-                Err(error) => tracing::warn!(login.id = %id, error = %ErrorChain(error), "login not completed"),
+                Ok(done) => {
+                    tracing::info!(login.id = %id, account.id = %done.account.id, replaced = done.replaced, "login completed")
+                }
+                Err(error) => {
+                    tracing::warn!(login.id = %id, error = %ErrorChain(error), "login not completed")
+                }
             }
             result
         };
@@ -139,7 +163,12 @@ impl Logins {
 }
 
 impl Inner {
-    async fn complete(&self, id: &LoginId, code: &AuthorizationCode, state: &LoginState) -> Result<Completed, LoginError> {
+    async fn complete(
+        &self,
+        id: &LoginId,
+        code: &AuthorizationCode,
+        state: &LoginState,
+    ) -> Result<Completed, LoginError> {
         self.sessions.check(id, state, self.clock.now())?;
         // Space before the exchange: a code is single use, and so is what it buys.
         let store = self.store.clone();
@@ -169,13 +198,19 @@ impl Inner {
     }
 
     async fn exchange(&self, session: &Session, code: &AuthorizationCode) -> Result<Grant, LoginError> {
-        let exchanged = self.oauth.exchange(code, &session.verifier, &session.state, &session.redirect_uri).await;
+        let exchanged =
+            self.oauth.exchange(code, &session.verifier, &session.state, &session.redirect_uri).await;
         let mut grant = exchanged.map_err(|error| match error {
-            TokenError::RateLimited { .. } | TokenError::Server { .. } | TokenError::Transport(_) => LoginError::Unavailable(error),
-            TokenError::InvalidGrant { .. } | TokenError::Refused { .. } | TokenError::Malformed { .. } => LoginError::Refused(error),
+            TokenError::RateLimited { .. } | TokenError::Server { .. } | TokenError::Transport(_) => {
+                LoginError::Unavailable(error)
+            }
+            TokenError::InvalidGrant { .. } | TokenError::Refused { .. } | TokenError::Malformed { .. } => {
+                LoginError::Refused(error)
+            }
         })?;
         if grant.identity.account_uuid.is_none() {
-            grant.identity = merge(grant.identity, self.oauth.profile(&grant.tokens.access).await.unwrap_or_default());
+            grant.identity =
+                merge(grant.identity, self.oauth.profile(&grant.tokens.access).await.unwrap_or_default());
         }
         Ok(grant)
     }
@@ -186,7 +221,12 @@ impl Inner {
         let known: Vec<Account> = snapshot.members.iter().map(|member| member.account.clone()).collect();
         let (store, grant) = (self.store.clone(), grant.clone());
         let work = move || replace(&store, &grant, known, reservation);
-        let (account, old) = self.tasks.spawn_blocking(work).await.map_err(|_| LoginError::Aborted)?.map_err(LoginError::CannotSave)?;
+        let (account, old) = self
+            .tasks
+            .spawn_blocking(work)
+            .await
+            .map_err(|_| LoginError::Aborted)?
+            .map_err(LoginError::CannotSave)?;
         self.pool.publish(account.clone());
         for gone in old.iter().filter(|gone| gone.id != account.id) {
             self.pool.remove(&gone.id);
@@ -207,7 +247,8 @@ fn replace(
     known: Vec<Account>,
     reservation: Reservation,
 ) -> Result<(Account, Vec<Account>), StoreError> {
-    let mut document = Document::for_login(&grant.identity, &grant.tokens, grant.scope.as_deref(), grant.issued_at);
+    let mut document =
+        Document::for_login(&grant.identity, &grant.tokens, grant.scope.as_deref(), grant.issued_at);
     let account = name(&document, grant.issued_at)?;
     let old: Vec<Account> = known.into_iter().filter(|other| other.is_same_identity(&account)).collect();
     for other in &old {

@@ -94,7 +94,12 @@ mod tests {
     #[test]
     fn guesses_grow_are_capped_and_are_forgotten_on_success() {
         let mut health = Health::default();
-        let cases = [(Signal::Overloaded, 1), (Signal::Unreachable, 2), (Signal::Overloaded, 4), (Signal::RateLimited { until: None }, 8)];
+        let cases = [
+            (Signal::Overloaded, 1),
+            (Signal::Unreachable, 2),
+            (Signal::Overloaded, 4),
+            (Signal::RateLimited { until: None }, 8),
+        ];
         for (signal, seconds) in cases {
             health.apply(&signal, at(0));
             assert_eq!(health.standing(at(0)), Standing::Guessed(at(seconds)), "{signal:?}");

@@ -78,7 +78,10 @@ pub struct Trouble {
 pub enum State {
     Ready,
     /// Not to be used before `until`: upstream said so.
-    Cooling { until: Timestamp, reason: String },
+    Cooling {
+        until: Timestamp,
+        reason: String,
+    },
     NeedsLogin(NeedsLogin),
     Disabled,
 }
@@ -148,7 +151,9 @@ impl Pool {
 
     /// Takes an account out if it still stands for `file`: a login may have put a newer file in its place.
     pub fn remove_file(&self, id: &AccountId, file: &FileName) {
-        self.change(|snapshot| snapshot.members.retain(|member| member.account.id != *id || member.account.file != *file));
+        self.change(|snapshot| {
+            snapshot.members.retain(|member| member.account.id != *id || member.account.file != *file)
+        });
     }
 
     /// Makes the pool what the directory says. `seen` is the snapshot taken *before* the directory was read.
@@ -183,7 +188,8 @@ impl Pool {
             next.members.push(member);
         }
         next.members.sort_by(|a, b| a.account.id.cmp(&b.account.id));
-        let gone = current.members.iter().map(|member| &member.account.id).filter(|id| next.get(id).is_none());
+        let gone =
+            current.members.iter().map(|member| &member.account.id).filter(|id| next.get(id).is_none());
         changes.removed.extend(gone.cloned());
         if changes != Changes::default() || next.invalid != current.invalid {
             next.generation += 1;
@@ -209,7 +215,8 @@ impl Pool {
                 Choice::Until(until) => return Err(NoAccount::Cooling { until }),
                 Choice::Nobody => return Err(snapshot.why_nobody(now)),
             };
-            let claimed = self.cursor.compare_exchange(cursor, index + 1, Ordering::Relaxed, Ordering::Relaxed);
+            let claimed =
+                self.cursor.compare_exchange(cursor, index + 1, Ordering::Relaxed, Ordering::Relaxed);
             if let (Ok(_), Some(member)) = (claimed, snapshot.members.get(index)) {
                 return Ok(Lease::new(Arc::clone(member), self.clock.clone()));
             }
@@ -253,7 +260,9 @@ impl Snapshot {
     }
 
     fn why_nobody(&self, now: Timestamp) -> NoAccount {
-        let count = |wanted: fn(&State) -> bool| self.members.iter().filter(|member| wanted(&member.state(now))).count();
+        let count = |wanted: fn(&State) -> bool| {
+            self.members.iter().filter(|member| wanted(&member.state(now))).count()
+        };
         match self.members.len() {
             0 => NoAccount::Empty,
             _ => NoAccount::AllOut {

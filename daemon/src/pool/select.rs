@@ -24,11 +24,7 @@ pub(super) enum Choice {
 
 /// The first ready account at or after `cursor` (modulo `len`), else the guessed one that is due back first, else when the first named
 /// one is.
-pub(super) fn select(
-    standings: impl Iterator<Item = Standing> + Clone,
-    len: usize,
-    cursor: usize,
-) -> Choice {
+pub(super) fn select(standings: impl Iterator<Item = Standing> + Clone, len: usize, cursor: usize) -> Choice {
     if len == 0 {
         return Choice::Nobody;
     }
@@ -39,7 +35,9 @@ pub(super) fn select(
     for (index, standing) in turned {
         match standing {
             Standing::Ready => return Choice::Use(index),
-            Standing::Guessed(until) if guessed.is_none_or(|(best, _)| until < best) => guessed = Some((until, index)),
+            Standing::Guessed(until) if guessed.is_none_or(|(best, _)| until < best) => {
+                guessed = Some((until, index))
+            }
             Standing::Named(until) => named = Some(named.map_or(until, |best| best.min(until))),
             Standing::Guessed(_) | Standing::Out => {}
         }

@@ -86,7 +86,8 @@ fn a_reconcile_tells_what_changed() {
     let (pool, _) = pool(&["a", "b"]);
     let changed = Account { label: Some("x".into()), ..account("b") };
     let broken = InvalidFile { file: FileName::parse("x.json").unwrap(), reason: "broken".into() };
-    let changes = pool.reconcile(&pool.snapshot(), vec![changed.clone(), account("c")], vec![broken.clone()]).unwrap();
+    let changes =
+        pool.reconcile(&pool.snapshot(), vec![changed.clone(), account("c")], vec![broken.clone()]).unwrap();
     let expected = Changes {
         added: vec![account("c").id],
         changed: vec![changed.id.clone()],

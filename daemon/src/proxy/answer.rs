@@ -41,9 +41,14 @@ impl http_body::Body for Body {
     type Data = Bytes;
     type Error = BrokenOff;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         match &mut *self {
-            Self::Whole(bytes) => Poll::Ready(bytes.take().filter(|bytes| !bytes.is_empty()).map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Whole(bytes) => Poll::Ready(
+                bytes.take().filter(|bytes| !bytes.is_empty()).map(|bytes| Ok(Frame::data(bytes))),
+            ),
             Self::Pumped(pump) => pump.poll_data(context).map(|data| data.map(|data| data.map(Frame::data))),
         }
     }
@@ -75,7 +80,13 @@ pub(super) fn native(attempt: Attempt, exchange: &Exchange, inner: &Inner) -> An
 }
 
 /// An answer of ours.
-pub(super) fn whole(status: StatusCode, mut headers: HeaderMap, id: RequestId, body: Vec<u8>, content_type: &'static str) -> Answer {
+pub(super) fn whole(
+    status: StatusCode,
+    mut headers: HeaderMap,
+    id: RequestId,
+    body: Vec<u8>,
+    content_type: &'static str,
+) -> Answer {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     mark(&mut headers, id, status);
     respond(status, headers, Body::whole(body))
@@ -100,7 +111,9 @@ pub(super) fn respond(status: StatusCode, headers: HeaderMap, body: Body) -> Ans
 
 /// Whether the body is to be gunzipped; then its encoding and its length are no longer what the head says.
 pub(super) fn take_gzip(headers: &mut HeaderMap) -> bool {
-    let gzip = headers.get(header::CONTENT_ENCODING).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"gzip"));
+    let gzip = headers
+        .get(header::CONTENT_ENCODING)
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"gzip"));
     if gzip {
         headers.remove(header::CONTENT_ENCODING);
         headers.remove(header::CONTENT_LENGTH);
@@ -123,7 +136,10 @@ fn has_type(headers: &HeaderMap, wanted: &str) -> bool {
 
 /// An error page that is not JSON (a load balancer's HTML): clients need an error they can read, with the same status.
 fn unreadable(status: StatusCode, upstream: &HeaderMap, id: RequestId) -> Answer {
-    let error = ApiError::new(ErrorKind::of_status(status.as_u16()), format!("upstream answered with status {status} and no readable error"));
+    let error = ApiError::new(
+        ErrorKind::of_status(status.as_u16()),
+        format!("upstream answered with status {status} and no readable error"),
+    );
     let mut headers = HeaderMap::new();
     for name in [header::RETRY_AFTER, UPSTREAM_REQUEST_ID] {
         if let Some(value) = upstream.get(&name) {

@@ -123,7 +123,9 @@ fn has_ended(lease: &Lease, now: crate::clock::Timestamp) -> bool {
 
 fn finish(result: Result<Attempt, ProxyError>) -> Result<Attempt, ProxyError> {
     match result {
-        Ok(attempt) if attempt.outcome == Outcome::Redirected => Err(ProxyError::Redirected(attempt.response.status())),
+        Ok(attempt) if attempt.outcome == Outcome::Redirected => {
+            Err(ProxyError::Redirected(attempt.response.status()))
+        }
         result => result,
     }
 }

@@ -24,7 +24,10 @@ impl Gunzip {
             self.0.write_all(part)?;
             self.0.flush()?;
             if self.0.get_ref().len() > MOST_PER_CHUNK {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "the compressed answer grows beyond all bounds"));
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "the compressed answer grows beyond all bounds",
+                ));
             }
         }
         Ok(std::mem::take(self.0.get_mut()).into())

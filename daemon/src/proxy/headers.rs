@@ -101,13 +101,19 @@ mod tests {
         let passed = for_upstream(&sent);
         let mut names: Vec<_> = passed.iter().map(|(name, _)| name.as_str()).collect();
         names.sort_unstable();
-        let expected = ["anthropic-beta", "anthropic-beta", "anthropic-version", "user-agent", "x-something-new"];
+        let expected =
+            ["anthropic-beta", "anthropic-beta", "anthropic-version", "user-agent", "x-something-new"];
         assert_eq!(names, expected);
     }
 
     #[test]
     fn upstreams_cookies_do_not_reach_the_client() {
-        let sent = headers(&[("set-cookie", "a=b"), ("request-id", "req_1"), ("retry-after", "3"), ("transfer-encoding", "chunked")]);
+        let sent = headers(&[
+            ("set-cookie", "a=b"),
+            ("request-id", "req_1"),
+            ("retry-after", "3"),
+            ("transfer-encoding", "chunked"),
+        ]);
         let passed = for_downstream(&sent);
         let mut names: Vec<_> = passed.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();

@@ -67,7 +67,13 @@ pub enum Endpoint {
 }
 
 impl Proxy {
-    pub fn new(pool: Arc<Pool>, refresher: Refresher, api: Api, clock: Clock, cut: CancellationToken) -> Self {
+    pub fn new(
+        pool: Arc<Pool>,
+        refresher: Refresher,
+        api: Api,
+        clock: Clock,
+        cut: CancellationToken,
+    ) -> Self {
         Self(Arc::new(Inner { pool, refresher, api, clock, models: ModelCache::default(), cut }))
     }
 
@@ -80,7 +86,13 @@ impl Proxy {
 
 impl Exchange {
     /// A request that goes up as the client sent it.
-    pub fn native(id: RequestId, endpoint: Endpoint, path: PathAndQuery, headers: &HeaderMap, body: Bytes) -> Self {
+    pub fn native(
+        id: RequestId,
+        endpoint: Endpoint,
+        path: PathAndQuery,
+        headers: &HeaderMap,
+        body: Bytes,
+    ) -> Self {
         let call = Call { method: Method::POST, path, headers: headers::for_upstream(headers), body };
         Self { id, dialect: Dialect::Messages, endpoint, call }
     }

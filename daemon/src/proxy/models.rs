@@ -67,7 +67,13 @@ impl Proxy {
         Ok(answer::whole(StatusCode::OK, HeaderMap::new(), id, body, "application/json"))
     }
 
-    async fn entry(&self, model: &str, dialect: Dialect, id: RequestId, sent: &HeaderMap) -> Result<Entry, ProxyError> {
+    async fn entry(
+        &self,
+        model: &str,
+        dialect: Dialect,
+        id: RequestId,
+        sent: &HeaderMap,
+    ) -> Result<Entry, ProxyError> {
         if let Ok(catalog) = self.catalog(dialect, id, sent).await
             && let Some(entry) = catalog.1.find(model)
         {
@@ -80,10 +86,17 @@ impl Proxy {
     }
 
     /// The list: fresh from the cache, else from upstream, else as old as it may be.
-    async fn catalog(&self, dialect: Dialect, id: RequestId, sent: &HeaderMap) -> Result<Arc<(Timestamp, Catalog)>, ProxyError> {
+    async fn catalog(
+        &self,
+        dialect: Dialect,
+        id: RequestId,
+        sent: &HeaderMap,
+    ) -> Result<Arc<(Timestamp, Catalog)>, ProxyError> {
         let now = self.0.clock.now();
         let cached = self.0.models.0.load_full();
-        if let Some(fresh) = cached.as_ref().filter(|cached| after(cached.0, KEPT_FOR) > now && cached.0 <= now) {
+        if let Some(fresh) =
+            cached.as_ref().filter(|cached| after(cached.0, KEPT_FOR) > now && cached.0 <= now)
+        {
             return Ok(Arc::clone(fresh));
         }
         match tokio::time::timeout(PAGE_TIMEOUT, self.read_catalog(dialect, id, sent)).await {
@@ -94,12 +107,19 @@ impl Proxy {
             }
             failed => cached.ok_or_else(|| match failed {
                 Ok(Err(error)) => error,
-                _ => ProxyError::Api(ApiError::timeout("upstream did not list its models in time; try again")),
+                _ => {
+                    ProxyError::Api(ApiError::timeout("upstream did not list its models in time; try again"))
+                }
             }),
         }
     }
 
-    async fn read_catalog(&self, dialect: Dialect, id: RequestId, sent: &HeaderMap) -> Result<Catalog, ProxyError> {
+    async fn read_catalog(
+        &self,
+        dialect: Dialect,
+        id: RequestId,
+        sent: &HeaderMap,
+    ) -> Result<Catalog, ProxyError> {
         let mut catalog = Catalog::default();
         let mut path = "/v1/models?limit=1000".to_owned();
         for _ in 0..MOST_PAGES {
@@ -114,8 +134,15 @@ impl Proxy {
         Ok(catalog)
     }
 
-    async fn get(&self, path: &str, dialect: Dialect, id: RequestId, sent: &HeaderMap) -> Result<Bytes, ProxyError> {
-        let path = PathAndQuery::try_from(path).map_err(|_| ProxyError::Api(ApiError::not_found("no such model")))?;
+    async fn get(
+        &self,
+        path: &str,
+        dialect: Dialect,
+        id: RequestId,
+        sent: &HeaderMap,
+    ) -> Result<Bytes, ProxyError> {
+        let path = PathAndQuery::try_from(path)
+            .map_err(|_| ProxyError::Api(ApiError::not_found("no such model")))?;
         let mut headers = HeaderMap::new();
         for name in ["anthropic-version", "anthropic-beta", "user-agent"] {
             // The caller's, where it speaks this API itself.
@@ -124,7 +151,8 @@ impl Proxy {
                 headers.append(name, value.clone());
             }
         }
-        let call = Call { method: Method::GET, path, headers: headers::for_upstream(&headers), body: Bytes::new() };
+        let call =
+            Call { method: Method::GET, path, headers: headers::for_upstream(&headers), body: Bytes::new() };
         let exchange = Exchange { id, dialect, endpoint: Endpoint::Models, call };
         let attempt = self.0.dispatch(&exchange).await?;
         let (head, body) = attempt.response.into_parts();

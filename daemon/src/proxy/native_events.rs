@@ -69,7 +69,9 @@ impl NativeEvents {
     pub(super) fn signal(&self) -> Option<Signal> {
         match (self.ended, self.error) {
             (_, Some(ErrorKind::RateLimit)) => Some(Signal::RateLimited { until: None }),
-            (_, Some(ErrorKind::Overloaded | ErrorKind::Api | ErrorKind::Timeout)) => Some(Signal::Overloaded),
+            (_, Some(ErrorKind::Overloaded | ErrorKind::Api | ErrorKind::Timeout)) => {
+                Some(Signal::Overloaded)
+            }
             (true, _) => None,
             (false, _) => Some(Signal::Unreachable),
         }
@@ -117,8 +119,7 @@ mod tests {
 
     const START: &str = "event: message_start\ndata: {\"type\":\"message_start\"}\n\n";
     const STOP: &str = "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
-    const ERROR: &str =
-        "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n";
+    const ERROR: &str = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n";
 
     fn after(text: &str) -> NativeEvents {
         let mut events = NativeEvents::default();
@@ -133,7 +134,11 @@ mod tests {
 
     #[test]
     fn what_the_protocol_ended_is_left_alone_however_it_was_split() {
-        for text in [format!("{START}{STOP}"), format!("{START}{STOP}").replace('\n', "\r\n"), format!("{START}{ERROR}")] {
+        for text in [
+            format!("{START}{STOP}"),
+            format!("{START}{STOP}").replace('\n', "\r\n"),
+            format!("{START}{ERROR}"),
+        ] {
             for at in 0..=text.len() {
                 let mut events = NativeEvents::default();
                 events.observe(&text.as_bytes()[..at]);
@@ -162,8 +167,14 @@ mod tests {
     #[test]
     fn an_error_event_counts_for_the_accounts_health() {
         assert_eq!(after(&format!("{START}{ERROR}")).signal(), Some(Signal::Overloaded));
-        assert_eq!(after(&ERROR.replace('\n', "\r\n").replace("overloaded", "rate_limit")).signal(), Some(Signal::RateLimited { until: None }));
-        assert_eq!(after(&ERROR.replace("overloaded_error", "rate_limit_error")).signal(), Some(Signal::RateLimited { until: None }));
+        assert_eq!(
+            after(&ERROR.replace('\n', "\r\n").replace("overloaded", "rate_limit")).signal(),
+            Some(Signal::RateLimited { until: None })
+        );
+        assert_eq!(
+            after(&ERROR.replace("overloaded_error", "rate_limit_error")).signal(),
+            Some(Signal::RateLimited { until: None })
+        );
         assert_eq!(after(&ERROR.replace("overloaded_error", "invalid_request_error")).signal(), None);
         assert_eq!(after(&format!("{START}{STOP}")).signal(), None);
         assert_eq!(after(START).signal(), Some(Signal::Unreachable));

@@ -30,8 +30,14 @@ pub(super) enum Encoder {
     Plain,
     /// A Messages stream, as it comes, followed so that a cut is told.
     Events(NativeEvents),
-    Chat { reader: sse::Reader, encoder: chat::Encoder },
-    Responses { reader: sse::Reader, encoder: responses::Encoder },
+    Chat {
+        reader: sse::Reader,
+        encoder: chat::Encoder,
+    },
+    Responses {
+        reader: sse::Reader,
+        encoder: responses::Encoder,
+    },
 }
 
 /// One body on its way down. Dropped (the client went away), it drops upstream's body and with it the call.
@@ -72,7 +78,13 @@ impl Encoder {
 }
 
 impl Pump {
-    pub(super) fn new(upstream: UpstreamBody, gunzip: bool, encoder: Encoder, lease: Lease, cut: CancellationToken) -> Self {
+    pub(super) fn new(
+        upstream: UpstreamBody,
+        gunzip: bool,
+        encoder: Encoder,
+        lease: Lease,
+        cut: CancellationToken,
+    ) -> Self {
         Self {
             upstream: Some(upstream),
             gunzip: gunzip.then(Gunzip::new),
@@ -174,7 +186,9 @@ impl Pump {
                 events.observe(&bytes);
                 self.ready.push(bytes);
             }
-            Encoder::Chat { reader, .. } | Encoder::Responses { reader, .. } => return Ok(reader.push(&bytes)?),
+            Encoder::Chat { reader, .. } | Encoder::Responses { reader, .. } => {
+                return Ok(reader.push(&bytes)?);
+            }
         }
         Ok(Vec::new())
     }

@@ -68,7 +68,11 @@ impl Proxy {
         self.translate(id, responses::to_messages(body)?).await
     }
 
-    async fn translate<R: Translation>(&self, id: RequestId, prepared: Prepared<R>) -> Result<Answer, ProxyError> {
+    async fn translate<R: Translation>(
+        &self,
+        id: RequestId,
+        prepared: Prepared<R>,
+    ) -> Result<Answer, ProxyError> {
         let exchange = Exchange::translated(id, R::DIALECT, prepared.body, &prepared.betas);
         let created = self.0.clock.now().as_second();
         let attempt = self.0.dispatch(&exchange).await?;
@@ -85,7 +89,13 @@ impl Proxy {
         Ok(answer)
     }
 
-    async fn success<R: Translation>(&self, attempt: Attempt, exchange: &Exchange, reply: R, created: i64) -> Result<Answer, ProxyError> {
+    async fn success<R: Translation>(
+        &self,
+        attempt: Attempt,
+        exchange: &Exchange,
+        reply: R,
+        created: i64,
+    ) -> Result<Answer, ProxyError> {
         let Opened { mut headers, streams, gunzip, body } = open(attempt.response);
         if !streams {
             let translated = reply.whole(&read_whole(body, gunzip).await?, created)?;

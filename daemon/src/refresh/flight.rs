@@ -72,7 +72,12 @@ fn is_renewed(current: &Account, known: &Account) -> bool {
 
 /// Saves what the issuer gave, then publishes it. Where it cannot be saved it is published all the same, marked, and the saving goes on
 /// until it succeeds or the daemon stops.
-async fn save(inner: &Arc<Inner>, reservation: Reservation, current: Account, grant: Grant) -> Result<(), RefreshError> {
+async fn save(
+    inner: &Arc<Inner>,
+    reservation: Reservation,
+    current: Account,
+    grant: Grant,
+) -> Result<(), RefreshError> {
     match write(inner, reservation, &current.file, &grant).await {
         Ok(saved) => Ok(publish(inner, saved.account)),
         Err((StoreError::Unusable(Unusable::Gone), _)) => {
@@ -92,7 +97,13 @@ async fn save(inner: &Arc<Inner>, reservation: Reservation, current: Account, gr
     }
 }
 
-async fn save_later(inner: Arc<Inner>, id: AccountId, file: FileName, mut reservation: Reservation, grant: Grant) {
+async fn save_later(
+    inner: Arc<Inner>,
+    id: AccountId,
+    file: FileName,
+    mut reservation: Reservation,
+    grant: Grant,
+) {
     loop {
         let last_try = inner.tasks.is_stopping();
         if !last_try {
@@ -130,7 +141,8 @@ async fn refused(
 ) -> Result<(), RefreshError> {
     let (store, since, why) = (inner.store.clone(), inner.clock.now(), reason.clone());
     let file = current.file.clone();
-    let work = move || store.update(reservation, &file, |document| document.set_needs_login(&token, since, &why));
+    let work =
+        move || store.update(reservation, &file, |document| document.set_needs_login(&token, since, &why));
     match inner.tasks.spawn_blocking(work).await {
         Ok(Ok(saved)) if saved.account.needs_login.is_none() => {
             // The file holds another token by now: the refusal was of one that is spent.
@@ -143,18 +155,28 @@ async fn refused(
         Ok(Err((error, _))) => {
             // Not on disk, so at least in memory: the issuer is not asked with this token again.
             tracing::error!(error = %ErrorChain(&error), "cannot record that the account needs a new login");
-            publish(inner, Account { needs_login: Some(NeedsLogin { since, reason: reason.clone() }), ..current });
+            publish(
+                inner,
+                Account { needs_login: Some(NeedsLogin { since, reason: reason.clone() }), ..current },
+            );
             Err(RefreshError::NeedsLogin { reason })
         }
         Err(_) => Err(RefreshError::Aborted),
     }
 }
 
-async fn write(inner: &Inner, reservation: Reservation, file: &FileName, grant: &Grant) -> Result<Loaded, (StoreError, Reservation)> {
+async fn write(
+    inner: &Inner,
+    reservation: Reservation,
+    file: &FileName,
+    grant: &Grant,
+) -> Result<Loaded, (StoreError, Reservation)> {
     let (store, file, grant) = (inner.store.clone(), file.clone(), grant.clone());
     let work = move || {
         let tokens = &grant.tokens;
-        store.update(reservation, &file, |document| document.set_tokens(tokens, grant.scope.as_deref(), grant.issued_at))
+        store.update(reservation, &file, |document| {
+            document.set_tokens(tokens, grant.scope.as_deref(), grant.issued_at)
+        })
     };
     match inner.tasks.spawn_blocking(work).await {
         Ok(result) => result,
@@ -177,7 +199,8 @@ fn mark_unsaved(inner: &Inner, id: &AccountId, error: Option<&StoreError>) {
 }
 
 fn with_tokens(mut account: Account, grant: &Grant) -> Account {
-    let refresh = grant.tokens.refresh.clone().or_else(|| account.oauth().and_then(|old| old.refresh.clone()));
+    let refresh =
+        grant.tokens.refresh.clone().or_else(|| account.oauth().and_then(|old| old.refresh.clone()));
     account.credential = Credential::OAuth(OAuth { refresh, ..grant.tokens.clone() });
     account.last_refresh = Some(grant.issued_at);
     account.needs_login = None;

@@ -65,7 +65,14 @@ type FlightResult = Result<(), Arc<RefreshError>>;
 type Flight = watch::Receiver<Option<FlightResult>>;
 
 impl Refresher {
-    pub fn new(policy: Policy, store: Store, pool: Arc<Pool>, oauth: OAuthClient, clock: Clock, tasks: Tasks) -> Self {
+    pub fn new(
+        policy: Policy,
+        store: Store,
+        pool: Arc<Pool>,
+        oauth: OAuthClient,
+        clock: Clock,
+        tasks: Tasks,
+    ) -> Self {
         Self(Arc::new(Inner {
             policy,
             store,
@@ -206,7 +213,9 @@ impl Inner {
     }
 
     fn holds_other_token(&self, id: &AccountId, seen: &AccessToken) -> bool {
-        self.pool.get(id).is_some_and(|member| member.account.oauth().is_some_and(|tokens| tokens.access != *seen))
+        self.pool
+            .get(id)
+            .is_some_and(|member| member.account.oauth().is_some_and(|tokens| tokens.access != *seen))
     }
 
     /// Whether a request may start a refresh now.

@@ -30,7 +30,10 @@ pub(super) fn due_at(account: &Account, policy: &Policy) -> Option<Timestamp> {
     let by_lead = after(end, -policy.lead);
     let Some(issued) = account.last_refresh.filter(|issued| *issued < end) else { return Some(by_lead) };
     let life = end.duration_since(issued);
-    let by_share = after(issued, life.checked_mul(i32::try_from(DUE_AFTER_PERCENT).unwrap_or(70)).map_or(life, |part| part / 100));
+    let by_share = after(
+        issued,
+        life.checked_mul(i32::try_from(DUE_AFTER_PERCENT).unwrap_or(70)).map_or(life, |part| part / 100),
+    );
     let due = if by_lead > issued { by_share.min(by_lead) } else { by_share };
     // Accounts that logged in together are not refreshed together.
     let spread = life / 20;
@@ -100,7 +103,8 @@ mod tests {
     #[test]
     fn what_cannot_be_renewed_is_never_due() {
         let mut account = account(Some(0), Some(100));
-        account.needs_login = Some(crate::account::NeedsLogin { since: Timestamp::UNIX_EPOCH, reason: String::new() });
+        account.needs_login =
+            Some(crate::account::NeedsLogin { since: Timestamp::UNIX_EPOCH, reason: String::new() });
         assert_eq!(due_at(&account, &POLICY), None);
     }
 

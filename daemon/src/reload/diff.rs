@@ -31,12 +31,14 @@ pub(super) fn desired(scan: Scan, current: &Snapshot) -> (Vec<Account>, Vec<Inva
 /// A token that is in memory only is newer than what the file says.
 fn keep_unsaved(account: Account, current: &Snapshot) -> Account {
     match current.get(&account.id) {
-        Some(member) if member.trouble().unsaved && member.account.last_refresh > account.last_refresh => Account {
-            credential: member.account.credential.clone(),
-            last_refresh: member.account.last_refresh,
-            needs_login: None,
-            ..account
-        },
+        Some(member) if member.trouble().unsaved && member.account.last_refresh > account.last_refresh => {
+            Account {
+                credential: member.account.credential.clone(),
+                last_refresh: member.account.last_refresh,
+                needs_login: None,
+                ..account
+            }
+        }
         _ => account,
     }
 }
@@ -57,7 +59,9 @@ mod tests {
     use crate::store::{Finding, Loaded, Unusable};
 
     fn loaded(access: &str, issued: &str) -> Loaded {
-        let json = format!(r#"{{"access_token":"{access}","refresh_token":"r","account_uuid":"u","last_refresh":"{issued}"}}"#);
+        let json = format!(
+            r#"{{"access_token":"{access}","refresh_token":"r","account_uuid":"u","last_refresh":"{issued}"}}"#
+        );
         let document = Document::parse(json.as_bytes()).unwrap();
         let account = document.to_account(name()).unwrap();
         Loaded { account, document }
@@ -83,13 +87,17 @@ mod tests {
         let broken = scan(Err(Unusable::Broken(DocumentError::NotAnObject)));
         let (accounts, invalid) = desired(broken, &pool.snapshot());
         assert_eq!(accounts.len(), 1);
-        assert_eq!(invalid[0].reason, "not a JSON object; the account goes on with what the file said before");
+        assert_eq!(
+            invalid[0].reason,
+            "not a JSON object; the account goes on with what the file said before"
+        );
     }
 
     #[test]
     fn a_file_opened_to_others_takes_its_account_out() {
         let pool = pool_with(loaded("a", "2026-01-01T00:00:00Z").account);
-        let (accounts, invalid) = desired(scan(Err(Unusable::OpenToOthers { mode: 0o644 })), &pool.snapshot());
+        let (accounts, invalid) =
+            desired(scan(Err(Unusable::OpenToOthers { mode: 0o644 })), &pool.snapshot());
         assert_eq!((accounts.len(), invalid.len()), (0, 1));
     }
 

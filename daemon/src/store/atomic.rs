@@ -94,7 +94,9 @@ impl Drop for Reservation {
 /// Tells a full disk from every other failure.
 pub(super) fn failed(action: &'static str, dir: &Path, source: io::Error) -> StoreError {
     match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::NoSpace { dir: dir.to_owned(), source },
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            StoreError::NoSpace { dir: dir.to_owned(), source }
+        }
         _ => StoreError::Io { action, dir: dir.to_owned(), source },
     }
 }

@@ -77,7 +77,10 @@ impl Store {
             return Err(OpenError::ForeignOwner { path, owner: meta.uid(), uid });
         }
         if meta.mode() & 0o077 != 0 {
-            tracing::warn!(mode = format!("{:o}", meta.mode() & 0o777), "auth directory was open to others: closing it to 0700");
+            tracing::warn!(
+                mode = format!("{:o}", meta.mode() & 0o777),
+                "auth directory was open to others: closing it to 0700"
+            );
             dir.set_permissions(fs::Permissions::from_mode(0o700)).map_err(io_error)?;
         }
         let lock = match lock::DirLock::take(&path).map_err(io_error)? {
@@ -161,7 +164,9 @@ impl Store {
     pub fn remove(&self, file: &FileName) -> Result<(), StoreError> {
         let _writing = self.0.writing.lock().unwrap_or_else(PoisonError::into_inner);
         match fs::remove_file(self.path_of(file)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.failed("delete the file", error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(self.failed("delete the file", error))
+            }
             _ => self.sync_dir(),
         }
     }

@@ -53,7 +53,8 @@ fn adopt(dir: &Path, temp: &Path, target: &Target) -> io::Result<Option<AccountI
     let Ok(document) = Document::parse(&bytes) else { return Ok(None) };
     let file = match target {
         Target::Existing(file) => {
-            let (Ok(written), Ok(current)) = (document.to_account(file.clone()), read::read(dir, file)) else {
+            let (Ok(written), Ok(current)) = (document.to_account(file.clone()), read::read(dir, file))
+            else {
                 return Ok(None);
             };
             if written.id != current.account.id || !is_newer(&written, &current.account) {

@@ -43,7 +43,9 @@ impl Scan {
             let mine = (loaded.account.last_refresh, name.clone());
             match newest.get_mut(&loaded.account.id) {
                 None => drop(newest.insert(loaded.account.id.clone(), mine)),
-                Some(best) if *best < mine => losers.push((std::mem::replace(best, mine).1, loaded.account.id.clone())),
+                Some(best) if *best < mine => {
+                    losers.push((std::mem::replace(best, mine).1, loaded.account.id.clone()))
+                }
                 Some(_) => losers.push((name.clone(), loaded.account.id.clone())),
             }
         }

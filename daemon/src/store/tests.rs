@@ -10,7 +10,13 @@ use crate::secret::{AccessToken, RefreshToken};
 fn put(dir: &Path, name: &str, json: &str) {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
-    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(dir.join(name)).unwrap();
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(dir.join(name))
+        .unwrap();
     file.write_all(json.as_bytes()).unwrap();
 }
 
@@ -84,7 +90,9 @@ fn an_update_keeps_what_a_person_edited_meanwhile() {
     put(store.dir(), file.as_str(), ACCOUNT);
     let reservation = store.reserve_update(&file).unwrap();
     put(store.dir(), file.as_str(), &ACCOUNT.replace("\"type\"", "\"note\":\"mine\",\"type\""));
-    store.update(reservation, &file, |document| document.set_tokens(&tokens("a2", "r2"), None, at(9))).unwrap();
+    store
+        .update(reservation, &file, |document| document.set_tokens(&tokens("a2", "r2"), None, at(9)))
+        .unwrap();
     let text = fs::read_to_string(store.path_of(&file)).unwrap();
     assert!(text.contains("mine") && text.contains("r2"), "{text}");
 }
@@ -145,7 +153,11 @@ fn of_two_files_of_one_account_the_newer_is_used() {
 fn a_newer_orphan_is_adopted_by_the_next_start() {
     let (_dir, store) = store();
     put(store.dir(), "claude-a.json", ACCOUNT);
-    put(store.dir(), ".update-1.claude-a.json", &ACCOUNT.replace("2026-01-01", "2026-02-01").replace("\"r\"", "\"r2\""));
+    put(
+        store.dir(),
+        ".update-1.claude-a.json",
+        &ACCOUNT.replace("2026-01-01", "2026-02-01").replace("\"r\"", "\"r2\""),
+    );
     put(store.dir(), ".create-2.json", &ACCOUNT.replace("x@", "new@"));
     assert_eq!(store.recover().unwrap().len(), 2);
     let scan = store.scan().unwrap();

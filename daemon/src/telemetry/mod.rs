@@ -22,14 +22,19 @@ pub fn init(level: LevelFilter, output: Output) {
     // Other crates' lines may hold headers and bodies at their lower levels.
     let filter = Targets::new().with_target("proxyd", level).with_default(LevelFilter::WARN.min(level));
     let journal = match output {
-        Output::Journal => tracing_journald::layer().ok().map(|layer| layer.with_field_prefix(Some("PROXYD".to_owned()))),
+        Output::Journal => {
+            tracing_journald::layer().ok().map(|layer| layer.with_field_prefix(Some("PROXYD".to_owned())))
+        }
         Output::Stderr => None,
     };
     match journal {
         Some(journal) => Registry::default().with(journal.with_filter(filter)).init(),
         None => {
             // Colours only for a person: in a file they are noise.
-            let text = fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).with_target(false);
+            let text = fmt::layer()
+                .with_writer(std::io::stderr)
+                .with_ansi(std::io::stderr().is_terminal())
+                .with_target(false);
             Registry::default().with(text.with_filter(filter)).init();
         }
     }

@@ -44,10 +44,7 @@ pub(crate) type Failed = Box<dyn std::error::Error + Send + Sync>;
 impl Client {
     pub(crate) fn of(fake: &FakeClaude) -> Self {
         let pool = Pool::builder(TokioExecutor::new()).build_http();
-        Self {
-            pool,
-            base: fake.url(),
-        }
+        Self { pool, base: fake.url() }
     }
 
     pub(crate) async fn send(
@@ -57,30 +54,18 @@ impl Client {
         headers: &[(&str, &str)],
         body: &Value,
     ) -> Result<Reply, Failed> {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(format!("{}{target}", self.base));
+        let mut request = Request::builder().method(method).uri(format!("{}{target}", self.base));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let body = if body.is_null() {
-            Bytes::new()
-        } else {
-            Bytes::from(body.to_string())
-        };
+        let body = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
         let response = self.pool.request(request.body(Full::new(body))?).await?;
         let (status, headers) = (response.status(), response.headers().clone());
-        Ok(Reply {
-            status,
-            headers,
-            body: response.into_body().collect().await?.to_bytes(),
-        })
+        Ok(Reply { status, headers, body: response.into_body().collect().await?.to_bytes() })
     }
 
     pub(crate) async fn get(&self, target: &str, headers: &[(&str, &str)]) -> Reply {
-        self.send(Method::GET, target, headers, &Value::Null)
-            .await
-            .unwrap()
+        self.send(Method::GET, target, headers, &Value::Null).await.unwrap()
     }
 
     pub(crate) async fn post(&self, target: &str, headers: &[(&str, &str)], body: &Value) -> Reply {
@@ -90,24 +75,18 @@ impl Client {
 
     /// `POST /v1/messages` with an API key.
     pub(crate) async fn message(&self, key: &str, body: &Value) -> Reply {
-        self.post("/v1/messages", &[("x-api-key", key), VERSION], body)
-            .await
+        self.post("/v1/messages", &[("x-api-key", key), VERSION], body).await
     }
 
     /// `POST /v1/messages` with an access token.
     pub(crate) async fn message_as(&self, access_token: &str) -> Reply {
         let bearer = format!("Bearer {access_token}");
-        let headers = [
-            ("authorization", bearer.as_str()),
-            ("anthropic-beta", OAUTH_BETA),
-            VERSION,
-        ];
+        let headers = [("authorization", bearer.as_str()), ("anthropic-beta", OAUTH_BETA), VERSION];
         self.post("/v1/messages", &headers, &hello()).await
     }
 
     pub(crate) async fn refresh(&self, refresh_token: &str) -> Reply {
-        self.post("/v1/oauth/token", &[], &refresh_request(refresh_token))
-            .await
+        self.post("/v1/oauth/token", &[], &refresh_request(refresh_token)).await
     }
 
     pub(crate) async fn refresh_login(&self, login: &Issued) -> Reply {

@@ -22,10 +22,7 @@ fn weather_tool() -> Value {
 
 fn ask_weather() -> Value {
     let question = format!("How is the {TOOL_WORD}?");
-    with(
-        hello(),
-        &json!({"tools": [weather_tool()], "messages": [{"role": "user", "content": question}]}),
-    )
+    with(hello(), &json!({"tools": [weather_tool()], "messages": [{"role": "user", "content": question}]}))
 }
 
 /// What a client makes of the events: the message as it would have come whole.
@@ -38,10 +35,7 @@ fn assemble(events: &[(String, Value)]) -> Value {
             "message_start" => message = data["message"].clone(),
             "content_block_start" => {
                 assert_eq!(data["index"], json!(message["content"].as_array().unwrap().len()));
-                message["content"]
-                    .as_array_mut()
-                    .unwrap()
-                    .push(data["content_block"].clone());
+                message["content"].as_array_mut().unwrap().push(data["content_block"].clone());
             }
             "content_block_delta" => {
                 let at = usize::try_from(data["index"].as_u64().unwrap()).unwrap();
@@ -81,25 +75,13 @@ async fn text_is_echoed_with_usage_and_limits() {
     let reply = Client::of(&fake).message(&fake.add_api_key(), &hello()).await;
     assert_eq!(reply.status, StatusCode::OK);
     let message = reply.json();
-    assert_eq!(
-        message["content"],
-        json!([{"type": "text", "text": "You said: Hello, café!"}])
-    );
+    assert_eq!(message["content"], json!([{"type": "text", "text": "You said: Hello, café!"}]));
     assert_eq!(message["stop_reason"], "end_turn");
     assert_eq!(message["model"], "claude-haiku-4-5-20251001");
     assert_eq!(message["usage"]["output_tokens"], 4);
     assert!(message["usage"]["input_tokens"].as_u64().unwrap() > 0);
-    assert!(
-        reply.headers["request-id"]
-            .to_str()
-            .unwrap()
-            .starts_with("req_FAKE")
-    );
-    assert!(
-        reply
-            .headers
-            .contains_key("anthropic-ratelimit-requests-remaining")
-    );
+    assert!(reply.headers["request-id"].to_str().unwrap().starts_with("req_FAKE"));
+    assert!(reply.headers.contains_key("anthropic-ratelimit-requests-remaining"));
 }
 
 #[tokio::test]
@@ -109,10 +91,7 @@ async fn a_stream_tells_the_same_message_in_the_services_order() {
     for body in [
         hello(),
         ask_weather(),
-        with(
-            hello(),
-            &json!({"max_tokens": 2000, "thinking": {"type": "enabled", "budget_tokens": 1024}}),
-        ),
+        with(hello(), &json!({"max_tokens": 2000, "thinking": {"type": "enabled", "budget_tokens": 1024}})),
         with(hello(), &json!({"max_tokens": 2})),
         with(hello(), &json!({"stop_sequences": ["Hello"]})),
         with(hello(), &json!({"model": "claude-opus-5"})),
@@ -141,14 +120,9 @@ async fn a_stream_tells_the_same_message_in_the_services_order() {
 async fn a_tool_is_called_in_several_pieces_and_its_result_is_told() {
     let fake = FakeClaude::start().await;
     let (client, key) = (Client::of(&fake), fake.add_api_key());
-    let reply = client
-        .message(&key, &with(ask_weather(), &json!({"stream": true})))
-        .await;
+    let reply = client.message(&key, &with(ask_weather(), &json!({"stream": true}))).await;
     let events = reply.events();
-    let pieces = events
-        .iter()
-        .filter(|(_, data)| data["delta"]["type"] == "input_json_delta")
-        .count();
+    let pieces = events.iter().filter(|(_, data)| data["delta"]["type"] == "input_json_delta").count();
     assert!(pieces > 2, "{pieces}");
     let message = assemble(&events);
     assert_eq!(message["stop_reason"], "tool_use");
@@ -178,17 +152,9 @@ async fn every_tool_is_called_at_once_when_asked_for() {
         "messages": [{"role": "user", "content": "Use every tool."}],
     });
     let calls = |message: &Value| {
-        message["content"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter(|b| b["type"] == "tool_use")
-            .count()
+        message["content"].as_array().unwrap().iter().filter(|b| b["type"] == "tool_use").count()
     };
-    assert_eq!(
-        calls(&client.message(&key, &with(hello(), &both)).await.json()),
-        2
-    );
+    assert_eq!(calls(&client.message(&key, &with(hello(), &both)).await.json()), 2);
     let mut one = with(hello(), &both);
     one["tool_choice"] = json!({"type": "auto", "disable_parallel_tool_use": true});
     assert_eq!(calls(&client.message(&key, &one).await.json()), 1);
@@ -198,30 +164,18 @@ async fn every_tool_is_called_at_once_when_asked_for() {
 async fn a_forced_tool_is_called_without_a_trigger_and_without_thoughts() {
     let fake = FakeClaude::start().await;
     let forced = json!({"model": "claude-opus-5", "tools": [weather_tool()], "tool_choice": {"type": "any"}});
-    let message = Client::of(&fake)
-        .message(&fake.add_api_key(), &with(hello(), &forced))
-        .await
-        .json();
-    let kinds: Vec<_> = message["content"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|b| b["type"].as_str().unwrap())
-        .collect();
-    assert_eq!(
-        (kinds, &message["stop_reason"]),
-        (vec!["text", "tool_use"], &json!("tool_use"))
-    );
+    let message = Client::of(&fake).message(&fake.add_api_key(), &with(hello(), &forced)).await.json();
+    let kinds: Vec<_> =
+        message["content"].as_array().unwrap().iter().map(|b| b["type"].as_str().unwrap()).collect();
+    assert_eq!((kinds, &message["stop_reason"]), (vec!["text", "tool_use"], &json!("tool_use")));
 }
 
 #[tokio::test]
 async fn thinking_is_signed_and_its_replay_is_checked() {
     let fake = FakeClaude::start().await;
     let (client, key) = (Client::of(&fake), fake.add_api_key());
-    let thinking = with(
-        hello(),
-        &json!({"max_tokens": 2000, "thinking": {"type": "enabled", "budget_tokens": 1024}}),
-    );
+    let thinking =
+        with(hello(), &json!({"max_tokens": 2000, "thinking": {"type": "enabled", "budget_tokens": 1024}}));
     let content = client.message(&key, &thinking).await.json()["content"].clone();
     assert_eq!(content[0]["type"], "thinking");
     assert!(!content[0]["thinking"].as_str().unwrap().is_empty());
@@ -233,20 +187,11 @@ async fn thinking_is_signed_and_its_replay_is_checked() {
         ]);
         body
     };
-    assert_eq!(
-        client.message(&key, &replay(&content)).await.status,
-        StatusCode::OK
-    );
+    assert_eq!(client.message(&key, &replay(&content)).await.status, StatusCode::OK);
     let mut touched = content.clone();
     touched[0]["thinking"] = json!("something else");
-    assert_eq!(
-        client.message(&key, &replay(&touched)).await.status,
-        StatusCode::BAD_REQUEST
-    );
-    let unasked = client
-        .message(&key, &with(hello(), &json!({"model": "claude-opus-5"})))
-        .await
-        .json();
+    assert_eq!(client.message(&key, &replay(&touched)).await.status, StatusCode::BAD_REQUEST);
+    let unasked = client.message(&key, &with(hello(), &json!({"model": "claude-opus-5"}))).await.json();
     assert_eq!(
         (&unasked["content"][0]["type"], &unasked["content"][0]["thinking"]),
         (&json!("thinking"), &json!(""))
@@ -261,10 +206,7 @@ async fn a_json_schema_is_answered_with_an_instance() {
         "properties": {"city": {"type": "string"}, "sunny": {"type": "boolean"}, "tags": {"type": "array", "items": {"enum": ["a"]}}},
     });
     let format = json!({"output_config": {"format": {"type": "json_schema", "schema": schema}}});
-    let reply = Client::of(&fake)
-        .message(&fake.add_api_key(), &with(hello(), &format))
-        .await
-        .json();
+    let reply = Client::of(&fake).message(&fake.add_api_key(), &with(hello(), &format)).await.json();
     let said: Value = serde_json::from_str(reply["content"][0]["text"].as_str().unwrap()).unwrap();
     assert_eq!(said, json!({"city": "Paris", "sunny": true, "tags": ["a"]}));
 }
@@ -280,36 +222,14 @@ async fn credentials_are_checked_as_the_service_checks_them() {
     let unauthorized = StatusCode::UNAUTHORIZED;
     for (headers, expected) in [
         (vec![VERSION], unauthorized),
-        (
-            vec![VERSION, ("x-api-key", "sk-ant-api03-FAKEunknown")],
-            unauthorized,
-        ),
-        (
-            vec![
-                VERSION,
-                ("authorization", "Bearer sk-ant-oat01-FAKEunknown"),
-                beta,
-            ],
-            unauthorized,
-        ),
+        (vec![VERSION, ("x-api-key", "sk-ant-api03-FAKEunknown")], unauthorized),
+        (vec![VERSION, ("authorization", "Bearer sk-ant-oat01-FAKEunknown"), beta], unauthorized),
         (vec![VERSION, ("authorization", bearer.as_str())], unauthorized),
         (vec![("x-api-key", key.as_str())], StatusCode::BAD_REQUEST),
-        (
-            vec![("anthropic-version", "1999-01-01"), ("x-api-key", key.as_str())],
-            StatusCode::BAD_REQUEST,
-        ),
-        (
-            vec![VERSION, ("authorization", bearer.as_str()), beta],
-            StatusCode::OK,
-        ),
-        (
-            vec![VERSION, ("authorization", bearer.as_str()), two_betas],
-            StatusCode::OK,
-        ),
-        (
-            vec![VERSION, ("authorization", key_bearer.as_str())],
-            StatusCode::OK,
-        ),
+        (vec![("anthropic-version", "1999-01-01"), ("x-api-key", key.as_str())], StatusCode::BAD_REQUEST),
+        (vec![VERSION, ("authorization", bearer.as_str()), beta], StatusCode::OK),
+        (vec![VERSION, ("authorization", bearer.as_str()), two_betas], StatusCode::OK),
+        (vec![VERSION, ("authorization", key_bearer.as_str())], StatusCode::OK),
     ] {
         let reply = client.post("/v1/messages", &headers, &hello()).await;
         assert_eq!(reply.status, expected, "{headers:?}");
@@ -326,24 +246,14 @@ async fn credentials_are_checked_as_the_service_checks_them() {
 async fn a_bad_request_is_a_400_in_the_services_shape() {
     let fake = FakeClaude::start().await;
     let (client, key) = (Client::of(&fake), fake.add_api_key());
-    let reply = client
-        .message(&key, &with(hello(), &json!({"frequency_penalty": 0})))
-        .await;
+    let reply = client.message(&key, &with(hello(), &json!({"frequency_penalty": 0}))).await;
     assert_eq!(reply.status, StatusCode::BAD_REQUEST);
     let error = reply.json();
     assert_eq!(error["type"], "error");
     assert_eq!(error["error"]["type"], "invalid_request_error");
-    assert_eq!(
-        error["error"]["message"],
-        "frequency_penalty: Extra inputs are not permitted"
-    );
-    assert_eq!(
-        error["request_id"].as_str(),
-        reply.headers["request-id"].to_str().ok()
-    );
-    let unknown = client
-        .message(&key, &with(hello(), &json!({"model": "gpt-4"})))
-        .await;
+    assert_eq!(error["error"]["message"], "frequency_penalty: Extra inputs are not permitted");
+    assert_eq!(error["request_id"].as_str(), reply.headers["request-id"].to_str().ok());
+    let unknown = client.message(&key, &with(hello(), &json!({"model": "gpt-4"}))).await;
     assert_eq!(
         (unknown.status, &unknown.json()["error"]["type"]),
         (StatusCode::NOT_FOUND, &json!("not_found_error"))
@@ -366,10 +276,7 @@ async fn tokens_are_counted_as_the_answer_counts_them() {
     let mut body = hello();
     body.as_object_mut().unwrap().remove("max_tokens");
     let headers = [("x-api-key", key.as_str()), VERSION];
-    let counted = client
-        .post("/v1/messages/count_tokens", &headers, &body)
-        .await
-        .json();
+    let counted = client.post("/v1/messages/count_tokens", &headers, &body).await.json();
     assert_eq!(counted, json!({"input_tokens": said["usage"]["input_tokens"]}));
     let refused = client.post("/v1/messages/count_tokens", &headers, &hello()).await;
     assert_eq!(refused.status, StatusCode::BAD_REQUEST);
@@ -384,12 +291,7 @@ async fn models_come_in_pages_and_one_by_one() {
     let all = client.get("/v1/models?limit=1000", &headers).await.json();
     assert_eq!(all["has_more"], false);
     let ids = |page: &Value| -> Vec<String> {
-        page["data"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|m| m["id"].as_str().unwrap().to_owned())
-            .collect()
+        page["data"].as_array().unwrap().iter().map(|m| m["id"].as_str().unwrap().to_owned()).collect()
     };
     let (mut collected, mut target) = (Vec::new(), "/v1/models?limit=4".to_owned());
     loop {
@@ -398,79 +300,39 @@ async fn models_come_in_pages_and_one_by_one() {
         if page["has_more"] == false {
             break;
         }
-        target = format!(
-            "/v1/models?limit=4&after_id={}",
-            page["last_id"].as_str().unwrap()
-        );
+        target = format!("/v1/models?limit=4&after_id={}", page["last_id"].as_str().unwrap());
     }
     assert_eq!(collected, ids(&all));
-    let before = client
-        .get(
-            &format!("/v1/models?limit=2&before_id={}", collected[3]),
-            &headers,
-        )
-        .await
-        .json();
-    assert_eq!(
-        (ids(&before), &before["has_more"]),
-        (collected[1..3].to_vec(), &json!(true))
-    );
+    let before = client.get(&format!("/v1/models?limit=2&before_id={}", collected[3]), &headers).await.json();
+    assert_eq!((ids(&before), &before["has_more"]), (collected[1..3].to_vec(), &json!(true)));
 
     let one = client.get("/v1/models/claude-opus-4-6", &headers).await.json();
-    assert_eq!(
-        one["capabilities"]["thinking"]["types"]["adaptive"]["supported"],
-        true
-    );
+    assert_eq!(one["capabilities"]["thinking"]["types"]["adaptive"]["supported"], true);
     assert_eq!(one["capabilities"]["effort"]["xhigh"]["supported"], false);
     let none = client.get("/v1/models/claude-nope", &headers).await;
     assert_eq!(
         (none.status, &none.json()["error"]["type"]),
         (StatusCode::NOT_FOUND, &json!("not_found_error"))
     );
-    assert_eq!(
-        client.get("/v1/models?limit=0", &headers).await.status,
-        StatusCode::BAD_REQUEST
-    );
+    assert_eq!(client.get("/v1/models?limit=0", &headers).await.status, StatusCode::BAD_REQUEST);
 }
 
 #[tokio::test]
 async fn what_no_correct_client_does_is_remembered() {
     let fake = FakeClaude::start().await;
     let (client, key) = (Client::of(&fake), fake.add_api_key());
-    assert_eq!(
-        client.get("/v1/complete", &[]).await.status,
-        StatusCode::NOT_FOUND
-    );
-    let twice = [
-        ("x-api-key", key.as_str()),
-        ("authorization", "Bearer x"),
-        ("cookie", "a=b"),
-        VERSION,
-    ];
+    assert_eq!(client.get("/v1/complete", &[]).await.status, StatusCode::NOT_FOUND);
+    let twice = [("x-api-key", key.as_str()), ("authorization", "Bearer x"), ("cookie", "a=b"), VERSION];
     client.post("/v1/messages", &twice, &hello()).await;
-    let put = client
-        .send(Method::PUT, "/v1/messages", &[], &Value::Null)
-        .await
-        .unwrap();
+    let put = client.send(Method::PUT, "/v1/messages", &[], &Value::Null).await.unwrap();
     assert_eq!(put.status, StatusCode::NOT_FOUND);
     assert_eq!(
         fake.verify().unwrap_err(),
         [
-            Surprise::UnknownCall {
-                method: "GET".to_owned(),
-                path: "/v1/complete".to_owned()
-            },
-            Surprise::TwoCredentials {
-                path: "/v1/messages".to_owned()
-            },
-            Surprise::LeakedHeader {
-                path: "/v1/messages".to_owned(),
-                header: "cookie"
-            },
-            Surprise::UnknownCall {
-                method: "PUT".to_owned(),
-                path: "/v1/messages".to_owned()
-            },
+            Surprise::UnknownCall { method: "GET".to_owned(), path: "/v1/complete".to_owned() },
+            Surprise::TwoCredentials { path: "/v1/messages".to_owned() },
+            Surprise::LeakedHeader { path: "/v1/messages".to_owned(), header: "cookie" },
+            Surprise::UnknownCall { method: "PUT".to_owned(), path: "/v1/messages".to_owned() },
         ]
     );
     assert_eq!(fake.take_surprises().len(), 4);

@@ -19,10 +19,7 @@ impl Drop for Program {
 
 fn fake_claude(arguments: &[&str]) -> Program {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fake-claude"));
-    command
-        .args(arguments)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
     Program(command.spawn().unwrap())
 }
 
@@ -33,32 +30,13 @@ fn the_program_prints_the_environment_for_proxyd_and_stops_on_sigterm() {
         let mut lines = BufReader::new(program.0.stdout.take().unwrap()).lines();
         let mut line = || lines.next().unwrap().unwrap();
         let first = line();
-        let url = first
-            .split_whitespace()
-            .find_map(|w| w.strip_suffix(';'))
-            .unwrap()
-            .to_owned();
-        assert!(
-            url.starts_with("http://127.0.0.1:") && !url.ends_with(":0"),
-            "{first}"
-        );
+        let url = first.split_whitespace().find_map(|w| w.strip_suffix(';')).unwrap().to_owned();
+        assert!(url.starts_with("http://127.0.0.1:") && !url.ends_with(":0"), "{first}");
         assert_eq!(line(), format!("export PROXYD_CLAUDE__API_BASE_URL={url}"));
-        assert_eq!(
-            line(),
-            format!("export PROXYD_CLAUDE__OAUTH__AUTHORIZE_URL={url}/oauth/authorize")
-        );
-        assert_eq!(
-            line(),
-            format!("export PROXYD_CLAUDE__OAUTH__TOKEN_URL={url}/v1/oauth/token")
-        );
-        assert_eq!(
-            line(),
-            format!("export PROXYD_CLAUDE__OAUTH__REVOKE_URL={url}/v1/oauth/revoke")
-        );
-        assert_eq!(
-            line(),
-            format!("export PROXYD_CLAUDE__OAUTH__PROFILE_URL={url}/api/oauth/profile")
-        );
+        assert_eq!(line(), format!("export PROXYD_CLAUDE__OAUTH__AUTHORIZE_URL={url}/oauth/authorize"));
+        assert_eq!(line(), format!("export PROXYD_CLAUDE__OAUTH__TOKEN_URL={url}/v1/oauth/token"));
+        assert_eq!(line(), format!("export PROXYD_CLAUDE__OAUTH__REVOKE_URL={url}/v1/oauth/revoke"));
+        assert_eq!(line(), format!("export PROXYD_CLAUDE__OAUTH__PROFILE_URL={url}/api/oauth/profile"));
         let pid = Pid::from_raw(i32::try_from(program.0.id()).unwrap());
         kill(pid, signal).unwrap();
         assert_eq!(program.0.wait().unwrap().code(), Some(0), "{signal:?}");
@@ -69,20 +47,11 @@ fn the_program_prints_the_environment_for_proxyd_and_stops_on_sigterm() {
 fn a_port_in_use_or_a_public_address_is_said_and_fails() {
     let holder = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = holder.local_addr().unwrap().to_string();
-    for (address, why) in [
-        (taken.as_str(), "in use"),
-        ("0.0.0.0:0", "not a loopback address"),
-    ] {
+    for (address, why) in [(taken.as_str(), "in use"), ("0.0.0.0:0", "not a loopback address")] {
         let mut program = fake_claude(&["--listen", address]);
         assert_eq!(program.0.wait().unwrap().code(), Some(1));
         let mut said = String::new();
-        program
-            .0
-            .stderr
-            .take()
-            .unwrap()
-            .read_to_string(&mut said)
-            .unwrap();
+        program.0.stderr.take().unwrap().read_to_string(&mut said).unwrap();
         assert!(said.contains(address) && said.contains(why), "{said}");
     }
 }

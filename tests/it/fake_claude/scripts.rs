@@ -66,10 +66,7 @@ async fn queued_scripts_answer_in_order_and_then_the_real_answer_comes() {
 async fn a_script_for_one_credential_leaves_the_others_alone() {
     let fake = FakeClaude::start().await;
     let client = Client::of(&fake);
-    let (a, b) = (
-        fake.issue_account("a@example.com"),
-        fake.issue_account("b@example.com"),
-    );
+    let (a, b) = (fake.issue_account("a@example.com"), fake.issue_account("b@example.com"));
     fake.on(MESSAGES).from(a.account).always(Script::rate_limited(1));
     fake.on(MESSAGES).times(1, &Script::overloaded());
     assert_eq!(
@@ -78,10 +75,7 @@ async fn a_script_for_one_credential_leaves_the_others_alone() {
         "a queued script is for anybody"
     );
     for _ in 0..2 {
-        assert_eq!(
-            client.message_as(&a.access_token).await.status,
-            StatusCode::TOO_MANY_REQUESTS
-        );
+        assert_eq!(client.message_as(&a.access_token).await.status, StatusCode::TOO_MANY_REQUESTS);
         assert_eq!(client.message_as(&b.access_token).await.status, StatusCode::OK);
     }
     fake.clear_scripts();
@@ -92,10 +86,7 @@ async fn a_script_for_one_credential_leaves_the_others_alone() {
 async fn a_script_nobody_asked_for_is_told() {
     let fake = FakeClaude::start().await;
     fake.on(MESSAGES).times(2, &Script::overloaded());
-    let unused = Surprise::UnusedScript {
-        path: MESSAGES.to_owned(),
-        count: 2,
-    };
+    let unused = Surprise::UnusedScript { path: MESSAGES.to_owned(), count: 2 };
     assert_eq!(fake.verify().unwrap_err(), [unused]);
     fake.clear_scripts();
 }
@@ -105,21 +96,14 @@ async fn a_held_answer_has_done_its_work_and_a_held_call_has_not() {
     let fake = Arc::new(FakeClaude::start().await);
     let login = fake.issue_account("a@example.com");
     let (before, after) = (Gate::new(), Gate::new());
-    fake.on("/v1/oauth/token")
-        .once(Script::real().hold(&before).hold_answer(&after));
+    fake.on("/v1/oauth/token").once(Script::real().hold(&before).hold_answer(&after));
     let call = async { Client::of(&fake).refresh_login(&login).await };
     let watch = async {
         within("the call at the first gate", before.reached_by(1)).await;
-        assert_eq!(
-            fake.current_refresh_token(login.account),
-            Some(login.refresh_token.clone())
-        );
+        assert_eq!(fake.current_refresh_token(login.account), Some(login.refresh_token.clone()));
         before.open();
         within("the call at the second gate", after.reached_by(1)).await;
-        assert_ne!(
-            fake.current_refresh_token(login.account),
-            Some(login.refresh_token.clone())
-        );
+        assert_ne!(fake.current_refresh_token(login.account), Some(login.refresh_token.clone()));
         assert_eq!(fake.requests()[0].progress, Progress::Running);
         after.open();
     };
@@ -136,24 +120,14 @@ async fn token_replies_can_be_patched() {
     let login = fake.issue_account("a@example.com");
     let patch =
         json!({"refresh_token": null, "expires_in": "soon", "account": {"email_address": "b@example.com"}});
-    fake.on("/v1/oauth/token")
-        .once(Script::real().patch(patch).header("retry-after", "3"));
+    fake.on("/v1/oauth/token").once(Script::real().patch(patch).header("retry-after", "3"));
     let reply = client.refresh_login(&login).await;
     let body = reply.json();
-    assert_eq!(
-        (body.get("refresh_token"), &body["expires_in"]),
-        (None, &json!("soon"))
-    );
+    assert_eq!((body.get("refresh_token"), &body["expires_in"]), (None, &json!("soon")));
     assert_eq!(body["account"]["email_address"], "b@example.com");
-    assert!(
-        body["account"]["uuid"].is_string(),
-        "the rest of a patched object stays"
-    );
+    assert!(body["account"]["uuid"].is_string(), "the rest of a patched object stays");
     assert_eq!(reply.headers["retry-after"], "3");
-    assert_eq!(
-        reply.headers["content-length"].to_str().unwrap(),
-        reply.body.len().to_string()
-    );
+    assert_eq!(reply.headers["content-length"].to_str().unwrap(), reply.body.len().to_string());
 }
 
 #[tokio::test]
@@ -164,17 +138,9 @@ async fn a_lost_answer_leaves_the_token_rotated() {
     fake.on("/v1/oauth/token").once(Script::real().lose_answer());
     let body = super::client::refresh_request(&login.refresh_token);
     let headers = [("content-type", "application/json")];
-    assert!(
-        client
-            .send(Method::POST, "/v1/oauth/token", &headers, &body)
-            .await
-            .is_err()
-    );
+    assert!(client.send(Method::POST, "/v1/oauth/token", &headers, &body).await.is_err());
     assert_eq!(fake.rotations(login.account), 1);
-    assert_ne!(
-        fake.current_refresh_token(login.account),
-        Some(login.refresh_token)
-    );
+    assert_ne!(fake.current_refresh_token(login.account), Some(login.refresh_token));
 }
 
 #[tokio::test]
@@ -210,17 +176,11 @@ async fn a_stream_is_paced_by_gates_and_broken_where_the_script_says() {
         }
     })
     .await;
-    assert!(
-        !String::from_utf8_lossy(&received).contains("\"lo\""),
-        "the rest waits at the gate"
-    );
+    assert!(!String::from_utf8_lossy(&received).contains("\"lo\""), "the rest waits at the gate");
     gate.open();
     let end = within("the reset", stream.read_to_end(&mut received)).await;
     assert_eq!(end.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
-    assert!(
-        String::from_utf8_lossy(&received).contains("\"lo\""),
-        "what came before the reset arrived"
-    );
+    assert!(String::from_utf8_lossy(&received).contains("\"lo\""), "what came before the reset arrived");
 }
 
 #[tokio::test]
@@ -231,19 +191,12 @@ async fn a_body_can_be_cut_and_says_how_long_it_should_have_been() {
     fake.on(MESSAGES).once(Script::real().cut_after(10));
     let (received, end) = raw(&fake, &key).await;
     let (head, body) = received.split_once("\r\n\r\n").unwrap();
-    assert!(
-        head.contains(&format!("content-length: {}", whole.body.len())),
-        "{head}"
-    );
+    assert!(head.contains(&format!("content-length: {}", whole.body.len())), "{head}");
     assert_eq!(body.as_bytes(), &whole.body[..10]);
     assert!(end.is_ok(), "a close, not a reset");
-    fake.on(MESSAGES)
-        .once(Script::stream([Step::data("event: ping\n"), Step::Cut]));
+    fake.on(MESSAGES).once(Script::stream([Step::data("event: ping\n"), Step::Cut]));
     let (received, end) = raw(&fake, &key).await;
-    assert!(
-        received.ends_with("event: ping\n\r\n"),
-        "no final chunk: {received}"
-    );
+    assert!(received.ends_with("event: ping\n\r\n"), "no final chunk: {received}");
     assert!(end.is_ok());
 }
 
@@ -254,16 +207,13 @@ async fn a_gzip_answer_decodes_to_the_plain_one() {
     let decode = |reply: &Reply| {
         assert_eq!(reply.headers["content-encoding"], "gzip");
         let mut plain = String::new();
-        GzDecoder::new(reply.body.as_ref())
-            .read_to_string(&mut plain)
-            .unwrap();
+        GzDecoder::new(reply.body.as_ref()).read_to_string(&mut plain).unwrap();
         plain
     };
     fake.on(MESSAGES).once(Script::real().gzip());
     let whole: Value = serde_json::from_str(&decode(&client.message(&key, &hello()).await)).unwrap();
     assert_eq!(whole["content"][0]["text"], "You said: Hello, café!");
-    fake.on(MESSAGES)
-        .once(Script::stream(text_events("m", &["a", "b"])).gzip());
+    fake.on(MESSAGES).once(Script::stream(text_events("m", &["a", "b"])).gzip());
     let events = decode(&client.message(&key, &hello()).await);
     assert!(
         events.starts_with("event: message_start\n") && events.ends_with("\"message_stop\"}\n\n"),
@@ -274,8 +224,7 @@ async fn a_gzip_answer_decodes_to_the_plain_one() {
 #[tokio::test]
 async fn an_error_event_can_come_first_in_a_stream() {
     let fake = FakeClaude::start().await;
-    fake.on(MESSAGES)
-        .once(Script::error_event("overloaded_error", "Overloaded"));
+    fake.on(MESSAGES).once(Script::error_event("overloaded_error", "Overloaded"));
     let reply = Client::of(&fake).message(&fake.add_api_key(), &hello()).await;
     assert_eq!(reply.status, StatusCode::OK);
     let events = reply.events();
@@ -299,9 +248,7 @@ async fn a_client_that_hangs_up_is_noticed() {
         drop(stream);
         within("the hang-up", gate.left_by(n)).await;
         fake.wait_for("it to be recorded", |f| {
-            f.requests()
-                .last()
-                .is_some_and(|r| r.progress == Progress::Abandoned)
+            f.requests().last().is_some_and(|r| r.progress == Progress::Abandoned)
         })
         .await;
     }
@@ -313,17 +260,11 @@ async fn idle_connections_can_be_reset() {
     let (client, key) = (Client::of(&fake), fake.add_api_key());
     client.message(&key, &hello()).await;
     client.message(&key, &hello()).await;
-    assert_eq!(
-        fake.requests()[0].connection,
-        fake.requests()[1].connection,
-        "kept alive"
-    );
+    assert_eq!(fake.requests()[0].connection, fake.requests()[1].connection, "kept alive");
     let mut idle = TcpStream::connect(fake.address()).await.unwrap();
     idle.write_all(raw_request(&key).as_bytes()).await.unwrap();
     fake.wait_for("the third answer", |f| {
-        f.requests()
-            .get(2)
-            .is_some_and(|r| r.progress == Progress::Answered)
+        f.requests().get(2).is_some_and(|r| r.progress == Progress::Answered)
     })
     .await;
     fake.drop_connections();
@@ -336,21 +277,11 @@ async fn idle_connections_can_be_reset() {
 async fn a_request_is_recorded_as_it_came() {
     let fake = FakeClaude::start().await;
     let (client, key) = (Client::of(&fake), fake.add_api_key());
-    let headers = [
-        ("x-api-key", key.as_str()),
-        VERSION,
-        ("anthropic-beta", "a,b"),
-        ("anthropic-beta", "c"),
-    ];
+    let headers = [("x-api-key", key.as_str()), VERSION, ("anthropic-beta", "a,b"), ("anthropic-beta", "c")];
     client.post("/v1/messages?beta=true", &headers, &hello()).await;
     let requests = fake.requests_to(MESSAGES);
-    let [request] = requests.as_slice() else {
-        panic!("{requests:?}")
-    };
-    assert_eq!(
-        (request.method.as_str(), request.query.as_str()),
-        ("POST", "beta=true")
-    );
+    let [request] = requests.as_slice() else { panic!("{requests:?}") };
+    assert_eq!((request.method.as_str(), request.query.as_str()), ("POST", "beta=true"));
     assert_eq!(request.json(), hello());
     assert_eq!(request.header("anthropic-version"), Some("2023-06-01"));
     assert_eq!(request.header_members("anthropic-beta"), ["a", "b", "c"]);
@@ -365,84 +296,47 @@ async fn dropping_the_fake_ends_its_connections() {
     let (address, key) = (fake.address(), fake.add_api_key());
     let mut open = TcpStream::connect(address).await.unwrap();
     open.write_all(raw_request(&key).as_bytes()).await.unwrap();
-    fake.wait_for("the answer", |f| {
-        f.requests()
-            .first()
-            .is_some_and(|r| r.progress == Progress::Answered)
-    })
-    .await;
+    fake.wait_for("the answer", |f| f.requests().first().is_some_and(|r| r.progress == Progress::Answered))
+        .await;
     drop(fake);
     let mut rest = Vec::new();
     within("the end", open.read_to_end(&mut rest)).await.unwrap();
-    within("the port to refuse", async {
-        while TcpStream::connect(address).await.is_ok() {}
-    })
-    .await;
+    within("the port to refuse", async { while TcpStream::connect(address).await.is_ok() {} }).await;
 }
 
 #[tokio::test]
 async fn only_loopback_is_served() {
-    let options = Options {
-        listen: "192.0.2.1:0".parse().unwrap(),
-        ..Options::default()
-    };
+    let options = Options { listen: "192.0.2.1:0".parse().unwrap(), ..Options::default() };
     let error = FakeClaude::serve(options).await.unwrap_err();
     assert!(error.to_string().contains("not a loopback address"), "{error}");
 }
 
 #[tokio::test]
 async fn scripts_in_other_languages_drive_it_over_http() {
-    let options = Options {
-        control: Control::On,
-        on_surprise: OnSurprise::Keep,
-        ..Options::default()
-    };
+    let options = Options { control: Control::On, on_surprise: OnSurprise::Keep, ..Options::default() };
     let fake = FakeClaude::serve(options).await.unwrap();
     let client = Client::of(&fake);
-    let key = client.post("/fake/api-keys", &[], &Value::Null).await.json()["key"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    let file = client
-        .post("/fake/accounts", &[], &json!({"email": "a@example.com"}))
-        .await
-        .json();
+    let key =
+        client.post("/fake/api-keys", &[], &Value::Null).await.json()["key"].as_str().unwrap().to_owned();
+    let file = client.post("/fake/accounts", &[], &json!({"email": "a@example.com"})).await.json();
     let access_token = file["access_token"].as_str().unwrap();
-    assert_eq!(
-        (&file["type"], &file["email"]),
-        (&json!("claude"), &json!("a@example.com"))
-    );
+    assert_eq!((&file["type"], &file["email"]), (&json!("claude"), &json!("a@example.com")));
 
     let error = json!({"type": "error", "error": {"type": "invalid_request_error", "message": "scripted"}});
     let script = json!({"path": MESSAGES, "email": "a@example.com", "status": 400, "headers": {"retry-after": 5}, "body": error});
-    assert_eq!(
-        client.post("/fake/script", &[], &script).await.status,
-        StatusCode::OK
-    );
+    assert_eq!(client.post("/fake/script", &[], &script).await.status, StatusCode::OK);
     assert_eq!(client.message(&key, &hello()).await.status, StatusCode::OK);
     let scripted = client.message_as(access_token).await;
-    assert_eq!(
-        (scripted.status, scripted.json()),
-        (StatusCode::BAD_REQUEST, error)
-    );
+    assert_eq!((scripted.status, scripted.json()), (StatusCode::BAD_REQUEST, error));
     assert_eq!(scripted.headers["retry-after"], "5");
 
     assert_eq!(
-        client
-            .post("/fake/expire-access-tokens", &[], &Value::Null)
-            .await
-            .json(),
+        client.post("/fake/expire-access-tokens", &[], &Value::Null).await.json(),
         json!({"expired": 1})
     );
-    assert_eq!(
-        client.message_as(access_token).await.status,
-        StatusCode::UNAUTHORIZED
-    );
+    assert_eq!(client.message_as(access_token).await.status, StatusCode::UNAUTHORIZED);
     client.refresh(file["refresh_token"].as_str().unwrap()).await;
-    assert_eq!(
-        client.get("/fake/state", &[]).await.json(),
-        json!({"token_calls": 1, "surprises": []})
-    );
+    assert_eq!(client.get("/fake/state", &[]).await.json(), json!({"token_calls": 1, "surprises": []}));
     let seen = client.get("/fake/requests?path=/v1/messages", &[]).await.json();
     assert_eq!(seen.as_array().unwrap().len(), 3);
     assert_eq!(
@@ -451,34 +345,19 @@ async fn scripts_in_other_languages_drive_it_over_http() {
     );
 
     assert_eq!(
-        client
-            .send(Method::DELETE, "/fake/requests", &[], &Value::Null)
-            .await
-            .unwrap()
-            .json(),
+        client.send(Method::DELETE, "/fake/requests", &[], &Value::Null).await.unwrap().json(),
         json!({})
     );
     assert_eq!(client.get("/fake/requests", &[]).await.json(), json!([]));
-    for bad in [
-        json!({"path": MESSAGES, "sleep": 3}),
-        json!({"path": MESSAGES, "email": "nobody@example.com"}),
-    ] {
-        assert_eq!(
-            client.post("/fake/script", &[], &bad).await.status,
-            StatusCode::BAD_REQUEST,
-            "{bad}"
-        );
+    for bad in
+        [json!({"path": MESSAGES, "sleep": 3}), json!({"path": MESSAGES, "email": "nobody@example.com"})]
+    {
+        assert_eq!(client.post("/fake/script", &[], &bad).await.status, StatusCode::BAD_REQUEST, "{bad}");
     }
     let always = json!({"path": MESSAGES, "always": true, "chunks": ["data: 1\n", "\ndata: 2\n\n"]});
     client.post("/fake/script", &[], &always).await;
-    assert_eq!(
-        client.message(&key, &hello()).await.body,
-        "data: 1\n\ndata: 2\n\n"
-    );
-    client
-        .send(Method::DELETE, "/fake/script", &[], &Value::Null)
-        .await
-        .unwrap();
+    assert_eq!(client.message(&key, &hello()).await.body, "data: 1\n\ndata: 2\n\n");
+    client.send(Method::DELETE, "/fake/script", &[], &Value::Null).await.unwrap();
     assert_eq!(client.message(&key, &hello()).await.status, StatusCode::OK);
     assert!(try_message(&client, &key).await.is_ok());
 }

@@ -34,11 +34,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Nobody is left to tell when stderr is gone, too.
-            let _told = writeln!(
-                io::stderr(),
-                "fake-claude: cannot serve on {}: {error}",
-                arguments.listen
-            );
+            let _told = writeln!(io::stderr(), "fake-claude: cannot serve on {}: {error}", arguments.listen);
             ExitCode::FAILURE
         }
     }
@@ -73,11 +69,7 @@ async fn run(arguments: &Arguments) -> io::Result<()> {
 /// The URL and the environment that points proxyd here, in a form a shell can source.
 fn announce(fake: &FakeClaude) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    writeln!(
-        out,
-        "# fake-claude listens on {}; point proxyd at it with:",
-        fake.url()
-    )?;
+    writeln!(out, "# fake-claude listens on {}; point proxyd at it with:", fake.url())?;
     for (name, value) in fake.proxyd_environment() {
         writeln!(out, "export {name}={value}")?;
     }

@@ -57,11 +57,7 @@ impl Answer {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
-        Self {
-            status,
-            headers,
-            steps: vec![Step::Data(body)],
-        }
+        Self { status, headers, steps: vec![Step::Data(body)] }
     }
 
     pub(super) fn json(status: StatusCode, body: &Value) -> Self {
@@ -74,16 +70,9 @@ impl Answer {
 
     pub(super) fn event_stream(steps: Vec<Step>) -> Self {
         let mut headers = HeaderMap::new();
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("text/event-stream; charset=utf-8"),
-        );
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        Self {
-            status: StatusCode::OK,
-            headers,
-            steps,
-        }
+        Self { status: StatusCode::OK, headers, steps }
     }
 
     /// Sets a header whose value was made here and is plain ASCII.
@@ -149,24 +138,14 @@ impl Answer {
     /// Puts a whole body in place; only a whole answer has a content length to correct.
     fn replace_body(&mut self, body: Bytes) {
         if self.headers.contains_key(header::CONTENT_LENGTH) {
-            self.headers
-                .insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+            self.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
         }
         self.steps = vec![Step::Data(body)];
     }
 
     pub(super) fn into_response(self, connection: Connection, watched: Watched) -> Response<Body> {
-        let steps = self
-            .steps
-            .into_iter()
-            .filter(|s| !matches!(s, Step::Data(d) if d.is_empty()))
-            .collect();
-        let mut body = Body {
-            steps,
-            waiting: None,
-            connection,
-            watched,
-        };
+        let steps = self.steps.into_iter().filter(|s| !matches!(s, Step::Data(d) if d.is_empty())).collect();
+        let mut body = Body { steps, waiting: None, connection, watched };
         body.note_if_done();
         let mut response = Response::new(body);
         *response.status_mut() = self.status;
@@ -185,9 +164,7 @@ pub(super) struct Body {
 
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Body")
-            .field("steps", &self.steps)
-            .finish_non_exhaustive()
+        f.debug_struct("Body").field("steps", &self.steps).finish_non_exhaustive()
     }
 }
 

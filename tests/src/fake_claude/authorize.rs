@@ -70,11 +70,7 @@ pub(super) fn authorize(
         return Err("code_challenge_method must be S256".to_owned());
     }
     // A SHA-256 digest in base64url without padding, RFC 7636, 4.2.
-    if URL_SAFE_NO_PAD
-        .decode(field("code_challenge"))
-        .map_or(0, |d| d.len())
-        != 32
-    {
+    if URL_SAFE_NO_PAD.decode(field("code_challenge")).map_or(0, |d| d.len()) != 32 {
         return Err("code_challenge must be 32 bytes in base64url without padding".to_owned());
     }
     let decision = match (field("decision"), field("auto")) {
@@ -87,17 +83,11 @@ pub(super) fn authorize(
     match decision {
         Decision::Ask => return Ok(Next::Page(consent_page(query, person))),
         Decision::Deny => {
-            back.query_pairs_mut()
-                .append_pair("error", "access_denied")
-                .append_pair("state", field("state"));
+            back.query_pairs_mut().append_pair("error", "access_denied").append_pair("state", field("state"));
         }
         Decision::Allow => {
             let or = |given: &str, own: &str| {
-                if given.is_empty() {
-                    own.to_owned()
-                } else {
-                    given.to_owned()
-                }
+                if given.is_empty() { own.to_owned() } else { given.to_owned() }
             };
             let account = book.account(
                 &or(field("email"), &person.email),
@@ -110,9 +100,7 @@ pub(super) fn authorize(
                 challenge: field("code_challenge").to_owned(),
                 scope: or(field("scope"), DEFAULT_SCOPE),
             });
-            back.query_pairs_mut()
-                .append_pair("code", &code)
-                .append_pair("state", field("state"));
+            back.query_pairs_mut().append_pair("code", &code).append_pair("state", field("state"));
         }
     }
     Ok(Next::Redirect(back))
@@ -155,19 +143,12 @@ impl Next {
 
 fn consent_page(query: &HashMap<String, String>, person: &Person) -> String {
     let mut hidden = String::new();
-    let mut fields: Vec<_> = query
-        .iter()
-        .filter(|(k, _)| *k != "email" && *k != "organization")
-        .collect();
+    let mut fields: Vec<_> = query.iter().filter(|(k, _)| *k != "email" && *k != "organization").collect();
     fields.sort();
     for (name, value) in fields {
         // Writing to a string cannot fail.
-        let _to_memory = writeln!(
-            hidden,
-            "<input type=\"hidden\" name=\"{}\" value=\"{}\">",
-            escape(name),
-            escape(value)
-        );
+        let _to_memory =
+            writeln!(hidden, "<input type=\"hidden\" name=\"{}\" value=\"{}\">", escape(name), escape(value));
     }
     let (email, organization) = (escape(&person.email), escape(&person.organization));
     page(&format!(
@@ -183,11 +164,7 @@ fn consent_page(query: &HashMap<String, String>, person: &Person) -> String {
 pub(super) fn paste_page(query: &HashMap<String, String>) -> Answer {
     let body = match (query.get("code"), query.get("state")) {
         (Some(code), Some(state)) => {
-            format!(
-                "<p>Copy this code:</p>\n<pre id=\"code\">{}#{}</pre>",
-                escape(code),
-                escape(state)
-            )
+            format!("<p>Copy this code:</p>\n<pre id=\"code\">{}#{}</pre>", escape(code), escape(state))
         }
         _ => "<p>Access was denied.</p>".to_owned(),
     };
@@ -208,8 +185,5 @@ fn page(body: &str) -> String {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -138,18 +138,16 @@ impl Book {
         if let Some(at) = self.identities.iter().position(known) {
             return AccountNumber(at);
         }
-        let account_uuid = self.identities.iter().find(|i| i.email == email).map_or_else(
-            || fake_uuid("aaaa", self.identities.len()),
-            |i| i.account_uuid.clone(),
-        );
+        let account_uuid = self
+            .identities
+            .iter()
+            .find(|i| i.email == email)
+            .map_or_else(|| fake_uuid("aaaa", self.identities.len()), |i| i.account_uuid.clone());
         let organization_uuid = self
             .identities
             .iter()
             .find(|i| i.organization_name == organization_name)
-            .map_or_else(
-                || fake_uuid("bbbb", self.identities.len()),
-                |i| i.organization_uuid.clone(),
-            );
+            .map_or_else(|| fake_uuid("bbbb", self.identities.len()), |i| i.organization_uuid.clone());
         self.identities.push(Identity {
             email: email.to_owned(),
             account_uuid,
@@ -170,10 +168,7 @@ impl Book {
     }
 
     pub(super) fn find_account(&self, email: &str) -> Option<AccountNumber> {
-        self.identities
-            .iter()
-            .position(|i| i.email == email)
-            .map(AccountNumber)
+        self.identities.iter().position(|i| i.email == email).map(AccountNumber)
     }
 
     pub(super) fn add_api_key(&mut self) -> String {
@@ -273,11 +268,7 @@ impl Book {
 
     /// Revokes whatever family the token (of either kind) belongs to; an unknown token is no error (RFC 7009, 2.2).
     pub(super) fn revoke(&mut self, token: &str) {
-        let family = self
-            .refresh
-            .get(token)
-            .copied()
-            .or_else(|| self.access.get(token).map(|a| a.family));
+        let family = self.refresh.get(token).copied().or_else(|| self.access.get(token).map(|a| a.family));
         if let Some(family) = family {
             self.revoke_family(family);
         }
@@ -310,31 +301,20 @@ impl Book {
         if self.knows_api_key(secret) {
             return Some(Caller::ApiKey(secret.to_owned()));
         }
-        let family = self
-            .refresh
-            .get(secret)
-            .copied()
-            .or_else(|| self.access.get(secret).map(|a| a.family))?;
+        let family =
+            self.refresh.get(secret).copied().or_else(|| self.access.get(secret).map(|a| a.family))?;
         self.families.get(family.0).map(|f| Caller::Account(f.account))
     }
 
     /// The refresh token of the account's latest login that is still good.
     pub(super) fn current_refresh_token(&self, account: AccountNumber) -> Option<String> {
-        let mut good = self
-            .families
-            .iter()
-            .rev()
-            .filter(|f| f.account == account && !f.revoked);
+        let mut good = self.families.iter().rev().filter(|f| f.account == account && !f.revoked);
         good.find_map(|f| f.current_refresh.clone())
     }
 
     /// How often refresh tokens of the account were rotated, over all its logins.
     pub(super) fn rotations(&self, account: AccountNumber) -> usize {
-        self.families
-            .iter()
-            .filter(|f| f.account == account)
-            .map(|f| f.rotations)
-            .sum()
+        self.families.iter().filter(|f| f.account == account).map(|f| f.rotations).sum()
     }
 
     /// Whether the account has a login that was not revoked.
@@ -343,13 +323,7 @@ impl Book {
     }
 
     fn new_family(&mut self, account: AccountNumber, scope: String) -> FamilyNumber {
-        self.families.push(Family {
-            account,
-            scope,
-            current_refresh: None,
-            revoked: false,
-            rotations: 0,
-        });
+        self.families.push(Family { account, scope, current_refresh: None, revoked: false, rotations: 0 });
         FamilyNumber(self.families.len() - 1)
     }
 
@@ -358,31 +332,18 @@ impl Book {
         reason = "family numbers are made only by `new_family` and families are never removed"
     )]
     fn family(&mut self, number: FamilyNumber) -> &mut Family {
-        self.families
-            .get_mut(number.0)
-            .expect("the book made this number")
+        self.families.get_mut(number.0).expect("the book made this number")
     }
 
     fn new_tokens(&mut self, number: FamilyNumber, now: Timestamp) -> Tokens {
         let access_token = self.mint("sk-ant-oat01-");
         let refresh_token = self.mint("sk-ant-ort01-");
         let expires_at = later(now, self.expires_in);
-        self.access.insert(
-            access_token.clone(),
-            Access {
-                family: number,
-                expires_at,
-            },
-        );
+        self.access.insert(access_token.clone(), Access { family: number, expires_at });
         self.refresh.insert(refresh_token.clone(), number);
         let family = self.family(number);
         family.current_refresh = Some(refresh_token.clone());
-        Tokens {
-            account: family.account,
-            access_token,
-            refresh_token,
-            scope: family.scope.clone(),
-        }
+        Tokens { account: family.account, access_token, refresh_token, scope: family.scope.clone() }
     }
 
     fn revoke_family(&mut self, number: FamilyNumber) {
@@ -394,8 +355,7 @@ impl Book {
 
 /// `now` plus that many seconds, or the end of time.
 pub(super) fn later(now: Timestamp, seconds: i64) -> Timestamp {
-    now.saturating_add(SignedDuration::from_secs(seconds))
-        .unwrap_or(Timestamp::MAX)
+    now.saturating_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
 }
 
 fn fake_uuid(kind: &str, number: usize) -> String {
@@ -431,23 +391,13 @@ mod tests {
         let (mut book, account) = book_with_account();
         let issued = book.issue(account, at(0));
         let rotated = book.redeem_refresh_token(&issued.refresh_token, at(1)).unwrap();
-        assert_eq!(
-            book.current_refresh_token(account).as_ref(),
-            Some(&rotated.refresh_token)
-        );
+        assert_eq!(book.current_refresh_token(account).as_ref(), Some(&rotated.refresh_token));
 
-        let reuse = book
-            .redeem_refresh_token(&issued.refresh_token, at(2))
-            .unwrap_err();
+        let reuse = book.redeem_refresh_token(&issued.refresh_token, at(2)).unwrap_err();
         assert_eq!(reuse, Refusal::RefreshTokenReused);
-        let after = book
-            .redeem_refresh_token(&rotated.refresh_token, at(3))
-            .unwrap_err();
+        let after = book.redeem_refresh_token(&rotated.refresh_token, at(3)).unwrap_err();
         assert_eq!(after, Refusal::Revoked);
-        assert_eq!(
-            book.standing(&rotated.access_token, at(3)),
-            Standing::Revoked(account)
-        );
+        assert_eq!(book.standing(&rotated.access_token, at(3)), Standing::Revoked(account));
         assert_eq!(book.current_refresh_token(account), None);
     }
 
@@ -464,19 +414,10 @@ mod tests {
     fn access_tokens_expire_by_the_clock_and_on_demand() {
         let (mut book, account) = book_with_account();
         let issued = book.issue(account, at(0));
-        assert_eq!(
-            book.standing(&issued.access_token, at(3599)),
-            Standing::Current(account)
-        );
-        assert_eq!(
-            book.standing(&issued.access_token, at(3600)),
-            Standing::Expired(account)
-        );
+        assert_eq!(book.standing(&issued.access_token, at(3599)), Standing::Current(account));
+        assert_eq!(book.standing(&issued.access_token, at(3600)), Standing::Expired(account));
         assert_eq!(book.expire_access_tokens(at(10)), 1);
-        assert_eq!(
-            book.standing(&issued.access_token, at(10)),
-            Standing::Expired(account)
-        );
+        assert_eq!(book.standing(&issued.access_token, at(10)), Standing::Expired(account));
         assert!(book.redeem_refresh_token(&issued.refresh_token, at(11)).is_ok());
     }
 
@@ -486,31 +427,16 @@ mod tests {
         let code = book.give_code(grant(account));
         let uri = "http://localhost:1/callback";
         let refused = |r: Result<Tokens, Refusal>| r.unwrap_err();
-        assert_eq!(
-            refused(book.redeem_code(&code, "x", uri, "s", at(0))),
-            Refusal::WrongVerifier
-        );
+        assert_eq!(refused(book.redeem_code(&code, "x", uri, "s", at(0))), Refusal::WrongVerifier);
         assert_eq!(
             refused(book.redeem_code(&code, "c", "http://localhost:2/callback", "s", at(0))),
             Refusal::WrongRedirectUri
         );
-        assert_eq!(
-            refused(book.redeem_code(&code, "c", uri, "t", at(0))),
-            Refusal::WrongState
-        );
+        assert_eq!(refused(book.redeem_code(&code, "c", uri, "t", at(0))), Refusal::WrongState);
         let tokens = book.redeem_code(&code, "c", uri, "s", at(0)).unwrap();
-        assert_eq!(
-            refused(book.redeem_code(&code, "c", uri, "s", at(0))),
-            Refusal::CodeReused
-        );
-        assert_eq!(
-            book.standing(&tokens.access_token, at(0)),
-            Standing::Revoked(account)
-        );
-        assert_eq!(
-            refused(book.redeem_code("nope", "c", uri, "s", at(0))),
-            Refusal::UnknownCode
-        );
+        assert_eq!(refused(book.redeem_code(&code, "c", uri, "s", at(0))), Refusal::CodeReused);
+        assert_eq!(book.standing(&tokens.access_token, at(0)), Standing::Revoked(account));
+        assert_eq!(refused(book.redeem_code("nope", "c", uri, "s", at(0))), Refusal::UnknownCode);
     }
 
     #[test]
@@ -520,10 +446,7 @@ mod tests {
         let b = book.account("a@example.com", "Two");
         assert_ne!(a, b);
         assert_eq!(book.identity(a).account_uuid, book.identity(b).account_uuid);
-        assert_ne!(
-            book.identity(a).organization_uuid,
-            book.identity(b).organization_uuid
-        );
+        assert_ne!(book.identity(a).organization_uuid, book.identity(b).organization_uuid);
         assert_eq!(book.account("a@example.com", "One"), a);
     }
 }

@@ -74,30 +74,26 @@ pub struct Scripted {
 
 pub(super) fn answer(site: &Site, call: &Call) -> Answer {
     let now = site.shared.now();
-    let done = site
-        .shared
-        .change(|s| match (call.method.as_str(), call.path.as_str()) {
-            ("POST", "/fake/accounts") => accounts(s, call, now),
-            ("POST", "/fake/api-keys") => Ok(json!({"key": s.book.add_api_key()})),
-            ("POST", "/fake/expire-access-tokens") => {
-                Ok(json!({"expired": s.book.expire_access_tokens(now)}))
-            }
-            ("POST", "/fake/script") => script(s, &call.body),
-            ("DELETE", "/fake/script") => {
-                s.clear_rules();
-                Ok(json!({}))
-            }
-            ("GET", "/fake/requests") => Ok(requests(s, call.query_fields().get("path").map(String::as_str))),
-            ("DELETE", "/fake/requests") => {
-                s.requests.clear();
-                Ok(json!({}))
-            }
-            ("GET", "/fake/state") => Ok(json!({
-                "token_calls": s.requests.iter().filter(|r| r.path == TOKEN_PATH).count(),
-                "surprises": s.surprises.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            })),
-            (method, path) => Err(format!("there is no {method} {path}; see fake-claude --help")),
-        });
+    let done = site.shared.change(|s| match (call.method.as_str(), call.path.as_str()) {
+        ("POST", "/fake/accounts") => accounts(s, call, now),
+        ("POST", "/fake/api-keys") => Ok(json!({"key": s.book.add_api_key()})),
+        ("POST", "/fake/expire-access-tokens") => Ok(json!({"expired": s.book.expire_access_tokens(now)})),
+        ("POST", "/fake/script") => script(s, &call.body),
+        ("DELETE", "/fake/script") => {
+            s.clear_rules();
+            Ok(json!({}))
+        }
+        ("GET", "/fake/requests") => Ok(requests(s, call.query_fields().get("path").map(String::as_str))),
+        ("DELETE", "/fake/requests") => {
+            s.requests.clear();
+            Ok(json!({}))
+        }
+        ("GET", "/fake/state") => Ok(json!({
+            "token_calls": s.requests.iter().filter(|r| r.path == TOKEN_PATH).count(),
+            "surprises": s.surprises.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        })),
+        (method, path) => Err(format!("there is no {method} {path}; see fake-claude --help")),
+    });
     match done {
         Ok(body) => Answer::json(StatusCode::OK, &body),
         Err(why) => Answer::json(StatusCode::BAD_REQUEST, &json!({"error": why})),
@@ -117,9 +113,7 @@ fn accounts(s: &mut State, call: &Call, now: jiff::Timestamp) -> Result<Value, S
         serde_json::from_slice(&call.body).map_err(|e| e.to_string())?
     };
     let email = wanted.email.unwrap_or_else(|| s.person.email.clone());
-    let organization = wanted
-        .organization
-        .unwrap_or_else(|| s.person.organization.clone());
+    let organization = wanted.organization.unwrap_or_else(|| s.person.organization.clone());
     let account = s.book.account(&email, &organization);
     Ok(s.book.issue(account, now).auth_file())
 }
@@ -129,10 +123,8 @@ fn script(s: &mut State, body: &[u8]) -> Result<Value, String> {
     let caller = match (&wanted.email, &wanted.api_key) {
         (Some(_), Some(_)) => return Err("email and api_key exclude each other".to_owned()),
         (Some(email), None) => {
-            let account = s
-                .book
-                .find_account(email)
-                .ok_or_else(|| format!("no account has the email {email}"))?;
+            let account =
+                s.book.find_account(email).ok_or_else(|| format!("no account has the email {email}"))?;
             Some(Caller::Account(account))
         }
         (None, key) => key.clone().map(Caller::ApiKey),
@@ -140,12 +132,7 @@ fn script(s: &mut State, body: &[u8]) -> Result<Value, String> {
     let times = if wanted.always { Times::Always } else { Times::Once };
     let path = wanted.path.clone();
     let script = wanted.into_script()?;
-    s.add_rule(Rule {
-        path,
-        caller,
-        script,
-        times,
-    });
+    s.add_rule(Rule { path, caller, script, times });
     Ok(json!({}))
 }
 
@@ -170,11 +157,7 @@ impl Scripted {
         script.patch = self.patch;
         script.gzip = self.gzip;
         script.cut_after = self.cut_after;
-        if self.lose_answer {
-            Ok(script.lose_answer())
-        } else {
-            Ok(script)
-        }
+        if self.lose_answer { Ok(script.lose_answer()) } else { Ok(script) }
     }
 }
 
@@ -188,12 +171,8 @@ fn as_json(s: &State, r: &Recorded) -> Value {
         .headers
         .keys()
         .map(|name| {
-            let values: Vec<_> = r
-                .headers
-                .get_all(name)
-                .iter()
-                .map(|v| String::from_utf8_lossy(v.as_bytes()))
-                .collect();
+            let values: Vec<_> =
+                r.headers.get_all(name).iter().map(|v| String::from_utf8_lossy(v.as_bytes())).collect();
             (name.to_string(), json!(values.join(", ")))
         })
         .collect();

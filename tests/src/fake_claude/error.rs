@@ -15,43 +15,24 @@ pub(super) struct ApiError {
 
 impl ApiError {
     pub(super) fn invalid(message: impl Into<String>) -> Self {
-        Self {
-            status: StatusCode::BAD_REQUEST,
-            kind: "invalid_request_error",
-            message: message.into(),
-        }
+        Self { status: StatusCode::BAD_REQUEST, kind: "invalid_request_error", message: message.into() }
     }
 
     pub(super) fn authentication(message: impl Into<String>) -> Self {
-        Self {
-            status: StatusCode::UNAUTHORIZED,
-            kind: "authentication_error",
-            message: message.into(),
-        }
+        Self { status: StatusCode::UNAUTHORIZED, kind: "authentication_error", message: message.into() }
     }
 
     pub(super) fn not_found(message: impl Into<String>) -> Self {
-        Self {
-            status: StatusCode::NOT_FOUND,
-            kind: "not_found_error",
-            message: message.into(),
-        }
+        Self { status: StatusCode::NOT_FOUND, kind: "not_found_error", message: message.into() }
     }
 
     pub(super) fn too_large() -> Self {
         let message = "Request exceeds the maximum allowed number of bytes.".to_owned();
-        Self {
-            status: StatusCode::PAYLOAD_TOO_LARGE,
-            kind: "request_too_large",
-            message,
-        }
+        Self { status: StatusCode::PAYLOAD_TOO_LARGE, kind: "request_too_large", message }
     }
 
     pub(super) fn into_answer(self, request_id: &str) -> Answer {
         let error = json!({"type": self.kind, "message": self.message});
-        Answer::json(
-            self.status,
-            &json!({"type": "error", "error": error, "request_id": request_id}),
-        )
+        Answer::json(self.status, &json!({"type": "error", "error": error, "request_id": request_id}))
     }
 }

@@ -36,13 +36,7 @@ pub(super) struct Usage {
 
 /// A signature that only fits this thought.
 pub(super) fn signature_of(thought: &str) -> String {
-    STANDARD.encode(
-        [
-            b"FAKE signature ".as_slice(),
-            Sha256::digest(thought.as_bytes()).as_slice(),
-        ]
-        .concat(),
-    )
+    STANDARD.encode([b"FAKE signature ".as_slice(), Sha256::digest(thought.as_bytes()).as_slice()].concat())
 }
 
 /// Whether this fake signed exactly this thought.
@@ -85,23 +79,17 @@ impl Block {
     fn deltas(&self) -> Vec<Value> {
         match self {
             Self::Thinking { text, signature } => {
-                let thoughts = pieces(text)
-                    .into_iter()
-                    .map(|p| json!({"type": "thinking_delta", "thinking": p}));
-                thoughts
-                    .chain([json!({"type": "signature_delta", "signature": signature})])
-                    .collect()
+                let thoughts =
+                    pieces(text).into_iter().map(|p| json!({"type": "thinking_delta", "thinking": p}));
+                thoughts.chain([json!({"type": "signature_delta", "signature": signature})]).collect()
             }
-            Self::Text(text) => pieces(text)
-                .into_iter()
-                .map(|p| json!({"type": "text_delta", "text": p}))
-                .collect(),
+            Self::Text(text) => {
+                pieces(text).into_iter().map(|p| json!({"type": "text_delta", "text": p})).collect()
+            }
             Self::ToolUse { input, .. } => {
                 // The service opens with an empty piece, too.
                 let parts = [String::new()].into_iter().chain(pieces(&input.to_string()));
-                parts
-                    .map(|p| json!({"type": "input_json_delta", "partial_json": p}))
-                    .collect()
+                parts.map(|p| json!({"type": "input_json_delta", "partial_json": p})).collect()
             }
         }
     }
@@ -116,12 +104,7 @@ fn pieces(text: &str) -> Vec<String> {
 impl Message {
     pub(super) fn whole(&self) -> Value {
         let content: Vec<Value> = self.blocks.iter().map(Block::whole).collect();
-        self.message(
-            &content,
-            Some(self.stop_reason),
-            self.stop_sequence.as_deref(),
-            self.usage.output,
-        )
+        self.message(&content, Some(self.stop_reason), self.stop_sequence.as_deref(), self.usage.output)
     }
 
     fn message(&self, content: &[Value], stop: Option<&str>, sequence: Option<&str>, output: usize) -> Value {
@@ -194,10 +177,7 @@ pub fn text_events(model: &str, deltas: &[&str]) -> Vec<Step> {
     let block =
         json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}});
     let mut steps = vec![
-        Step::event(
-            "message_start",
-            &json!({"type": "message_start", "message": message}),
-        ),
+        Step::event("message_start", &json!({"type": "message_start", "message": message})),
         Step::event("content_block_start", &block),
     ];
     steps.extend(deltas.iter().map(|text| {
@@ -210,14 +190,8 @@ pub fn text_events(model: &str, deltas: &[&str]) -> Vec<Step> {
     let end = json!({"stop_reason": "end_turn", "stop_sequence": null});
     let usage = json!({"output_tokens": deltas.len()});
     steps.extend([
-        Step::event(
-            "content_block_stop",
-            &json!({"type": "content_block_stop", "index": 0}),
-        ),
-        Step::event(
-            "message_delta",
-            &json!({"type": "message_delta", "delta": end, "usage": usage}),
-        ),
+        Step::event("content_block_stop", &json!({"type": "content_block_stop", "index": 0})),
+        Step::event("message_delta", &json!({"type": "message_delta", "delta": end, "usage": usage})),
         Step::event("message_stop", &json!({"type": "message_stop"})),
     ]);
     steps

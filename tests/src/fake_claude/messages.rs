@@ -57,27 +57,22 @@ pub(super) fn needs_oauth_beta(headers: &HeaderMap) -> Result<(), ApiError> {
     if members(headers, "anthropic-beta").iter().any(|b| b == OAUTH_BETA) {
         Ok(())
     } else {
-        Err(ApiError::authentication(
-            "OAuth authentication is currently not supported.",
-        ))
+        Err(ApiError::authentication("OAuth authentication is currently not supported."))
     }
 }
 
 pub(super) fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get("authorization")?.to_str().ok()?;
-    value
-        .split_once(' ')
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, token)| token)
+    value.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token)
 }
 
 pub(super) fn needs_version(headers: &HeaderMap) -> Result<&str, ApiError> {
     match headers.get("anthropic-version").and_then(|v| v.to_str().ok()) {
         None => Err(ApiError::invalid("anthropic-version: header is required")),
         Some(known @ ("2023-01-01" | "2023-06-01" | "2026-10-21")) => Ok(known),
-        Some(other) => Err(ApiError::invalid(format!(
-            "anthropic-version: \"{other}\" is not a valid version"
-        ))),
+        Some(other) => {
+            Err(ApiError::invalid(format!("anthropic-version: \"{other}\" is not a valid version")))
+        }
     }
 }
 
@@ -100,10 +95,7 @@ pub(super) fn create(
 /// `POST /v1/messages/count_tokens`.
 pub(super) fn count_tokens(headers: &HeaderMap, query: &str, body: &[u8]) -> Result<Answer, ApiError> {
     let (body, _) = checked(headers, query, body, Endpoint::CountTokens)?;
-    Ok(Answer::json(
-        StatusCode::OK,
-        &json!({"input_tokens": reply::input_tokens(&body)}),
-    ))
+    Ok(Answer::json(StatusCode::OK, &json!({"input_tokens": reply::input_tokens(&body)})))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -122,10 +114,7 @@ fn checked(
     if body.len() > MAX_BODY {
         return Err(ApiError::too_large());
     }
-    let content_type = headers
-        .get("content-type")
-        .and_then(|v| v.to_str().ok())
-        .unwrap_or_default();
+    let content_type = headers.get("content-type").and_then(|v| v.to_str().ok()).unwrap_or_default();
     if !content_type.starts_with("application/json") {
         return Err(ApiError::invalid("content-type: must be application/json"));
     }
@@ -139,14 +128,7 @@ fn checked(
     let beta =
         query.contains("beta=true") || members(headers, "anthropic-beta").iter().any(|b| b != OAUTH_BETA);
     let counting = endpoint == Endpoint::CountTokens;
-    checks::check(&Request {
-        body: &body,
-        model,
-        version,
-        beta,
-        counting,
-    })
-    .map_err(ApiError::invalid)?;
+    checks::check(&Request { body: &body, model, version, beta, counting }).map_err(ApiError::invalid)?;
     Ok((body, model))
 }
 
@@ -154,12 +136,7 @@ fn checked(
 pub(super) fn add_limits(answer: &mut Answer, caller: &Caller, now: Timestamp) {
     let whole_second = |seconds: i64| {
         let at = later(now, seconds).as_second();
-        (
-            at,
-            Timestamp::from_second(at)
-                .map(|t| t.to_string())
-                .unwrap_or_default(),
-        )
+        (at, Timestamp::from_second(at).map(|t| t.to_string()).unwrap_or_default())
     };
     match caller {
         Caller::ApiKey(_) => {

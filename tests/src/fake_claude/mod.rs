@@ -100,10 +100,8 @@ impl FakeClaude {
     /// Starts as told. The socket listens when this returns.
     pub async fn serve(options: Options) -> io::Result<Self> {
         if !options.listen.ip().is_loopback() {
-            let why = format!(
-                "{} is not a loopback address; the fake serves only this machine",
-                options.listen
-            );
+            let why =
+                format!("{} is not a loopback address; the fake serves only this machine", options.listen);
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
         let listener = TcpListener::bind(options.listen).await?;
@@ -115,23 +113,10 @@ impl FakeClaude {
             organization: "Example".to_owned(),
             decision: options.decision,
         };
-        let shared = Arc::new(Shared::new(
-            Book::new(run, options.expires_in),
-            person,
-            options.now,
-        ));
-        let site = Site {
-            shared: Arc::clone(&shared),
-            base: base.clone(),
-            control: options.control,
-        };
+        let shared = Arc::new(Shared::new(Book::new(run, options.expires_in), person, options.now));
+        let site = Site { shared: Arc::clone(&shared), base: base.clone(), control: options.control };
         let server = Server::start(listener, Arc::new(site))?;
-        Ok(Self {
-            shared,
-            server,
-            base,
-            on_surprise: options.on_surprise,
-        })
+        Ok(Self { shared, server, base, on_surprise: options.on_surprise })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -148,19 +133,10 @@ impl FakeClaude {
         let url = self.url();
         vec![
             ("PROXYD_CLAUDE__API_BASE_URL", url.clone()),
-            (
-                "PROXYD_CLAUDE__OAUTH__AUTHORIZE_URL",
-                format!("{url}/oauth/authorize"),
-            ),
+            ("PROXYD_CLAUDE__OAUTH__AUTHORIZE_URL", format!("{url}/oauth/authorize")),
             ("PROXYD_CLAUDE__OAUTH__TOKEN_URL", format!("{url}{TOKEN_PATH}")),
-            (
-                "PROXYD_CLAUDE__OAUTH__REVOKE_URL",
-                format!("{url}/v1/oauth/revoke"),
-            ),
-            (
-                "PROXYD_CLAUDE__OAUTH__PROFILE_URL",
-                format!("{url}/api/oauth/profile"),
-            ),
+            ("PROXYD_CLAUDE__OAUTH__REVOKE_URL", format!("{url}/v1/oauth/revoke")),
+            ("PROXYD_CLAUDE__OAUTH__PROFILE_URL", format!("{url}/api/oauth/profile")),
         ]
     }
 
@@ -260,10 +236,7 @@ impl FakeClaude {
         let url = Url::parse(authorize_url).map_err(|e| e.to_string())?;
         let query = url.query_pairs().into_owned().collect();
         self.shared.change(|s| {
-            let person = Person {
-                decision,
-                ..s.person.clone()
-            };
+            let person = Person { decision, ..s.person.clone() };
             match authorize::authorize(&mut s.book, &person, &query, &self.base)? {
                 Next::Redirect(url) => Ok(url),
                 Next::Page(_) => Err("the page asks; pass Allow or Deny".to_owned()),
@@ -275,11 +248,7 @@ impl FakeClaude {
 
     /// Scripts answers for requests to that path (without the query).
     pub fn on(&self, path: &str) -> On<'_> {
-        On {
-            shared: &self.shared,
-            path: path.to_owned(),
-            caller: None,
-        }
+        On { shared: &self.shared, path: path.to_owned(), caller: None }
     }
 
     /// Forgets every script, used or not.
@@ -301,23 +270,12 @@ impl FakeClaude {
 
     /// The requests to that path so far.
     pub fn requests_to(&self, path: &str) -> Vec<Recorded> {
-        self.shared
-            .look()
-            .requests
-            .iter()
-            .filter(|r| r.path == path)
-            .cloned()
-            .collect()
+        self.shared.look().requests.iter().filter(|r| r.path == path).cloned().collect()
     }
 
     /// How many requests to that path there were.
     pub fn count(&self, path: &str) -> usize {
-        self.shared
-            .look()
-            .requests
-            .iter()
-            .filter(|r| r.path == path)
-            .count()
+        self.shared.look().requests.iter().filter(|r| r.path == path).count()
     }
 
     /// How many calls of the token endpoint there were, of any kind and outcome.
@@ -409,12 +367,7 @@ impl On<'_> {
     }
 
     fn add(&self, script: Script, times: Times) {
-        let rule = Rule {
-            path: self.path.clone(),
-            caller: self.caller.clone(),
-            script,
-            times,
-        };
+        let rule = Rule { path: self.path.clone(), caller: self.caller.clone(), script, times };
         self.shared.change(|s| s.add_rule(rule));
     }
 }

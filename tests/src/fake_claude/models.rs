@@ -92,38 +92,11 @@ pub(super) const MODELS: &[Model] = &[
         forced_tool: false,
         ..CURRENT
     },
-    Model {
-        id: "claude-haiku-5-5",
-        name: "Claude Haiku 5.5",
-        line: "haiku",
-        ..CURRENT
-    },
-    Model {
-        id: "claude-fable-5",
-        name: "Claude Fable 5",
-        line: "fable",
-        thinking: &["adaptive"],
-        ..CURRENT
-    },
-    Model {
-        id: "claude-opus-5",
-        name: "Claude Opus 5",
-        line: "opus",
-        ..CURRENT
-    },
-    Model {
-        id: "claude-sonnet-5",
-        name: "Claude Sonnet 5",
-        line: "sonnet",
-        ..CURRENT
-    },
-    Model {
-        id: "claude-opus-4-8",
-        name: "Claude Opus 4.8",
-        line: "opus",
-        thinks_unasked: false,
-        ..CURRENT
-    },
+    Model { id: "claude-haiku-5-5", name: "Claude Haiku 5.5", line: "haiku", ..CURRENT },
+    Model { id: "claude-fable-5", name: "Claude Fable 5", line: "fable", thinking: &["adaptive"], ..CURRENT },
+    Model { id: "claude-opus-5", name: "Claude Opus 5", line: "opus", ..CURRENT },
+    Model { id: "claude-sonnet-5", name: "Claude Sonnet 5", line: "sonnet", ..CURRENT },
+    Model { id: "claude-opus-4-8", name: "Claude Opus 4.8", line: "opus", thinks_unasked: false, ..CURRENT },
     Model {
         id: "claude-opus-4-7",
         name: "Claude Opus 4.7",
@@ -197,9 +170,7 @@ pub(super) const MODELS: &[Model] = &[
 ];
 
 pub(super) fn find(id: &str) -> Option<&'static Model> {
-    MODELS
-        .iter()
-        .find(|m| m.id == id || (!m.alias.is_empty() && m.alias == id))
+    MODELS.iter().find(|m| m.id == id || (!m.alias.is_empty() && m.alias == id))
 }
 
 /// `GET /v1/models?limit=&after_id=&before_id=`.

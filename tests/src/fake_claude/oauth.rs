@@ -40,10 +40,7 @@ pub(super) fn revoke(state: &mut State, headers: &HeaderMap, body: &[u8]) -> Ans
 /// The refresh token in a token or revoke request says whose request it is.
 pub(super) fn caller(state: &State, body: &[u8]) -> Option<Caller> {
     let body: Value = serde_json::from_slice(body).ok()?;
-    let secret = body
-        .get("refresh_token")
-        .or_else(|| body.get("token"))?
-        .as_str()?;
+    let secret = body.get("refresh_token").or_else(|| body.get("token"))?.as_str()?;
     state.book.caller_of(secret)
 }
 
@@ -85,12 +82,10 @@ fn exchange(state: &mut State, f: &Map<String, Value>, now: Timestamp) -> Result
     }
     let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes()));
     let (code, uri, sent_state) = (text(f, "code")?, text(f, "redirect_uri")?, text(f, "state")?);
-    Ok(
-        match state.book.redeem_code(code, &challenge, uri, sent_state, now) {
-            Ok(tokens) => granted(state, &tokens),
-            Err(refusal) => refused(&refusal),
-        },
-    )
+    Ok(match state.book.redeem_code(code, &challenge, uri, sent_state, now) {
+        Ok(tokens) => granted(state, &tokens),
+        Err(refusal) => refused(&refusal),
+    })
 }
 
 fn refresh(state: &mut State, f: &Map<String, Value>, now: Timestamp) -> Result<Answer, String> {
@@ -130,38 +125,24 @@ fn refused(refusal: &Refusal) -> Answer {
 
 fn malformed(state: &mut State, path: &str, why: String) -> Answer {
     let answer = oauth_error("invalid_request", &why);
-    state.surprises.push(Surprise::MalformedOauthCall {
-        path: path.to_owned(),
-        why,
-    });
+    state.surprises.push(Surprise::MalformedOauthCall { path: path.to_owned(), why });
     answer
 }
 
 fn oauth_error(code: &str, description: &str) -> Answer {
-    Answer::json(
-        StatusCode::BAD_REQUEST,
-        &json!({"error": code, "error_description": description}),
-    )
+    Answer::json(StatusCode::BAD_REQUEST, &json!({"error": code, "error_description": description}))
 }
 
 fn fields(headers: &HeaderMap, body: &[u8]) -> Result<Map<String, Value>, String> {
-    let content_type = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|v| v.to_str().ok())
-        .unwrap_or_default();
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     if content_type.split(';').next().map(str::trim) != Some("application/json") {
-        return Err(format!(
-            "content-type must be application/json, not '{content_type}'"
-        ));
+        return Err(format!("content-type must be application/json, not '{content_type}'"));
     }
     serde_json::from_slice(body).map_err(|e| format!("the body is not a JSON object: {e}"))
 }
 
 fn text<'a>(f: &'a Map<String, Value>, name: &str) -> Result<&'a str, String> {
-    f.get(name)
-        .and_then(Value::as_str)
-        .filter(|v| !v.is_empty())
-        .ok_or_else(|| format!("{name} is missing"))
+    f.get(name).and_then(Value::as_str).filter(|v| !v.is_empty()).ok_or_else(|| format!("{name} is missing"))
 }
 
 fn client(f: &Map<String, Value>) -> Result<(), String> {

@@ -57,11 +57,7 @@ impl Recorded {
 /// Each member of a comma-separated header, from all its lines, in order.
 pub(super) fn members(headers: &HeaderMap, name: &str) -> Vec<String> {
     let lines = headers.get_all(name).iter().filter_map(|v| v.to_str().ok());
-    lines
-        .flat_map(|l| l.split(','))
-        .map(|m| m.trim().to_owned())
-        .filter(|m| !m.is_empty())
-        .collect()
+    lines.flat_map(|l| l.split(',')).map(|m| m.trim().to_owned()).filter(|m| !m.is_empty()).collect()
 }
 
 /// Something no correct client does. A test that provokes one takes it with

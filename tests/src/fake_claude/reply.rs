@@ -38,10 +38,7 @@ pub(super) fn compose(
             _ => model.thinking.contains(&"enabled"),
         };
         let thought = if shown { THOUGHT } else { "" };
-        blocks.push(Block::Thinking {
-            text: thought.to_owned(),
-            signature: signature_of(thought),
-        });
+        blocks.push(Block::Thinking { text: thought.to_owned(), signature: signature_of(thought) });
     }
     let calls = tools_to_call(body);
     let (stop_reason, stop_sequence) = if calls.is_empty() {
@@ -59,37 +56,20 @@ pub(super) fn compose(
         }));
         ("tool_use", None)
     };
-    let thinking = blocks
-        .iter()
-        .map(|b| if let Block::Thinking { .. } = b { 12 } else { 0 })
-        .sum();
+    let thinking = blocks.iter().map(|b| if let Block::Thinking { .. } = b { 12 } else { 0 }).sum();
     let output = blocks.iter().map(Block::tokens).sum::<usize>().max(1);
-    let usage = Usage {
-        input: input_tokens(body),
-        output,
-        thinking,
-    };
-    Message {
-        id: mint("msg_"),
-        model: model.id,
-        blocks,
-        stop_reason,
-        stop_sequence,
-        usage,
-    }
+    let usage = Usage { input: input_tokens(body), output, thinking };
+    Message { id: mint("msg_"), model: model.id, blocks, stop_reason, stop_sequence, usage }
 }
 
 fn forces_a_tool(body: &Map<String, Value>) -> bool {
-    body.get("tool_choice")
-        .is_some_and(|c| matches!(text(c, "type"), "any" | "tool"))
+    body.get("tool_choice").is_some_and(|c| matches!(text(c, "type"), "any" | "tool"))
 }
 
 /// The tools the answer calls; none means a text.
 fn tools_to_call(body: &Map<String, Value>) -> Vec<&Value> {
-    let tools: Vec<&Value> = list(body.get("tools"))
-        .iter()
-        .filter(|t| t.get("input_schema").is_some())
-        .collect();
+    let tools: Vec<&Value> =
+        list(body.get("tools")).iter().filter(|t| t.get("input_schema").is_some()).collect();
     let choice = body.get("tool_choice");
     let one_only = choice.and_then(|c| c.get("disable_parallel_tool_use")) == Some(&Value::Bool(true));
     let last = last_user_text(body);
@@ -111,10 +91,7 @@ fn tools_to_call(body: &Map<String, Value>) -> Vec<&Value> {
 }
 
 fn last_user_message(body: &Map<String, Value>) -> Option<&Value> {
-    list(body.get("messages"))
-        .iter()
-        .rev()
-        .find(|m| text(m, "role") == "user")
+    list(body.get("messages")).iter().rev().find(|m| text(m, "role") == "user")
 }
 
 fn answers_a_tool(body: &Map<String, Value>) -> bool {
@@ -122,9 +99,7 @@ fn answers_a_tool(body: &Map<String, Value>) -> bool {
 }
 
 fn last_user_text(body: &Map<String, Value>) -> String {
-    last_user_message(body)
-        .map(|m| text_of(m.get("content")))
-        .unwrap_or_default()
+    last_user_message(body).map(|m| text_of(m.get("content"))).unwrap_or_default()
 }
 
 /// Text of a content value; what is no text is named in brackets, so that tests see it arrived.
@@ -150,36 +125,24 @@ fn named(block: &Value) -> String {
 }
 
 fn words(body: &Map<String, Value>) -> String {
-    let format = body
-        .get("output_config")
-        .and_then(|c| c.get("format"))
-        .filter(|f| !f.is_null());
+    let format = body.get("output_config").and_then(|c| c.get("format")).filter(|f| !f.is_null());
     if let Some(schema) = format.and_then(|f| f.get("schema")) {
         return instance(schema).to_string();
     }
     let said = last_user_text(body);
-    if answers_a_tool(body) {
-        format!("The tools said: {said}")
-    } else {
-        format!("You said: {said}")
-    }
+    if answers_a_tool(body) { format!("The tools said: {said}") } else { format!("You said: {said}") }
 }
 
 /// Applies stop sequences and `max_tokens`, counting a word as a token.
 fn stopped(body: &Map<String, Value>, mut said: String) -> (String, &'static str, Option<String>) {
     let sequences = list(body.get("stop_sequences")).iter().filter_map(Value::as_str);
-    let first = sequences
-        .filter_map(|s| said.find(s).map(|at| (at, s)))
-        .min_by_key(|(at, _)| *at);
+    let first = sequences.filter_map(|s| said.find(s).map(|at| (at, s))).min_by_key(|(at, _)| *at);
     if let Some((at, sequence)) = first {
         let sequence = sequence.to_owned();
         said.truncate(at);
         return (said, "stop_sequence", Some(sequence));
     }
-    let limit = body
-        .get("max_tokens")
-        .and_then(Value::as_u64)
-        .and_then(|n| usize::try_from(n).ok());
+    let limit = body.get("max_tokens").and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok());
     match limit.and_then(|n| said.split_inclusive(' ').nth(n).map(|_| n)) {
         Some(n) => (said.split_inclusive(' ').take(n).collect(), "max_tokens", None),
         None => (said, "end_turn", None),
@@ -189,21 +152,14 @@ fn stopped(body: &Map<String, Value>, mut said: String) -> (String, &'static str
 /// The smallest sensible value of a JSON schema.
 fn instance(schema: &Value) -> Value {
     let first = |name: &str| list(schema.get(name)).first();
-    if let Some(value) = schema
-        .get("const")
-        .or_else(|| first("enum"))
-        .or_else(|| schema.get("default"))
-    {
+    if let Some(value) = schema.get("const").or_else(|| first("enum")).or_else(|| schema.get("default")) {
         return value.clone();
     }
     if let Some(one) = first("anyOf").or_else(|| first("oneOf")) {
         return instance(one);
     }
     let kind = schema.get("type");
-    match kind
-        .and_then(Value::as_str)
-        .or_else(|| first("type").and_then(Value::as_str))
-    {
+    match kind.and_then(Value::as_str).or_else(|| first("type").and_then(Value::as_str)) {
         Some("object") => {
             let properties = schema.get("properties").and_then(Value::as_object);
             properties
@@ -213,9 +169,7 @@ fn instance(schema: &Value) -> Value {
                 .collect::<Map<_, _>>()
                 .into()
         }
-        Some("array") => schema
-            .get("items")
-            .map_or_else(|| json!([]), |items| json!([instance(items)])),
+        Some("array") => schema.get("items").map_or_else(|| json!([]), |items| json!([instance(items)])),
         Some("string") => json!("Paris"),
         Some("number") => json!(21.5),
         Some("integer") => json!(21),
@@ -226,8 +180,6 @@ fn instance(schema: &Value) -> Value {
 
 /// A stand-in for the tokenizer: a quarter of the bytes of everything the model would read.
 pub(super) fn input_tokens(body: &Map<String, Value>) -> usize {
-    let parts = ["system", "messages", "tools"]
-        .iter()
-        .filter_map(|name| body.get(*name));
+    let parts = ["system", "messages", "tools"].iter().filter_map(|name| body.get(*name));
     parts.map(|p| p.to_string().len().div_ceil(4)).sum()
 }

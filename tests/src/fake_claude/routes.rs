@@ -62,9 +62,7 @@ impl Call {
     }
 
     pub(super) fn query_fields(&self) -> HashMap<String, String> {
-        url::form_urlencoded::parse(self.query.as_bytes())
-            .into_owned()
-            .collect()
+        url::form_urlencoded::parse(self.query.as_bytes()).into_owned().collect()
     }
 }
 
@@ -121,9 +119,7 @@ impl Site {
 
     fn note_surprises(&self, call: &Call) {
         if call.headers.contains_key("x-api-key") && call.headers.contains_key("authorization") {
-            self.shared.surprise(Surprise::TwoCredentials {
-                path: call.path.clone(),
-            });
+            self.shared.surprise(Surprise::TwoCredentials { path: call.path.clone() });
         }
         // A browser sends its cookies to the authorize page; nobody else has any business with them.
         if call.path.starts_with("/oauth/") {
@@ -131,10 +127,7 @@ impl Site {
         }
         for header in CLIENTS_OWN_HEADERS {
             if call.headers.contains_key(header) {
-                self.shared.surprise(Surprise::LeakedHeader {
-                    path: call.path.clone(),
-                    header,
-                });
+                self.shared.surprise(Surprise::LeakedHeader { path: call.path.clone(), header });
             }
         }
     }
@@ -143,27 +136,23 @@ impl Site {
     fn work(&self, call: &Call, number: u64) -> Answer {
         let now = self.shared.now();
         let request_id = format!("req_FAKE{number:06}");
-        let mut answer = self
-            .shared
-            .change(|s| match (call.method.as_str(), call.path.as_str()) {
-                ("GET", "/oauth/authorize") => self.authorize(s, call),
-                ("GET", PASTE_PATH) => authorize::paste_page(&call.query_fields()),
-                ("POST", "/v1/oauth/token") => oauth::token(s, &call.headers, &call.body, now),
-                ("POST", "/v1/oauth/revoke") => oauth::revoke(s, &call.headers, &call.body),
-                ("GET", "/api/oauth/profile") => messages::bearer(&s.book, &call.headers, now).map_or_else(
-                    |e| e.into_answer(&request_id),
-                    |account| oauth::profile(s, account),
-                ),
-                ("GET", "/api/oauth/usage") => messages::bearer(&s.book, &call.headers, now)
-                    .and_then(|_| messages::needs_oauth_beta(&call.headers))
-                    .map_or_else(|e| e.into_answer(&request_id), |()| oauth::usage(now)),
-                (method, path) => {
-                    let Some(what) = ModelCall::of(method, path) else {
-                        return unknown_call(s, call, &request_id);
-                    };
-                    self.model_call(s, call, what, &request_id)
-                }
-            });
+        let mut answer = self.shared.change(|s| match (call.method.as_str(), call.path.as_str()) {
+            ("GET", "/oauth/authorize") => self.authorize(s, call),
+            ("GET", PASTE_PATH) => authorize::paste_page(&call.query_fields()),
+            ("POST", "/v1/oauth/token") => oauth::token(s, &call.headers, &call.body, now),
+            ("POST", "/v1/oauth/revoke") => oauth::revoke(s, &call.headers, &call.body),
+            ("GET", "/api/oauth/profile") => messages::bearer(&s.book, &call.headers, now)
+                .map_or_else(|e| e.into_answer(&request_id), |account| oauth::profile(s, account)),
+            ("GET", "/api/oauth/usage") => messages::bearer(&s.book, &call.headers, now)
+                .and_then(|_| messages::needs_oauth_beta(&call.headers))
+                .map_or_else(|e| e.into_answer(&request_id), |()| oauth::usage(now)),
+            (method, path) => {
+                let Some(what) = ModelCall::of(method, path) else {
+                    return unknown_call(s, call, &request_id);
+                };
+                self.model_call(s, call, what, &request_id)
+            }
+        });
         answer.set("request-id", &request_id);
         answer
     }
@@ -191,10 +180,7 @@ impl Site {
         };
         let mut answer = worked.unwrap_or_else(|error| error.into_answer(request_id));
         if let Caller::Account(account) = caller {
-            answer.set(
-                "anthropic-organization-id",
-                &s.book.identity(account).organization_uuid,
-            );
+            answer.set("anthropic-organization-id", &s.book.identity(account).organization_uuid);
         }
         if matches!(what, ModelCall::Create) {
             messages::add_limits(&mut answer, &caller, now);
@@ -228,10 +214,7 @@ impl<'a> ModelCall<'a> {
 }
 
 fn unknown_call(s: &mut State, call: &Call, request_id: &str) -> Answer {
-    s.surprises.push(Surprise::UnknownCall {
-        method: call.method.clone(),
-        path: call.path.clone(),
-    });
+    s.surprises.push(Surprise::UnknownCall { method: call.method.clone(), path: call.path.clone() });
     ApiError::not_found("Not found").into_answer(request_id)
 }
 

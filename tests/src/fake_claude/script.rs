@@ -110,18 +110,12 @@ impl Script {
 
     /// The connection is reset (RST) before the headers, and nothing was done.
     pub fn reset() -> Self {
-        Self {
-            lose: Some(Loss::Reset),
-            ..Self::of(Act::Canned(Answer::json(StatusCode::OK, &Value::Null)))
-        }
+        Self { lose: Some(Loss::Reset), ..Self::of(Act::Canned(Answer::json(StatusCode::OK, &Value::Null))) }
     }
 
     /// The connection is closed (FIN) before the headers, and nothing was done.
     pub fn close() -> Self {
-        Self {
-            lose: Some(Loss::Close),
-            ..Self::of(Act::Canned(Answer::json(StatusCode::OK, &Value::Null)))
-        }
+        Self { lose: Some(Loss::Close), ..Self::of(Act::Canned(Answer::json(StatusCode::OK, &Value::Null))) }
     }
 
     /// Waits at the gate before anything is done.
@@ -163,8 +157,7 @@ impl Script {
     )]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         let name: HeaderName = name.parse().expect("a header name");
-        self.headers
-            .insert(name, HeaderValue::from_str(value).expect("a header value"));
+        self.headers.insert(name, HeaderValue::from_str(value).expect("a header value"));
         self
     }
 
@@ -192,9 +185,7 @@ impl Script {
         }
         if self.gzip {
             answer = answer.gzipped();
-            answer
-                .headers
-                .insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            answer.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
         match self.cut_after {
             Some(bytes) => answer.cut_after(bytes),

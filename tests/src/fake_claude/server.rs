@@ -57,11 +57,7 @@ impl Server {
         let drop_all = watch::Sender::new(());
         let mut tasks = JoinSet::new();
         tasks.spawn(accept(listener, site, drop_all.clone()));
-        Ok(Self {
-            address,
-            drop_all,
-            _tasks: tasks,
-        })
+        Ok(Self { address, drop_all, _tasks: tasks })
     }
 
     pub(super) fn drop_connections(&self) {

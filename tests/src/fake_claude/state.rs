@@ -51,9 +51,7 @@ pub(super) enum Times {
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared")
-            .field("state", &self.state)
-            .finish_non_exhaustive()
+        f.debug_struct("Shared").field("state", &self.state).finish_non_exhaustive()
     }
 }
 
@@ -67,11 +65,7 @@ impl Shared {
             arrivals: 0,
             rules: Vec::new(),
         };
-        Self {
-            state: Mutex::new(state),
-            changed: watch::Sender::new(0),
-            now,
-        }
+        Self { state: Mutex::new(state), changed: watch::Sender::new(0), now }
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -102,20 +96,12 @@ impl Shared {
     pub(super) fn record(self: &Arc<Self>, request: Recorded) -> Watched {
         let number = request.number;
         self.change(|s| s.requests.push(request));
-        Watched {
-            shared: Arc::clone(self),
-            number,
-            done: false,
-        }
+        Watched { shared: Arc::clone(self), number, done: false }
     }
 
     /// For an answer nobody follows.
     pub(super) fn unwatched(self: &Arc<Self>) -> Watched {
-        Watched {
-            shared: Arc::clone(self),
-            number: 0,
-            done: true,
-        }
+        Watched { shared: Arc::clone(self), number: 0, done: true }
     }
 
     fn settle(&self, number: u64, progress: Progress) {
@@ -144,12 +130,9 @@ impl State {
     /// The script for this request, if there is one. Queued scripts come before standing ones, and among each the ones
     /// for this caller before the ones for anybody.
     pub(super) fn take_script(&mut self, path: &str, caller: Option<&Caller>) -> Option<Script> {
-        for (times, own) in [
-            (Times::Once, true),
-            (Times::Once, false),
-            (Times::Always, true),
-            (Times::Always, false),
-        ] {
+        for (times, own) in
+            [(Times::Once, true), (Times::Once, false), (Times::Always, true), (Times::Always, false)]
+        {
             let fits = |r: &Rule| {
                 r.path == path
                     && r.times == times
@@ -179,10 +162,7 @@ impl State {
                 None => unused.push((&rule.path, 1)),
             }
         }
-        let surprise = |(path, count): (&str, usize)| Surprise::UnusedScript {
-            path: path.to_owned(),
-            count,
-        };
+        let surprise = |(path, count): (&str, usize)| Surprise::UnusedScript { path: path.to_owned(), count };
         unused.into_iter().map(surprise).collect()
     }
 }

@@ -19,26 +19,18 @@ const LARGEST: u64 = 4096;
 pub(super) async fn run(args: Add, context: &mut Context<'_>) -> Result<Exit, Error> {
     let key = read_key(&args.key_file)?;
     let (account, replaced) = context.connect().await?.add_key(&key, args.label).await?;
-    let added = Added {
-        account: account.into(),
-        replaced,
-    };
+    let added = Added { account: account.into(), replaced };
     if context.output.is_json() {
         context.output.document(&Document::new(added))?;
     } else {
         let verb = if replaced { "Updated" } else { "Added" };
-        context
-            .output
-            .data(&format!("{verb} {}.\n", view::called(&added.account)))?;
+        context.output.data(&format!("{verb} {}.\n", view::called(&added.account)))?;
     }
     Ok(Exit::Ok)
 }
 
 fn read_key(path: &Path) -> Result<SecretString, Error> {
-    let failed = |source| Error::ReadKey {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = |source| Error::ReadKey { path: path.to_owned(), source };
     let bytes = if path == Path::new("-") {
         if io::stdin().is_terminal() {
             return Err(Error::from(BadKey::Terminal));
@@ -86,10 +78,7 @@ impl From<BadKey> for Error {
                 "log the account in instead: `proxyctl login claude`"
             }
         };
-        Self::Usage {
-            what: bad.to_string(),
-            hint: hint.to_owned(),
-        }
+        Self::Usage { what: bad.to_string(), hint: hint.to_owned() }
     }
 }
 
@@ -127,11 +116,7 @@ mod tests {
 
     #[test]
     fn one_newline_after_the_key_is_taken_off() {
-        for text in [
-            "sk-ant-api03-FAKE",
-            "sk-ant-api03-FAKE\n",
-            "sk-ant-api03-FAKE\r\n",
-        ] {
+        for text in ["sk-ant-api03-FAKE", "sk-ant-api03-FAKE\n", "sk-ant-api03-FAKE\r\n"] {
             assert_eq!(parse(text).as_deref(), Ok("sk-ant-api03-FAKE"));
         }
     }

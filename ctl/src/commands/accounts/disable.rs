@@ -8,7 +8,5 @@ use crate::exit::Exit;
 
 pub(super) async fn run(args: &Named, context: &mut Context<'_>) -> Result<Exit, Error> {
     let account = context.connect().await?.disable(&args.account).await?;
-    changed(context, account, |account| {
-        format!("Disabled {}.\n", view::called(account))
-    })
+    changed(context, account, |account| format!("Disabled {}.\n", view::called(account)))
 }

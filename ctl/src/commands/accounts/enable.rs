@@ -9,10 +9,6 @@ use crate::exit::Exit;
 pub(super) async fn run(args: &Named, context: &mut Context<'_>) -> Result<Exit, Error> {
     let account = context.connect().await?.enable(&args.account).await?;
     changed(context, account, |account| {
-        format!(
-            "Enabled {}; it is {}.\n",
-            view::called(account),
-            view::state_words(account.state)
-        )
+        format!("Enabled {}; it is {}.\n", view::called(account), view::state_words(account.state))
     })
 }

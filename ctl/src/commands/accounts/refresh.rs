@@ -11,13 +11,8 @@ use crate::text;
 pub(super) async fn run(args: &Named, context: &mut Context<'_>) -> Result<Exit, Error> {
     let account = context.connect().await?.refresh(&args.account).await?;
     changed(context, account, |account| {
-        let end = account
-            .expires_at
-            .map(|end| format!("; its token ends {}", text::relative(end, clock::now())));
-        format!(
-            "Refreshed {}{}.\n",
-            view::called(account),
-            end.unwrap_or_default()
-        )
+        let end =
+            account.expires_at.map(|end| format!("; its token ends {}", text::relative(end, clock::now())));
+        format!("Refreshed {}{}.\n", view::called(account), end.unwrap_or_default())
     })
 }

@@ -25,9 +25,7 @@ pub(super) async fn run(args: &Revoke, context: &mut Context<'_>) -> Result<Exit
         client.revoke(named).await?
     } else {
         // What was confirmed is what is revoked, even if the name means another account by now.
-        client
-            .revoke(&confirm(named, &client, context.output).await?)
-            .await?
+        client.revoke(&confirm(named, &client, context.output).await?).await?
     };
     let revoked = Revoked::from(reply);
     if context.output.is_json() {
@@ -70,11 +68,8 @@ fn sentence(revoked: &Revoked) -> String {
 
 /// The file is gone, but the credential may live on: the person must know, and what to do.
 fn warn(revoked: &Revoked, output: &Output) {
-    let why = revoked
-        .provider_error
-        .as_deref()
-        .map(|why| format!(": {}", text::clean(why)))
-        .unwrap_or_default();
+    let why =
+        revoked.provider_error.as_deref().map(|why| format!(": {}", text::clean(why))).unwrap_or_default();
     match revoked.provider {
         "revoked" => {}
         "not_offered" => output.talk(

@@ -20,20 +20,12 @@ pub(super) fn list(list: &AccountList, now: Timestamp) -> String {
                 state(account, now),
                 name(account).into(),
                 text::clean(account.organization_name.as_deref().unwrap_or_default()).into(),
-                account
-                    .expires_at
-                    .map(|end| text::relative(end, now))
-                    .unwrap_or_default()
-                    .into(),
+                account.expires_at.map(|end| text::relative(end, now)).unwrap_or_default().into(),
             ]);
         }
         text.push_str(&table.render());
     }
-    paragraph(
-        &mut text,
-        "Accounts that need attention:",
-        list.accounts.iter().filter_map(trouble),
-    );
+    paragraph(&mut text, "Accounts that need attention:", list.accounts.iter().filter_map(trouble));
     let files = list.invalid_files.iter();
     let files = files.map(|file| format!("{}: {}", text::clean(&file.path), text::clean(&file.reason)));
     paragraph(&mut text, "Files that are not used:", files);
@@ -63,14 +55,8 @@ pub(super) fn details(account: &Account, now: Timestamp) -> String {
     fact("Organization id", words(&account.organization_uuid));
     fact("Expires", time(account.expires_at));
     fact("Last refresh", time(account.last_refresh_at));
-    fact(
-        "Renewable",
-        (account.kind == "oauth").then(|| if account.renewable { "yes" } else { "no" }.into()),
-    );
-    fact(
-        "Requests",
-        Some(format!("{} in flight", account.in_flight).into()),
-    );
+    fact("Renewable", (account.kind == "oauth").then(|| if account.renewable { "yes" } else { "no" }.into()));
+    fact("Requests", Some(format!("{} in flight", account.in_flight).into()));
     fact("Last error", words(&account.last_error));
     fact("Not saved", account.degraded.then(|| UNSAVED.into()));
     fact("File", Some(text::clean(&account.path).into()));
@@ -82,20 +68,12 @@ const UNSAVED: &str = "its newest token could not be saved yet and lives in the 
 /// An account within a sentence: what it is called, and its id.
 pub(super) fn called(account: &Account) -> String {
     let (name, id) = (account.to_string(), &account.id);
-    let words = if name == *id {
-        name
-    } else {
-        format!("{name} ({id})")
-    };
+    let words = if name == *id { name } else { format!("{name} ({id})") };
     text::clean(&words).into_owned()
 }
 
 pub(super) fn state_words(state: &str) -> &str {
-    if state == "needs_login" {
-        "needs login"
-    } else {
-        state
-    }
+    if state == "needs_login" { "needs login" } else { state }
 }
 
 fn kind_words(kind: &str) -> &str {
@@ -103,11 +81,7 @@ fn kind_words(kind: &str) -> &str {
 }
 
 fn name(account: &Account) -> String {
-    let words = account
-        .label
-        .as_deref()
-        .or(account.email.as_deref())
-        .unwrap_or_default();
+    let words = account.label.as_deref().or(account.email.as_deref()).unwrap_or_default();
     text::clean(words).into_owned()
 }
 
@@ -118,14 +92,9 @@ fn state(account: &Account, now: Timestamp) -> Cell {
         "disabled" => AnsiColor::BrightBlack,
         _ => AnsiColor::Red,
     };
-    let until = account
-        .available_at
-        .filter(|until| account.state == "cooling" && *until > now);
+    let until = account.available_at.filter(|until| account.state == "cooling" && *until > now);
     let until = until.map(|until| format!(", usable {}", text::relative(until, now)));
-    Cell::styled(
-        format!("{}{}", state_words(account.state), until.unwrap_or_default()),
-        colour.on_default(),
-    )
+    Cell::styled(format!("{}{}", state_words(account.state), until.unwrap_or_default()), colour.on_default())
 }
 
 /// What a person should know about an account that is not simply ready.
@@ -134,12 +103,7 @@ fn trouble(account: &Account) -> Option<String> {
     if account.state != "disabled" {
         parts.extend(account.state_reason.as_deref());
     }
-    parts.extend(
-        account
-            .last_error
-            .as_deref()
-            .filter(|error| !parts.contains(error)),
-    );
+    parts.extend(account.last_error.as_deref().filter(|error| !parts.contains(error)));
     if account.degraded {
         parts.push(UNSAVED);
     }

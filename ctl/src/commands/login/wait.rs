@@ -139,8 +139,7 @@ impl Wait<'_> {
             return Ok(()); // The first event holds it.
         }
         let url = &self.session.url;
-        self.output
-            .data(&format!("Please visit this URL to authenticate:\n{url}\n"))
+        self.output.data(&format!("Please visit this URL to authenticate:\n{url}\n"))
     }
 
     /// On a terminal a person may paste; where no browser is wanted, a pipe may carry the answer.
@@ -193,8 +192,7 @@ impl Wait<'_> {
             Attempt::NotThisLogin => Ok(None),
             Attempt::Stalled { code, err } if prompt.interactive => {
                 self.output.error(&err);
-                self.output
-                    .talk("The login is still open. Press Enter to try again, or Ctrl-C to give up.");
+                self.output.talk("The login is still open. Press Enter to try again, or Ctrl-C to give up.");
                 prompt.held = Some(code);
                 Ok(None)
             }
@@ -205,9 +203,7 @@ impl Wait<'_> {
     fn refuse_paste(&mut self, why: &str) -> Result<(), Error> {
         let message = format!("That paste cannot be used: {why}.");
         if self.output.is_json() {
-            return self
-                .output
-                .document(&Document::new(LoginEvent::PasteRefused { message }));
+            return self.output.document(&Document::new(LoginEvent::PasteRefused { message }));
         }
         self.output.talk(&format!("{message} Try again."));
         Ok(())
@@ -218,9 +214,7 @@ impl Wait<'_> {
             Answer::Refused { error, description } => return Err(Error::LoginRefused { error, description }),
             Answer::Code(code) => code,
         };
-        let complete = self
-            .client
-            .complete_login(&self.session.id, &code, &self.session.state);
+        let complete = self.client.complete_login(&self.session.id, &code, &self.session.state);
         let completed = tokio::select! {
             biased;
             () = self.interrupt.caught() => return Err(Error::Interrupted),
@@ -232,16 +226,10 @@ impl Wait<'_> {
                 path: reply.path,
                 replaced: reply.replaced,
             }))),
-            Err(Error::Refused {
-                refusal: Refusal::WrongState,
-                ..
-            }) => Ok(Attempt::NotThisLogin),
-            Err(
-                err @ Error::Refused {
-                    refusal: Refusal::NotSaved | Refusal::ProviderUnavailable,
-                    ..
-                },
-            ) => Ok(Attempt::Stalled { code, err }),
+            Err(Error::Refused { refusal: Refusal::WrongState, .. }) => Ok(Attempt::NotThisLogin),
+            Err(err @ Error::Refused { refusal: Refusal::NotSaved | Refusal::ProviderUnavailable, .. }) => {
+                Ok(Attempt::Stalled { code, err })
+            }
             Err(err) => Err(err),
         }
     }

@@ -30,6 +30,7 @@ pub(super) async fn readyz(Extract(state): Extract<State>) -> Response {
     };
     match reason {
         None => Json(json!({ "ready": true })).into_response(),
-        Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "ready": false, "reason": reason }))).into_response(),
+        Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "ready": false, "reason": reason })))
+            .into_response(),
     }
 }

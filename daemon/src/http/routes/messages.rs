@@ -25,7 +25,12 @@ async fn serve(state: State, endpoint: Endpoint, request: Request) -> Response {
     answer(result, Dialect::Messages, id, state.clock.now())
 }
 
-async fn pass(state: &State, id: RequestId, endpoint: Endpoint, request: Request) -> Result<Answer, ProxyError> {
+async fn pass(
+    state: &State,
+    id: RequestId,
+    endpoint: Endpoint,
+    request: Request,
+) -> Result<Answer, ProxyError> {
     let (head, incoming) = request.into_parts();
     let bytes = body::read(&head.headers, incoming).await?;
     let peek = messages::peek(&bytes).map_err(ApiError::from)?;

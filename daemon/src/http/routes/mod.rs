@@ -44,7 +44,8 @@ async fn not_found(request: Request) -> Response {
 
 async fn method_not_allowed(request: Request) -> Response {
     let path = request.uri().path();
-    let allowed = if path.starts_with("/v1/") && !path.starts_with("/v1/models") { "POST" } else { "GET, HEAD" };
+    let allowed =
+        if path.starts_with("/v1/") && !path.starts_with("/v1/models") { "POST" } else { "GET, HEAD" };
     let message = format!("{} is not allowed on {path}: use {allowed}", request.method());
     let refusal = ApiError::new(ErrorKind::InvalidRequest, message).with_status(405);
     let response = error::refuse(&refusal, error::dialect(path, request.headers()), RequestId::new());

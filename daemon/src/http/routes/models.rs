@@ -25,7 +25,11 @@ pub(super) async fn list(
     answer(result, dialect, id, state.clock.now())
 }
 
-pub(super) async fn one(Extract(state): Extract<State>, Path(model): Path<String>, headers: HeaderMap) -> Response {
+pub(super) async fn one(
+    Extract(state): Extract<State>,
+    Path(model): Path<String>,
+    headers: HeaderMap,
+) -> Response {
     let (id, dialect) = (RequestId::new(), dialect(&headers));
     let result = state.proxy.models(id, ModelsRequest::One(model), dialect, &headers).await;
     answer(result, dialect, id, state.clock.now())
@@ -46,7 +50,9 @@ fn list_query(pairs: Vec<(String, String)>, dialect: Dialect) -> Result<ListQuer
     for (name, value) in pairs {
         match name.as_str() {
             "limit" => {
-                let limit = value.parse().map_err(|_| ApiError::invalid_param("limit", "limit: must be a whole number"))?;
+                let limit = value
+                    .parse()
+                    .map_err(|_| ApiError::invalid_param("limit", "limit: must be a whole number"))?;
                 query.limit = Some(limit);
             }
             "after_id" => query.after_id = Some(value),

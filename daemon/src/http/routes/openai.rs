@@ -23,7 +23,12 @@ async fn serve(state: State, dialect: Dialect, request: Request) -> Response {
     answer(result, dialect, id, state.clock.now())
 }
 
-async fn translate(state: &State, id: RequestId, dialect: Dialect, request: Request) -> Result<Answer, ProxyError> {
+async fn translate(
+    state: &State,
+    id: RequestId,
+    dialect: Dialect,
+    request: Request,
+) -> Result<Answer, ProxyError> {
     let (head, incoming) = request.into_parts();
     let bytes = body::read(&head.headers, incoming).await?;
     match dialect {

@@ -16,11 +16,7 @@ const BLOCKS: &[(&str, &[&str], &[&str])] = &[
         &["user", "assistant", "system", "tool_result"],
         &["type", "text", "cache_control", "citations"],
     ),
-    (
-        "image",
-        &["user", "tool_result"],
-        &["type", "source", "cache_control"],
-    ),
+    ("image", &["user", "tool_result"], &["type", "source", "cache_control"]),
     (
         "document",
         &["user", "assistant", "tool_result"],
@@ -31,23 +27,11 @@ const BLOCKS: &[(&str, &[&str], &[&str])] = &[
         &["user", "tool_result"],
         &["type", "source", "title", "content", "citations", "cache_control"],
     ),
-    (
-        "tool_use",
-        &["assistant"],
-        &["type", "id", "name", "input", "cache_control", "caller"],
-    ),
-    (
-        "tool_result",
-        &["user"],
-        &["type", "tool_use_id", "content", "is_error", "cache_control"],
-    ),
+    ("tool_use", &["assistant"], &["type", "id", "name", "input", "cache_control", "caller"]),
+    ("tool_result", &["user"], &["type", "tool_use_id", "content", "is_error", "cache_control"]),
     ("thinking", &["assistant"], &["type", "thinking", "signature"]),
     ("redacted_thinking", &["assistant"], &["type", "data"]),
-    (
-        "server_tool_use",
-        &["assistant"],
-        &["type", "id", "name", "input", "cache_control", "caller"],
-    ),
+    ("server_tool_use", &["assistant"], &["type", "id", "name", "input", "cache_control", "caller"]),
     (
         "web_search_tool_result",
         &["assistant"],
@@ -103,9 +87,7 @@ fn one_block(at: &str, block: &Value, role: &str, r: &Request<'_>) -> Result<(),
                 return Err(format!("{at}: text content blocks must be non-empty"));
             }
             if blank(words) {
-                return Err(format!(
-                    "{at}: text content blocks must contain non-whitespace text"
-                ));
+                return Err(format!("{at}: text content blocks must contain non-whitespace text"));
             }
             let cited = !list(block.get("citations")).is_empty();
             if cited && role == "user" && r.version == "2026-10-21" {
@@ -114,9 +96,9 @@ fn one_block(at: &str, block: &Value, role: &str, r: &Request<'_>) -> Result<(),
             Ok(())
         }
         "image" => image(at, block),
-        "document" if role == "assistant" && r.version == "2026-10-21" => Err(format!(
-            "{at}: `document` blocks are not allowed in assistant content"
-        )),
+        "document" if role == "assistant" && r.version == "2026-10-21" => {
+            Err(format!("{at}: `document` blocks are not allowed in assistant content"))
+        }
         "document" => document(at, block),
         "tool_use" | "server_tool_use" => tool_use(at, block),
         "tool_result" => tool_result(at, block, r),
@@ -130,19 +112,11 @@ fn one_block(at: &str, block: &Value, role: &str, r: &Request<'_>) -> Result<(),
 
 fn tool_use(at: &str, block: &Value) -> Result<(), Complaint> {
     let id = text(block, "id");
-    if id.is_empty()
-        || !id
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
-    {
-        return Err(format!(
-            "{at}.tool_use.id: String should match pattern '^[a-zA-Z0-9_-]+$'"
-        ));
+    if id.is_empty() || !id.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {
+        return Err(format!("{at}.tool_use.id: String should match pattern '^[a-zA-Z0-9_-]+$'"));
     }
     if !is_name(text(block, "name")) {
-        return Err(format!(
-            "{at}.tool_use.name: String should match pattern '^[a-zA-Z0-9_-]{{1,128}}$'"
-        ));
+        return Err(format!("{at}.tool_use.name: String should match pattern '^[a-zA-Z0-9_-]{{1,128}}$'"));
     }
     if !block.get("input").is_some_and(Value::is_object) {
         return Err(format!("{at}.tool_use.input: Input should be a valid dictionary"));
@@ -162,9 +136,7 @@ fn tool_result(at: &str, block: &Value, r: &Request<'_>) -> Result<(), Complaint
             }
             Ok(())
         }
-        Some(_) => Err(format!(
-            "{at}.tool_result.content: Input should be a valid string or list"
-        )),
+        Some(_) => Err(format!("{at}.tool_result.content: Input should be a valid string or list")),
     }
 }
 
@@ -183,9 +155,7 @@ fn thinking(at: &str, block: &Value) -> Result<(), Complaint> {
 }
 
 fn image(at: &str, block: &Value) -> Result<(), Complaint> {
-    let source = block
-        .get("source")
-        .ok_or_else(|| format!("{at}.image.source: Field required"))?;
+    let source = block.get("source").ok_or_else(|| format!("{at}.image.source: Field required"))?;
     let at = format!("{at}.image.source");
     match text(source, "type") {
         "base64" => {
@@ -198,9 +168,7 @@ fn image(at: &str, block: &Value) -> Result<(), Complaint> {
             if found == media_type {
                 Ok(())
             } else {
-                Err(format!(
-                    "{at}: Image does not match the provided media type {media_type}"
-                ))
+                Err(format!("{at}: Image does not match the provided media type {media_type}"))
             }
         }
         "url" => https_url(&at, source),
@@ -232,17 +200,13 @@ fn https_url(at: &str, source: &Value) -> Result<(), Complaint> {
 }
 
 fn document(at: &str, block: &Value) -> Result<(), Complaint> {
-    let source = block
-        .get("source")
-        .ok_or_else(|| format!("{at}.document.source: Field required"))?;
+    let source = block.get("source").ok_or_else(|| format!("{at}.document.source: Field required"))?;
     let at = format!("{at}.document.source");
     match text(source, "type") {
         "base64" => {
             only(&at, source, &["type", "media_type", "data"])?;
             if text(source, "media_type") != "application/pdf" {
-                return Err(format!(
-                    "{at}.base64.media_type: Input should be 'application/pdf'"
-                ));
+                return Err(format!("{at}.base64.media_type: Input should be 'application/pdf'"));
             }
             match STANDARD.decode(text(source, "data")) {
                 Ok(data) if data.starts_with(b"%PDF") => Ok(()),
@@ -288,17 +252,10 @@ pub(super) fn system_is_text(r: &Request<'_>) -> Result<(), Complaint> {
 pub(super) fn at_most_four_cache_breakpoints(r: &Request<'_>) -> Result<(), Complaint> {
     let blocks = r.messages().iter().flat_map(content);
     let results = r.messages().iter().flat_map(content).flat_map(content);
-    let everywhere = blocks
-        .chain(results)
-        .chain(list(r.field("system")))
-        .chain(list(r.field("tools")));
-    let marked = everywhere
-        .filter(|b| b.get("cache_control").is_some_and(|c| !c.is_null()))
-        .count();
+    let everywhere = blocks.chain(results).chain(list(r.field("system"))).chain(list(r.field("tools")));
+    let marked = everywhere.filter(|b| b.get("cache_control").is_some_and(|c| !c.is_null())).count();
     if marked > 4 {
-        return Err(format!(
-            "A maximum of 4 blocks with cache_control may be provided. Found {marked}."
-        ));
+        return Err(format!("A maximum of 4 blocks with cache_control may be provided. Found {marked}."));
     }
     Ok(())
 }

@@ -20,9 +20,7 @@ pub(super) fn messages_is_a_list_of_known_shape(r: &Request<'_>) -> Result<(), C
             "user" | "assistant" => &["role", "content"],
             "system" => &["role", "content", "output_config"],
             other => {
-                return Err(format!(
-                    "{at}.role: Input should be 'user' or 'assistant', not '{other}'"
-                ));
+                return Err(format!("{at}.role: Input should be 'user' or 'assistant', not '{other}'"));
             }
         };
         if !r.beta {
@@ -45,15 +43,10 @@ pub(super) fn system_messages_stand_where_they_may(r: &Request<'_>) -> Result<()
         let role = text(message, "role");
         if role == "system" {
             if !r.model.late_system {
-                return Err(format!(
-                    "messages.{n}.role: 'system' is not supported by {}",
-                    r.model.id
-                ));
+                return Err(format!("messages.{n}.role: 'system' is not supported by {}", r.model.id));
             }
             if !matches!(before, "user" | "system") {
-                return Err(format!(
-                    "messages.{n}: a system message must follow a user message"
-                ));
+                return Err(format!("messages.{n}: a system message must follow a user message"));
             }
         }
         before = role;
@@ -87,11 +80,7 @@ fn turns<'a>(r: &Request<'a>) -> Vec<Turn<'a>> {
 }
 
 fn ids<'a>(turn: &Turn<'a>, kind: &str, field: &str) -> Vec<&'a str> {
-    turn.blocks
-        .iter()
-        .filter(|b| text(b, "type") == kind)
-        .map(|b| text(b, field))
-        .collect()
+    turn.blocks.iter().filter(|b| text(b, "type") == kind).map(|b| text(b, field)).collect()
 }
 
 pub(super) fn every_tool_use_is_answered_at_once(r: &Request<'_>) -> Result<(), Complaint> {
@@ -106,15 +95,9 @@ pub(super) fn every_tool_use_is_answered_at_once(r: &Request<'_>) -> Result<(), 
                  Each `tool_use` block must have a corresponding `tool_result` block in the next message."
             ));
         }
-        let leading = turn
-            .blocks
-            .iter()
-            .take_while(|b| text(b, "type") == "tool_result")
-            .count();
+        let leading = turn.blocks.iter().take_while(|b| text(b, "type") == "tool_result").count();
         if leading < results.len() {
-            return Err(format!(
-                "messages.{at}: `tool_result` blocks must come first in the user turn"
-            ));
+            return Err(format!("messages.{at}: `tool_result` blocks must come first in the user turn"));
         }
         for (n, id) in results.iter().enumerate() {
             if !open.contains(id) {
@@ -132,9 +115,9 @@ pub(super) fn every_tool_use_is_answered_at_once(r: &Request<'_>) -> Result<(), 
         open = ids(turn, "tool_use", "id");
     }
     match open.first() {
-        Some(id) => Err(format!(
-            "messages: `tool_use` ids were found without `tool_result` blocks after: {id}"
-        )),
+        Some(id) => {
+            Err(format!("messages: `tool_use` ids were found without `tool_result` blocks after: {id}"))
+        }
         None => Ok(()),
     }
 }
@@ -143,9 +126,7 @@ pub(super) fn tool_use_ids_are_unique(r: &Request<'_>) -> Result<(), Complaint> 
     let mut seen = Vec::new();
     for id in turns(r).iter().flat_map(|t| ids(t, "tool_use", "id")) {
         if seen.contains(&id) {
-            return Err(format!(
-                "messages: `tool_use` ids must be unique, {id} is there twice"
-            ));
+            return Err(format!("messages: `tool_use` ids must be unique, {id} is there twice"));
         }
         seen.push(id);
     }

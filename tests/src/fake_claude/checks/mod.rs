@@ -84,10 +84,7 @@ impl<'a> Request<'a> {
 
 /// A list's elements, or none.
 pub(super) fn list(value: Option<&Value>) -> &[Value] {
-    value
-        .and_then(Value::as_array)
-        .map(Vec::as_slice)
-        .unwrap_or_default()
+    value.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
 /// A string field, or the empty string.

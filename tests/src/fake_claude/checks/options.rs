@@ -102,9 +102,7 @@ pub(super) fn stop_sequences_are_not_blank(r: &Request<'_>) -> Result<(), Compla
         match sequence.as_str() {
             None => return Err(format!("stop_sequences.{n}: Input should be a valid string")),
             Some(s) if blank(s) => {
-                return Err(format!(
-                    "stop_sequences.{n}: each stop sequence must contain non-whitespace"
-                ));
+                return Err(format!("stop_sequences.{n}: each stop sequence must contain non-whitespace"));
             }
             Some(_) => {}
         }
@@ -133,16 +131,10 @@ pub(super) fn small_enums(r: &Request<'_>) -> Result<(), Complaint> {
     if r.field("stream").is_some_and(|v| !v.is_boolean()) {
         return Err("stream: Input should be a valid boolean".to_owned());
     }
-    for (name, values) in [
-        ("service_tier", ["auto", "standard_only"]),
-        ("speed", ["standard", "fast"]),
-    ] {
+    for (name, values) in [("service_tier", ["auto", "standard_only"]), ("speed", ["standard", "fast"])] {
         let Some(value) = r.field(name) else { continue };
         if !value.as_str().is_some_and(|v| values.contains(&v)) {
-            return Err(format!(
-                "{name}: Input should be '{}' or '{}'",
-                values[0], values[1]
-            ));
+            return Err(format!("{name}: Input should be '{}' or '{}'", values[0], values[1]));
         }
     }
     Ok(())
@@ -168,22 +160,14 @@ pub(super) fn thinking_is_one_the_model_takes(r: &Request<'_>) -> Result<(), Com
         return Err("thinking.block_binding: Extra inputs are not permitted".to_owned());
     }
     if !r.model.thinking.contains(&kind) {
-        return Err(format!(
-            "thinking.type: '{kind}' is not supported by {}",
-            r.model.id
-        ));
+        return Err(format!("thinking.type: '{kind}' is not supported by {}", r.model.id));
     }
     if !matches!(text(thinking, "display"), "" | "summarized" | "omitted") {
         return Err("thinking.display: Input should be 'summarized' or 'omitted'".to_owned());
     }
-    let effort = r
-        .field("output_config")
-        .map(|c| text(c, "effort"))
-        .unwrap_or_default();
+    let effort = r.field("output_config").map(|c| text(c, "effort")).unwrap_or_default();
     if matches!(kind, "disabled" | "between_tools") && matches!(effort, "xhigh" | "max") {
-        return Err(format!(
-            "thinking.type: '{kind}' cannot be used with effort {effort}"
-        ));
+        return Err(format!("thinking.type: '{kind}' cannot be used with effort {effort}"));
     }
     if kind != "enabled" {
         return Ok(());
@@ -193,11 +177,7 @@ pub(super) fn thinking_is_one_the_model_takes(r: &Request<'_>) -> Result<(), Com
         Some(n) if n < 1024 => {
             Err("thinking.enabled.budget_tokens: Input should be greater than or equal to 1024".to_owned())
         }
-        Some(n)
-            if r.field("max_tokens")
-                .and_then(Value::as_u64)
-                .is_some_and(|max| n >= max) =>
-        {
+        Some(n) if r.field("max_tokens").and_then(Value::as_u64).is_some_and(|max| n >= max) => {
             Err("`max_tokens` must be greater than `thinking.budget_tokens`.".to_owned())
         }
         Some(_) => Ok(()),
@@ -215,10 +195,7 @@ pub(super) fn output_config_is_one_the_model_takes(r: &Request<'_>) -> Result<()
         None | Some(Value::Null) => {}
         Some(effort) if effort.as_str().is_some_and(|e| r.model.effort.contains(&e)) => {}
         Some(effort) => {
-            return Err(format!(
-                "output_config.effort: {effort} is not supported by {}",
-                r.model.id
-            ));
+            return Err(format!("output_config.effort: {effort} is not supported by {}", r.model.id));
         }
     }
     let format = match config.get("format") {
@@ -230,20 +207,12 @@ pub(super) fn output_config_is_one_the_model_takes(r: &Request<'_>) -> Result<()
         return Err("output_config.format.type: Input should be 'json_schema'".to_owned());
     }
     if !r.model.structured_outputs {
-        return Err(format!(
-            "output_config.format: structured outputs are not supported by {}",
-            r.model.id
-        ));
+        return Err(format!("output_config.format: structured outputs are not supported by {}", r.model.id));
     }
-    if r.messages()
-        .last()
-        .is_some_and(|m| text(m, "role") == "assistant")
-    {
+    if r.messages().last().is_some_and(|m| text(m, "role") == "assistant") {
         return Err("output_config.format: cannot be combined with a prefilled assistant message".to_owned());
     }
-    let schema = format
-        .get("schema")
-        .ok_or("output_config.format.schema: Field required")?;
+    let schema = format.get("schema").ok_or("output_config.format.schema: Field required")?;
     schema::is_in_the_strict_subset("output_config.format.schema", schema)
 }
 
@@ -251,16 +220,10 @@ pub(super) fn thinking_excludes_sampling_and_forced_tools(r: &Request<'_>) -> Re
     if !r.thinks() {
         return Ok(());
     }
-    if let Some(name) = ["temperature", "top_p", "top_k"]
-        .iter()
-        .find(|n| r.field(n).is_some())
-    {
+    if let Some(name) = ["temperature", "top_p", "top_k"].iter().find(|n| r.field(n).is_some()) {
         return Err(format!("`{name}` may not be set when thinking is enabled."));
     }
-    let choice = r
-        .field("tool_choice")
-        .map(|c| text(c, "type"))
-        .unwrap_or_default();
+    let choice = r.field("tool_choice").map(|c| text(c, "type")).unwrap_or_default();
     // A model that thinks unasked stops doing so for a forced tool; only thinking that was asked for is a conflict.
     if r.thinking_type().is_some() && matches!(choice, "any" | "tool") {
         return Err("Thinking may not be enabled when tool_choice forces tool use.".to_owned());

@@ -35,14 +35,8 @@ pub(super) fn is_in_the_strict_subset(at: &str, schema: &Value) -> Result<(), Co
     if let Some(keyword) = REFUSED.iter().find(|k| fields.contains_key(**k)) {
         return Err(format!("{at}: the keyword '{keyword}' is not supported"));
     }
-    if fields
-        .get("minItems")
-        .and_then(Value::as_u64)
-        .is_some_and(|n| n > 1)
-    {
-        return Err(format!(
-            "{at}.minItems: values other than 0 or 1 are not supported"
-        ));
+    if fields.get("minItems").and_then(Value::as_u64).is_some_and(|n| n > 1) {
+        return Err(format!("{at}.minItems: values other than 0 or 1 are not supported"));
     }
     let object = fields.get("type").and_then(Value::as_str) == Some("object");
     if object && fields.get("additionalProperties") != Some(&Value::Bool(false)) {

@@ -4,30 +4,20 @@ use super::{Request, check};
 use crate::fake_claude::models;
 
 fn complaint_about(body: &Value) -> String {
-    verdict(body, "2023-06-01", false, false)
-        .err()
-        .unwrap_or_else(|| "nothing".to_owned())
+    verdict(body, "2023-06-01", false, false).err().unwrap_or_else(|| "nothing".to_owned())
 }
 
 fn verdict(body: &Value, version: &str, beta: bool, counting: bool) -> Result<(), String> {
     let body: Map<String, Value> = body.as_object().unwrap().clone();
     let model = models::find(body["model"].as_str().unwrap()).unwrap();
-    check(&Request {
-        body: &body,
-        model,
-        version,
-        beta,
-        counting,
-    })
+    check(&Request { body: &body, model, version, beta, counting })
 }
 
 /// The smallest good request to a model, with these fields over it.
 fn request(model: &str, over: Value) -> Value {
     let mut body =
         json!({"model": model, "max_tokens": 2000, "messages": [{"role": "user", "content": "Hello"}]});
-    let Value::Object(fields) = over else {
-        panic!("fields to put over it")
-    };
+    let Value::Object(fields) = over else { panic!("fields to put over it") };
     for (name, value) in fields {
         body[name] = value;
     }
@@ -53,10 +43,7 @@ fn good_requests_pass() {
     let image = json!({"type": "base64", "media_type": "image/png", "data": PNG});
     for body in [
         request("claude-opus-5", json!({})),
-        request(
-            "claude-haiku-4-5",
-            json!({"temperature": 1, "stop_sequences": ["x"], "stream": true}),
-        ),
+        request("claude-haiku-4-5", json!({"temperature": 1, "stop_sequences": ["x"], "stream": true})),
         request(
             "claude-opus-4-6",
             json!({"thinking": {"type": "adaptive"}, "output_config": {"effort": "max"}}),
@@ -94,74 +81,34 @@ fn each_rule_has_its_complaint() {
     let marked = json!({"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}});
     let cases = [
         (haiku(json!({"functions": []})), "functions: Extra inputs"),
-        (
-            haiku(json!({"max_tokens": null})),
-            "max_tokens: Input should be a valid integer",
-        ),
-        (
-            haiku(json!({"max_tokens": 64_001})),
-            "maximum allowed number of output tokens",
-        ),
+        (haiku(json!({"max_tokens": null})), "max_tokens: Input should be a valid integer"),
+        (haiku(json!({"max_tokens": 64_001})), "maximum allowed number of output tokens"),
         (messages(json!([])), "at least one message"),
-        (
-            messages(json!([assistant(json!("a")), user(json!("b"))])),
-            "first message must use",
-        ),
-        (
-            messages(json!([user(json!("a")), {"role": "tool", "content": "b"}])),
-            "messages.1.role",
-        ),
-        (
-            messages(json!([{"role": "user", "content": "a", "name": "b"}])),
-            "messages.0.name: Extra inputs",
-        ),
+        (messages(json!([assistant(json!("a")), user(json!("b"))])), "first message must use"),
+        (messages(json!([user(json!("a")), {"role": "tool", "content": "b"}])), "messages.1.role"),
+        (messages(json!([{"role": "user", "content": "a", "name": "b"}])), "messages.0.name: Extra inputs"),
         (
             messages(json!([user(json!("a")), {"role": "system", "content": "b"}])),
             "'system' is not supported",
         ),
         (messages(json!([user(json!(" "))])), "non-empty content"),
         (messages(json!([user(json!([]))])), "non-empty content"),
-        (
-            messages(json!([user(json!([{"type": "text", "text": ""}]))])),
-            "must be non-empty",
-        ),
-        (
-            messages(json!([user(json!([{"type": "text", "text": " \n"}]))])),
-            "non-whitespace",
-        ),
-        (
-            messages(json!([user(json!([{"type": "image_url"}]))])),
-            "Input tag 'image_url'",
-        ),
-        (
-            messages(json!([user(json!([call("a")]))])),
-            "not allowed in user content",
-        ),
+        (messages(json!([user(json!([{"type": "text", "text": ""}]))])), "must be non-empty"),
+        (messages(json!([user(json!([{"type": "text", "text": " \n"}]))])), "non-whitespace"),
+        (messages(json!([user(json!([{"type": "image_url"}]))])), "Input tag 'image_url'"),
+        (messages(json!([user(json!([call("a")]))])), "not allowed in user content"),
         (
             messages(json!([user(json!([{"type": "image", "source": {
                 "type": "base64", "media_type": "image/jpeg", "data": PNG}}]))])),
             "does not match the provided media type",
         ),
+        (messages(json!([user(json!([marked, marked, marked, marked, marked]))])), "Found 5"),
         (
-            messages(json!([user(json!([marked, marked, marked, marked, marked]))])),
-            "Found 5",
-        ),
-        (
-            messages(json!([
-                user(json!("a")),
-                assistant(json!([call("t1")])),
-                user(json!("b"))
-            ])),
+            messages(json!([user(json!("a")), assistant(json!([call("t1")])), user(json!("b"))])),
             "without `tool_result`",
         ),
-        (
-            messages(json!([user(json!("a")), assistant(json!([call("t1")]))])),
-            "without `tool_result`",
-        ),
-        (
-            messages(json!([user(json!([result("t1")]))])),
-            "unexpected `tool_use_id`",
-        ),
+        (messages(json!([user(json!("a")), assistant(json!([call("t1")]))])), "without `tool_result`"),
+        (messages(json!([user(json!([result("t1")]))])), "unexpected `tool_use_id`"),
         (
             messages(json!([
                 user(json!("a")),
@@ -200,15 +147,9 @@ fn each_rule_has_its_complaint() {
             ])),
             "valid dictionary",
         ),
+        (messages(json!([user(json!("a")), assistant(json!("b "))])), "trailing whitespace"),
         (
-            messages(json!([user(json!("a")), assistant(json!("b "))])),
-            "trailing whitespace",
-        ),
-        (
-            request(
-                "claude-opus-5",
-                json!({"messages": [user(json!("a")), assistant(json!("b"))]}),
-            ),
+            request("claude-opus-5", json!({"messages": [user(json!("a")), assistant(json!("b"))]})),
             "does not support assistant message prefill",
         ),
         (
@@ -219,110 +160,59 @@ fn each_rule_has_its_complaint() {
             ])),
             "Invalid `signature`",
         ),
-        (
-            haiku(json!({"system": [{"type": "text", "text": ""}]})),
-            "system.0: text content blocks",
-        ),
-        (
-            haiku(json!({"tools": [{"name": "a b", "input_schema": object}]})),
-            "should match pattern",
-        ),
-        (
-            haiku(json!({"tools": [{"name": "a"}]})),
-            "input_schema: Field required",
-        ),
-        (
-            haiku(json!({"tools": [{"name": "a", "input_schema": {}}]})),
-            "input_schema.type",
-        ),
-        (
-            haiku(json!({"tools": [{"type": "function", "function": {}}]})),
-            "Input tag 'function'",
-        ),
+        (haiku(json!({"system": [{"type": "text", "text": ""}]})), "system.0: text content blocks"),
+        (haiku(json!({"tools": [{"name": "a b", "input_schema": object}]})), "should match pattern"),
+        (haiku(json!({"tools": [{"name": "a"}]})), "input_schema: Field required"),
+        (haiku(json!({"tools": [{"name": "a", "input_schema": {}}]})), "input_schema.type"),
+        (haiku(json!({"tools": [{"type": "function", "function": {}}]})), "Input tag 'function'"),
         (
             haiku(json!({"tools": [{"name": "a", "input_schema": object, "strict": true}]})),
             "additionalProperties",
         ),
         (haiku(json!({"tools": [tool(), tool()]})), "must be unique"),
+        (haiku(json!({"tool_choice": {"type": "auto"}})), "while providing tools"),
+        (haiku(json!({"tools": [tool()], "tool_choice": {"type": "tool", "name": "nope"}})), "not found"),
         (
-            haiku(json!({"tool_choice": {"type": "auto"}})),
-            "while providing tools",
-        ),
-        (
-            haiku(json!({"tools": [tool()], "tool_choice": {"type": "tool", "name": "nope"}})),
-            "not found",
-        ),
-        (
-            request(
-                "claude-opus-5-5",
-                json!({"tools": [tool()], "tool_choice": {"type": "any"}}),
-            ),
+            request("claude-opus-5-5", json!({"tools": [tool()], "tool_choice": {"type": "any"}})),
             "'any' is not supported",
         ),
         (haiku(json!({"temperature": 1.5})), "temperature: range"),
-        (
-            haiku(json!({"temperature": 1, "top_p": 1})),
-            "cannot both be specified",
-        ),
-        (
-            request("claude-opus-5", json!({"temperature": 1})),
-            "is not supported for this model",
-        ),
+        (haiku(json!({"temperature": 1, "top_p": 1})), "cannot both be specified"),
+        (request("claude-opus-5", json!({"temperature": 1})), "is not supported for this model"),
         (haiku(json!({"stop_sequences": ["\n"]})), "stop_sequences.0"),
         (haiku(json!({"metadata": {"user_id": "a@b.c"}})), "email address"),
-        (
-            haiku(json!({"metadata": {"trace": "x"}})),
-            "metadata.trace: Extra inputs",
-        ),
+        (haiku(json!({"metadata": {"trace": "x"}})), "metadata.trace: Extra inputs"),
         (haiku(json!({"service_tier": "flex"})), "service_tier"),
-        (
-            haiku(json!({"thinking": {"type": "adaptive"}})),
-            "'adaptive' is not supported",
-        ),
+        (haiku(json!({"thinking": {"type": "adaptive"}})), "'adaptive' is not supported"),
         (
             haiku(json!({"thinking": {"type": "enabled", "budget_tokens": 1000}})),
             "greater than or equal to 1024",
         ),
-        (
-            haiku(json!({"thinking": {"type": "enabled", "budget_tokens": 2000}})),
-            "must be greater than",
-        ),
+        (haiku(json!({"thinking": {"type": "enabled", "budget_tokens": 2000}})), "must be greater than"),
         (
             haiku(json!({"thinking": {"type": "enabled", "budget_tokens": 1024}, "temperature": 1})),
             "`temperature` may not be set",
         ),
         (
-            haiku(
-                json!({"thinking": {"type": "enabled", "budget_tokens": 1024}, "tools": [tool()],
-                "tool_choice": {"type": "any"}}),
-            ),
+            haiku(json!({"thinking": {"type": "enabled", "budget_tokens": 1024}, "tools": [tool()],
+                "tool_choice": {"type": "any"}})),
             "forces tool use",
         ),
         (
-            haiku(
-                json!({"thinking": {"type": "enabled", "budget_tokens": 1024}, "messages": [
-                user(json!("a")), assistant(json!([call("t1")])), user(json!([result("t1")]))]}),
-            ),
+            haiku(json!({"thinking": {"type": "enabled", "budget_tokens": 1024}, "messages": [
+                user(json!("a")), assistant(json!([call("t1")])), user(json!([result("t1")]))]})),
             "Expected `thinking`",
         ),
+        (haiku(json!({"output_config": {"effort": "low"}})), "output_config.effort"),
         (
-            haiku(json!({"output_config": {"effort": "low"}})),
-            "output_config.effort",
-        ),
-        (
-            haiku(
-                json!({"output_config": {"format": {"type": "json_schema", "schema": {
-                "type": "object", "additionalProperties": false, "properties": {"a": {"type": "integer", "minimum": 1}}}}}}),
-            ),
+            haiku(json!({"output_config": {"format": {"type": "json_schema", "schema": {
+                "type": "object", "additionalProperties": false, "properties": {"a": {"type": "integer", "minimum": 1}}}}}})),
             "'minimum' is not supported",
         ),
     ];
     for (body, expected) in cases {
         let complaint = complaint_about(&body);
-        assert!(
-            complaint.contains(expected),
-            "expected '{expected}', got '{complaint}' for {body}"
-        );
+        assert!(complaint.contains(expected), "expected '{expected}', got '{complaint}' for {body}");
     }
 }
 
@@ -346,10 +236,7 @@ fn counting_takes_neither_max_tokens_nor_stream() {
     );
     body.as_object_mut().unwrap().remove("max_tokens");
     assert_eq!(verdict(&body, "2023-06-01", false, true), Ok(()));
-    assert_eq!(
-        verdict(&body, "2023-06-01", false, false).unwrap_err(),
-        "max_tokens: Field required"
-    );
+    assert_eq!(verdict(&body, "2023-06-01", false, false).unwrap_err(), "max_tokens: Field required");
 }
 
 #[test]

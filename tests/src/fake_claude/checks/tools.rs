@@ -70,9 +70,7 @@ fn custom_tool(at: &str, tool: &Value, beta: bool) -> Result<(), Complaint> {
     }
     let name = text(tool, "name");
     if !is_name(name) {
-        return Err(format!(
-            "{at}.custom.name: String should match pattern '^[a-zA-Z0-9_-]{{1,128}}$'"
-        ));
+        return Err(format!("{at}.custom.name: String should match pattern '^[a-zA-Z0-9_-]{{1,128}}$'"));
     }
     if tool.get("description").is_some_and(|d| !d.is_string()) {
         return Err(format!("{at}.custom.description: Input should be a valid string"));
@@ -83,10 +81,7 @@ fn custom_tool(at: &str, tool: &Value, beta: bool) -> Result<(), Complaint> {
     if text(schema, "type") != "object" {
         return Err(format!("{at}.custom.input_schema.type: Field required"));
     }
-    if ["anyOf", "oneOf", "allOf"]
-        .iter()
-        .any(|k| schema.get(k).is_some())
-    {
+    if ["anyOf", "oneOf", "allOf"].iter().any(|k| schema.get(k).is_some()) {
         return Err(format!(
             "{at}.custom.input_schema: input_schema does not support oneOf, allOf, or anyOf at the top level"
         ));
@@ -98,10 +93,7 @@ fn custom_tool(at: &str, tool: &Value, beta: bool) -> Result<(), Complaint> {
 }
 
 pub(super) fn is_name(name: &str) -> bool {
-    (1..=128).contains(&name.len())
-        && name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+    (1..=128).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
 }
 
 pub(super) fn tool_names_are_unique(r: &Request<'_>) -> Result<(), Complaint> {
@@ -129,11 +121,7 @@ pub(super) fn tool_choice_fits_the_tools(r: &Request<'_>) -> Result<(), Complain
         "auto" | "any" => only("tool_choice", choice, &["type", "disable_parallel_tool_use"])?,
         "none" => only("tool_choice", choice, &["type"])?,
         "tool" => {
-            only(
-                "tool_choice",
-                choice,
-                &["type", "name", "disable_parallel_tool_use"],
-            )?;
+            only("tool_choice", choice, &["type", "name", "disable_parallel_tool_use"])?;
             let name = text(choice, "name");
             if !tools.iter().any(|t| text(t, "name") == name) {
                 return Err(format!("Tool '{name}' not found in provided tools"));
@@ -146,10 +134,7 @@ pub(super) fn tool_choice_fits_the_tools(r: &Request<'_>) -> Result<(), Complain
         }
     }
     if matches!(kind, "any" | "tool") && !r.model.forced_tool {
-        return Err(format!(
-            "tool_choice.type: '{kind}' is not supported by {}",
-            r.model.id
-        ));
+        return Err(format!("tool_choice.type: '{kind}' is not supported by {}", r.model.id));
     }
     Ok(())
 }

@@ -1,0 +1,231 @@
+//! The messages of a Chat Completions request, told to a [`History`] one by one.
+
+use crate::translate::call::{custom_input, input_object};
+use crate::translate::history::{History, carried_thinking, is_blank, mark_last};
+use crate::translate::media;
+use crate::translate::models::{Capabilities, ThinkingStyle};
+use crate::translate::tools::Names;
+use crate::wire::chat::{Content, HistoryCall, HistoryMessage, Part};
+use crate::wire::error::ApiError;
+use crate::wire::messages::Block;
+
+pub(super) fn read_history<'a>(
+    messages: Vec<HistoryMessage<'a>>,
+    capabilities: &Capabilities,
+    names: &Names,
+) -> Result<History<'a>, ApiError> {
+    let mut reader = Reader {
+        history: History::new(capabilities),
+        names,
+        thinks: capabilities.thinking != ThinkingStyle::None,
+        functions: Vec::new(),
+    };
+    for (index, message) in messages.into_iter().enumerate() {
+        reader.message(message, &format!("messages[{index}]"))?;
+    }
+    Ok(reader.history)
+}
+
+struct Reader<'a, 'n> {
+    history: History<'a>,
+    names: &'n Names,
+    /// The model takes thinking blocks back.
+    thinks: bool,
+    /// Names of the legacy function calls so far; a call's place in the list is its id.
+    functions: Vec<String>,
+}
+
+impl<'a> Reader<'a, '_> {
+    fn message(&mut self, mut message: HistoryMessage<'a>, at: &str) -> Result<(), ApiError> {
+        match &*message.role {
+            "system" | "developer" => {
+                let mut blocks = blocks(message.content.take(), Allowed::Text, at)?;
+                mark_last(&mut blocks, message.cache_control);
+                for block in blocks {
+                    self.history.system(block);
+                }
+                Ok(())
+            }
+            "user" => {
+                self.history.user_spoke();
+                let mut blocks = blocks(message.content.take(), Allowed::Media, at)?;
+                mark_last(&mut blocks, message.cache_control);
+                for block in blocks {
+                    self.history.user(block);
+                }
+                Ok(())
+            }
+            "assistant" => self.assistant(message, at),
+            "tool" => {
+                let Some(id) = message.tool_call_id.take() else {
+                    let param = format!("{at}.tool_call_id");
+                    let text = format!("{param}: field required in a message with role tool");
+                    return Err(ApiError::invalid_param(param, text));
+                };
+                self.result(&id, message, at, "tool_call_id")
+            }
+            "function" => {
+                let name = message.name.take().unwrap_or_default();
+                match self.functions.iter().rposition(|known| known == &*name) {
+                    Some(place) => self.result(&function_id(place), message, at, "name"),
+                    None => Err(orphan(&format!("{at}.name"), &name)),
+                }
+            }
+            other => {
+                let param = format!("{at}.role");
+                let text = format!(
+                    "{param}: unknown role {other:?}: use system, developer, user, assistant, tool or function"
+                );
+                Err(ApiError::invalid_param(param, text))
+            }
+        }
+    }
+
+    fn assistant(&mut self, message: HistoryMessage<'a>, at: &str) -> Result<(), ApiError> {
+        if self.thinks {
+            for block in message.thinking_blocks.into_iter().flatten() {
+                let carried = carried_thinking(&block.kind, block.thinking, block.signature, block.data);
+                if let Some(block) = carried {
+                    self.history.assistant(block);
+                }
+            }
+        }
+        let mut said = blocks(message.content, Allowed::Text, at)?;
+        said.extend(message.refusal.map(Block::text).filter(|block| !is_blank(block)));
+        let calls = message.tool_calls.unwrap_or_default();
+        let mut marker = message.cache_control;
+        if calls.is_empty() && message.function_call.is_none() {
+            mark_last(&mut said, marker.take());
+        }
+        for block in said {
+            self.history.assistant(block);
+        }
+        let last = calls.len().saturating_sub(1);
+        for (index, call) in calls.into_iter().enumerate() {
+            let marker = if index == last { marker.take() } else { None };
+            self.call(call, marker, &format!("{at}.tool_calls[{index}]"))?;
+        }
+        if let Some(call) = message.function_call {
+            let id = function_id(self.functions.len());
+            let name = self.names.upstream(None, &call.name);
+            let input = input_object(call.arguments.as_deref().unwrap_or_default());
+            self.history.tool_use(&id, name, input, marker);
+            self.functions.push(call.name.to_string());
+        }
+        Ok(())
+    }
+
+    fn call(
+        &mut self,
+        call: HistoryCall<'a>,
+        marker: Option<&'a serde_json::value::RawValue>,
+        at: &str,
+    ) -> Result<(), ApiError> {
+        let Some(id) = call.id else {
+            return Err(ApiError::invalid_param(format!("{at}.id"), format!("{at}.id: field required")));
+        };
+        let (name, input) = match (call.function, call.custom) {
+            (Some(function), _) => {
+                (function.name, input_object(function.arguments.as_deref().unwrap_or_default()))
+            }
+            (None, Some(custom)) => (custom.name, custom_input(custom.input.as_deref().unwrap_or_default())),
+            (None, None) => {
+                let param = format!("{at}.function");
+                let text = format!("{param}: field required");
+                return Err(ApiError::invalid_param(param, text));
+            }
+        };
+        self.history.tool_use(&id, self.names.upstream(None, &name), input, marker);
+        Ok(())
+    }
+
+    fn result(
+        &mut self,
+        id: &str,
+        message: HistoryMessage<'a>,
+        at: &str,
+        field: &str,
+    ) -> Result<(), ApiError> {
+        let content = blocks(message.content, Allowed::Media, at)?;
+        if self.history.tool_result(id, content, message.cache_control) {
+            return Ok(());
+        }
+        Err(orphan(&format!("{at}.{field}"), id))
+    }
+}
+
+fn function_id(place: usize) -> String {
+    format!("function_{place}")
+}
+
+fn orphan(param: &str, id: &str) -> ApiError {
+    ApiError::invalid_param(
+        param,
+        format!("{param}: no earlier message holds a tool call {id:?} for this result"),
+    )
+}
+
+/// What content a role may have.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Allowed {
+    Text,
+    Media,
+}
+
+/// The blocks of a message's content, without the empty ones.
+fn blocks<'a>(content: Option<Content<'a>>, allowed: Allowed, at: &str) -> Result<Vec<Block<'a>>, ApiError> {
+    let mut blocks = Vec::new();
+    match content {
+        None => {}
+        Some(Content::Text(text)) => blocks.push(Block::text(text)),
+        Some(Content::Parts(parts)) => {
+            for (index, part) in parts.into_iter().enumerate() {
+                let marker = part.cache_control;
+                blocks.push(block(part, allowed, &format!("{at}.content[{index}]"))?);
+                mark_last(&mut blocks, marker);
+            }
+        }
+    }
+    blocks.retain(|block| !is_blank(block));
+    Ok(blocks)
+}
+
+fn block<'a>(part: Part<'a>, allowed: Allowed, at: &str) -> Result<Block<'a>, ApiError> {
+    let missing = |field: &str| {
+        let param = format!("{at}.{field}");
+        let text = format!("{param}: field required in a part of this type");
+        ApiError::invalid_param(param, text)
+    };
+    match &*part.kind {
+        "text" => part.text.map(Block::text).ok_or_else(|| missing("text")),
+        "refusal" => part.refusal.map(Block::text).ok_or_else(|| missing("refusal")),
+        "image_url" if allowed == Allowed::Media => {
+            let image = part.image_url.ok_or_else(|| missing("image_url"))?;
+            media::image(&image.url, &format!("{at}.image_url.url"))
+        }
+        "file" if allowed == Allowed::Media => {
+            let file = part.file.ok_or_else(|| missing("file"))?;
+            match (file.file_data, file.file_id) {
+                (Some(data), _) => media::file(&data, file.filename, &format!("{at}.file.file_data")),
+                (None, Some(_)) => Err(unsupported(
+                    &format!("{at}.file.file_id"),
+                    "stored files are not available; send the content as file_data",
+                )),
+                (None, None) => Err(missing("file.file_data")),
+            }
+        }
+        "input_audio" => Err(unsupported(&format!("{at}.type"), "audio input is not supported")),
+        kind @ ("image_url" | "file") => Err(unsupported(
+            &format!("{at}.type"),
+            &format!("a part of type {kind:?} cannot stand in this role"),
+        )),
+        other => Err(unsupported(
+            &format!("{at}.type"),
+            &format!("content parts of type {other:?} are not supported"),
+        )),
+    }
+}
+
+fn unsupported(param: &str, text: &str) -> ApiError {
+    ApiError::invalid_param(param, format!("{param}: {text}")).with_code("unsupported_content")
+}

@@ -1,0 +1,210 @@
+//! A Chat Completions request becomes a Messages request.
+
+use super::Reply;
+use super::history::read_history;
+use crate::translate::Prepared;
+use crate::translate::draft::{DEFAULT_SCHEMA_NAME, Draft, Structure, token_count};
+use crate::translate::models::{Capabilities, capabilities};
+use crate::translate::reasoning::Level;
+use crate::translate::tools::{Choice, Definition, Names, Tools};
+use crate::wire::chat::{
+    CustomFormat, Function, Request, ResponseFormat, ToolEntry, ToolSelection, WebSearchOptions,
+};
+use crate::wire::error::ApiError;
+use crate::wire::json::Str;
+use crate::wire::messages::UserLocation;
+
+/// Translates a request body.
+///
+/// # Errors
+/// A 400 that names the field, for bodies that are not valid and for what Claude cannot do.
+pub fn to_messages(body: &[u8]) -> Result<Prepared<Reply>, ApiError> {
+    let request = Request::read(body)?;
+    refuse_unsupported(&request)?;
+    let capabilities = capabilities(&request.model);
+    let mut dropped = request.ignored;
+    if request.service_tier.as_deref().is_some_and(|tier| !matches!(tier, "auto" | "default")) {
+        dropped.push("service_tier".to_owned());
+    }
+
+    let legacy_functions = request.tools.is_empty() && !request.functions.is_empty();
+    let tools =
+        read_tools(capabilities, request.web_search_options, request.tools, request.functions, &mut dropped)?;
+    let selection = request.tool_choice.map(|selection| ("tool_choice", selection));
+    let selection = selection.or(request.function_call.map(|selection| ("function_call", selection)));
+    let choice =
+        selection.map(|(param, selection)| read_choice(selection, &tools.names, param)).transpose()?;
+    let history = read_history(request.messages, capabilities, &tools.names)?;
+    let max_tokens = match token_count(request.max_completion_tokens, "max_completion_tokens")? {
+        Some(limit) => Some(limit),
+        None => token_count(request.max_tokens, "max_tokens")?,
+    };
+    let level = request.reasoning_effort.map(|text| Level::parse(&text, "reasoning_effort")).transpose()?;
+    let user = request.safety_identifier.or(request.user);
+    let session = request.prompt_cache_key.as_ref().or(user.as_ref()).map(|key| key.to_string());
+
+    let names = tools.names.clone();
+    let draft = Draft {
+        model: &request.model,
+        capabilities,
+        max_tokens,
+        temperature: request.temperature,
+        top_p: request.top_p,
+        stop: request.stop.map(|stop| stop.0).unwrap_or_default(),
+        stream: request.stream,
+        history,
+        tools,
+        choice,
+        // One `function_call` field holds one call.
+        parallel: if legacy_functions { Some(false) } else { request.parallel_tool_calls },
+        level,
+        level_field: "reasoning_effort",
+        show_thinking: true,
+        structure: request.response_format.map(read_format).transpose()?.flatten(),
+        user,
+        thinking: request.thinking,
+        cache_control: request.cache_control,
+        dropped,
+        messages_field: "messages",
+    };
+    let written = draft.write(body.len())?;
+    Ok(Prepared {
+        body: written.body,
+        model: request.model.to_string(),
+        stream: request.stream,
+        session,
+        betas: written.betas,
+        dropped: written.dropped,
+        reply: Reply {
+            names,
+            include_usage: request.include_usage,
+            legacy_functions,
+            answer_tool: written.answer_tool,
+        },
+    })
+}
+
+fn refuse_unsupported(request: &Request<'_>) -> Result<(), ApiError> {
+    #[expect(clippy::float_cmp, reason = "1 is exact, and anything else is refused")]
+    if request.n.is_some_and(|n| n != 1.0) {
+        return Err(ApiError::invalid_param(
+            "n",
+            "n: only 1 choice is supported; send several requests instead",
+        ));
+    }
+    if let Some(other) = request.modalities.iter().find(|modality| &***modality != "text") {
+        let message = format!("modalities: {:?} is not supported; answers are text", &**other);
+        return Err(ApiError::invalid_param("modalities", message));
+    }
+    if request.audio {
+        return Err(ApiError::invalid_param("audio", "audio: audio answers are not supported"));
+    }
+    Ok(())
+}
+
+fn read_tools<'a>(
+    capabilities: &Capabilities,
+    search: Option<WebSearchOptions<'a>>,
+    entries: Vec<ToolEntry<'a>>,
+    functions: Vec<Function<'a>>,
+    dropped: &mut Vec<String>,
+) -> Result<Tools<'a>, ApiError> {
+    let mut tools = Tools::new(capabilities);
+    if let Some(search) = search {
+        if search.search_context_size.is_some() {
+            dropped.push("web_search_options.search_context_size".to_owned());
+        }
+        let place = search.user_location.and_then(|location| location.approximate);
+        let location = place.map(|place| UserLocation {
+            kind: "approximate",
+            city: place.city,
+            region: place.region,
+            country: place.country,
+            timezone: place.timezone,
+        });
+        tools.web_search(Vec::new(), location);
+    }
+    for (index, entry) in entries.into_iter().enumerate() {
+        let param = format!("tools[{index}]");
+        match (&*entry.kind, entry.function, entry.custom) {
+            ("function", Some(function), _) => {
+                let mut tool = definition(function);
+                tool.cache_control = tool.cache_control.or(entry.cache_control);
+                tools.function(tool, &format!("{param}.function"))?;
+            }
+            ("custom", _, Some(mut custom)) => {
+                let format = custom.format.take();
+                let mut tool = definition(custom);
+                tool.cache_control = tool.cache_control.or(entry.cache_control);
+                tools.custom(tool, grammar(format.as_ref()), &format!("{param}.custom"))?;
+            }
+            (kind @ ("function" | "custom"), ..) => {
+                return Err(ApiError::invalid_param(&*param, format!("{param}.{kind}: field required")));
+            }
+            (kind, ..) => {
+                return Err(ApiError::invalid_param(
+                    format!("{param}.type"),
+                    format!("{param}.type: {kind:?} is not supported; use function or custom"),
+                ));
+            }
+        }
+    }
+    for (index, function) in functions.into_iter().enumerate() {
+        tools.function(definition(function), &format!("functions[{index}]"))?;
+    }
+    Ok(tools)
+}
+
+fn definition(function: Function<'_>) -> Definition<'_> {
+    Definition {
+        namespace: None,
+        name: function.name,
+        description: function.description,
+        parameters: function.parameters,
+        strict: function.strict.unwrap_or(false),
+        cache_control: function.cache_control,
+    }
+}
+
+fn grammar<'f>(format: Option<&'f CustomFormat<'_>>) -> Option<(&'f str, &'f str)> {
+    let grammar = format?.grammar.as_ref()?;
+    Some((grammar.syntax.as_deref().unwrap_or("formal"), &grammar.definition))
+}
+
+fn read_choice(selection: ToolSelection<'_>, names: &Names, param: &str) -> Result<Choice, ApiError> {
+    match selection {
+        ToolSelection::Mode(mode) => Choice::mode(&mode, param),
+        ToolSelection::Named(name) => Ok(Choice::Named(names.upstream(None, &name))),
+        ToolSelection::Allowed { mode, names: allowed } => Ok(Choice::Allowed {
+            required: &*mode == "required",
+            names: allowed.iter().map(|name| names.upstream(None, name)).collect(),
+        }),
+    }
+}
+
+fn read_format(format: ResponseFormat<'_>) -> Result<Option<Structure<'_>>, ApiError> {
+    const PARAM: &str = "response_format.json_schema.schema";
+    match (&*format.kind, format.json_schema) {
+        ("text", _) => Ok(None),
+        ("json_object", _) => Ok(Some(Structure::JsonObject)),
+        ("json_schema", Some(given)) => match given.schema {
+            Some(schema) => {
+                let name = given.name.unwrap_or(Str::borrowed(DEFAULT_SCHEMA_NAME));
+                Ok(Some(Structure::Schema { name, schema, param: PARAM }))
+            }
+            None => Err(ApiError::invalid_param(PARAM, format!("{PARAM}: field required"))),
+        },
+        ("json_schema", None) => {
+            let param = "response_format.json_schema";
+            Err(ApiError::invalid_param(param, format!("{param}: field required")))
+        }
+        (other, _) => Err(ApiError::invalid_param(
+            "response_format.type",
+            format!("response_format.type: {other:?} is not supported; use text, json_object or json_schema"),
+        )),
+    }
+}
+
+#[cfg(test)]
+#[path = "request_tests.rs"]
+mod tests;

@@ -1,0 +1,298 @@
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::translate::chat::{from_messages, to_messages};
+use crate::translate::testing::{Script, any_script, fixtures, read, script, text, tool};
+
+const CREATED: i64 = 1_795_464_512;
+
+fn reply_to(request: &Value) -> Reply {
+    to_messages(request.to_string().as_bytes()).unwrap().reply
+}
+
+fn plain(include_usage: bool) -> Reply {
+    reply_to(&json!({"model": "claude-opus-5", "messages": [{"role": "user", "content": "hi"}],
+        "stream": true, "stream_options": {"include_usage": include_usage}}))
+}
+
+fn encode(events: &[sse::Event], reply: &Reply) -> String {
+    let mut encoder = Encoder::new(reply.clone(), CREATED);
+    let mut out = BytesMut::new();
+    for event in events {
+        encoder.on_event(event, &mut out);
+    }
+    encoder.on_end(&mut out);
+    assert!(encoder.is_done());
+    String::from_utf8(out.to_vec()).unwrap()
+}
+
+fn streamed(script: &Script, size: usize, reply: &Reply) -> String {
+    encode(&read(&[script.stream(size).as_bytes()]), reply)
+}
+
+/// The chunks of an encoded stream, and whether it ended with `[DONE]`.
+fn chunks(stream: &str) -> (Vec<Value>, bool) {
+    let mut done = false;
+    let mut chunks = Vec::new();
+    for event in read(&[stream.as_bytes()]) {
+        assert!(!done, "nothing follows [DONE]");
+        if event.data == "[DONE]" {
+            done = true;
+        } else {
+            chunks.push(serde_json::from_str(&event.data).unwrap());
+        }
+    }
+    (chunks, done)
+}
+
+/// Puts chunks together the way clients do, in the form of a whole completion.
+fn accumulate(chunks: &[Value]) -> Value {
+    let mut message = json!({"role": null, "content": "", "refusal": null, "reasoning_content": "", "thinking_blocks": [],
+        "annotations": [], "tool_calls": [], "function_call": null});
+    let mut finish = Value::Null;
+    let mut usage = Value::Null;
+    for chunk in chunks {
+        assert_eq!((&chunk["id"], &chunk["created"]), (&json!("chatcmpl-01ABC"), &json!(CREATED)));
+        assert_eq!(
+            (&chunk["object"], &chunk["model"]),
+            (&json!("chat.completion.chunk"), &json!("claude-opus-5"))
+        );
+        if !chunk["usage"].is_null() {
+            usage = chunk["usage"].clone();
+            assert_eq!(chunk["choices"], json!([]));
+            continue;
+        }
+        let choice = &chunk["choices"][0];
+        assert!(finish.is_null(), "nothing follows the finish reason");
+        finish = choice["finish_reason"].clone();
+        for (name, value) in choice["delta"].as_object().unwrap() {
+            match name.as_str() {
+                "role" | "refusal" => message[name] = value.clone(),
+                "content" | "reasoning_content" => append(&mut message[name], value),
+                "thinking_blocks" | "annotations" => {
+                    message[name].as_array_mut().unwrap().extend(value.as_array().unwrap().iter().cloned());
+                }
+                "tool_calls" => call(message["tool_calls"].as_array_mut().unwrap(), &value[0]),
+                "function_call" if message[name].is_null() => message[name] = value.clone(),
+                "function_call" => append(&mut message[name]["arguments"], &value["arguments"]),
+                other => panic!("unexpected {other}"),
+            }
+        }
+    }
+    json!({"message": message, "finish_reason": finish, "usage": usage})
+}
+
+fn append(slot: &mut Value, more: &Value) {
+    *slot = json!(slot.as_str().unwrap().to_owned() + more.as_str().unwrap());
+}
+
+fn call(calls: &mut Vec<Value>, delta: &Value) {
+    let index = usize::try_from(delta["index"].as_u64().unwrap()).unwrap();
+    if index == calls.len() {
+        let mut call = delta.clone();
+        call.as_object_mut().unwrap().remove("index");
+        calls.push(call);
+    } else if delta.get("custom").is_some() {
+        append(&mut calls[index]["custom"]["input"], &delta["custom"]["input"]);
+    } else {
+        assert_eq!(delta.get("id"), None);
+        append(&mut calls[index]["function"]["arguments"], &delta["function"]["arguments"]);
+    }
+}
+
+/// The whole completion in the form of [`accumulate`].
+fn whole(script: &Script, reply: &Reply) -> Value {
+    let body = from_messages(script.whole().as_bytes(), reply, CREATED).unwrap();
+    let completion: Value = serde_json::from_slice(&body).unwrap();
+    let choice = &completion["choices"][0];
+    let mut message = json!({"role": null, "content": "", "refusal": null, "reasoning_content": "", "thinking_blocks": [],
+        "annotations": [], "tool_calls": [], "function_call": null});
+    for (name, value) in choice["message"].as_object().unwrap() {
+        if !value.is_null() {
+            message[name] = value.clone();
+        }
+    }
+    let usage = if reply.include_usage { completion["usage"].clone() } else { Value::Null };
+    json!({"message": message, "finish_reason": choice["finish_reason"], "usage": usage})
+}
+
+#[test]
+fn every_fixture_adds_up_to_its_whole_reply() {
+    for script in fixtures() {
+        for (size, usage) in [(1, true), (3, false), (1000, true)] {
+            let (chunks, done) = chunks(&streamed(&script, size, &plain(usage)));
+            assert!(done);
+            assert_eq!(accumulate(&chunks), whole(&script, &plain(usage)), "{script:?}");
+        }
+    }
+}
+
+#[test]
+fn a_stream_split_at_any_byte_gives_the_same_chunks() {
+    for script in fixtures() {
+        let stream = script.stream(5);
+        let expected = streamed(&script, 5, &plain(true));
+        for cut in 0..=stream.len() {
+            let (head, tail) = stream.as_bytes().split_at(cut);
+            assert_eq!(encode(&read(&[head, tail]), &plain(true)), expected, "cut at {cut}");
+        }
+    }
+}
+
+#[test]
+fn the_frames_are_what_clients_know() {
+    let script = script(vec![text("Hi"), tool("f", json!({"x": 1}))], "tool_use");
+    let head = r#"data: {"id":"chatcmpl-01ABC","object":"chat.completion.chunk","created":1795464512,"model":"claude-opus-5","system_fingerprint":null,"choices":["#;
+    let frame = |delta: &str, finish: &str| {
+        format!(r#"{head}{{"index":0,"delta":{delta},"logprobs":null,"finish_reason":{finish}}}]}}"#) + "\n\n"
+    };
+    let expected = [
+        frame(r#"{"role":"assistant","content":""}"#, "null"),
+        frame(r#"{"content":"Hi"}"#, "null"),
+        frame(
+            r#"{"tool_calls":[{"index":0,"id":"toolu_f","type":"function","function":{"name":"f","arguments":""}}]}"#,
+            "null",
+        ),
+        frame(r#"{"tool_calls":[{"index":0,"function":{"arguments":"{\"x\""}}]}"#, "null"),
+        frame(r#"{"tool_calls":[{"index":0,"function":{"arguments":":1}"}}]}"#, "null"),
+        frame("{}", r#""tool_calls""#),
+        "data: [DONE]\n\n".to_owned(),
+    ];
+    assert_eq!(streamed(&script, 4, &plain(false)), expected.concat());
+}
+
+#[test]
+fn usage_comes_last_and_only_where_asked() {
+    let script = script(vec![text("Hi")], "end_turn");
+    let with = streamed(&script, 9, &plain(true));
+    let (all, _) = chunks(&with);
+    let (last, earlier) = all.split_last().unwrap();
+    assert_eq!(last["choices"], json!([]));
+    assert_eq!(last["usage"]["total_tokens"], 75);
+    assert!(earlier.iter().all(|chunk| chunk.get("usage") == Some(&Value::Null)));
+    assert!(!streamed(&script, 9, &plain(false)).contains("usage"));
+}
+
+#[test]
+fn errors_end_the_stream_in_the_clients_own_form() {
+    let stream = script(vec![text("Hello")], "end_turn").stream(2);
+    let cut = stream.find("event: message_delta").unwrap();
+    let error = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n";
+    let cases = [
+        (stream[..cut].to_owned(), "upstream_disconnected"),
+        (String::new(), "upstream_disconnected"),
+        (format!("{}{error}{}", &stream[..cut], &stream[cut..]), "overloaded_error"),
+        (error.to_owned(), "overloaded_error"),
+        (format!("{}event: content_block_delta\ndata: oops\n\n", &stream[..cut]), "cannot be read"),
+        (stream[stream.find("event: content_block_start").unwrap()..].to_owned(), "message_start"),
+    ];
+    for (stream, hint) in cases {
+        let out = encode(&read(&[stream.as_bytes()]), &plain(true));
+        let (chunks, done) = chunks(&out);
+        let last = chunks.last().unwrap();
+        assert!(last["error"].to_string().contains(hint), "{last}");
+        assert_eq!(
+            last["error"].as_object().unwrap().keys().collect::<Vec<_>>(),
+            ["message", "type", "param", "code"]
+        );
+        assert!(!done && !out.contains("\"finish_reason\":\""), "{out}");
+        assert_eq!(out.matches("\"error\"").count(), 1);
+    }
+}
+
+#[test]
+fn nothing_follows_the_end() {
+    let events = read(&[script(vec![text("x")], "end_turn").stream(1).as_bytes()]);
+    let mut encoder = Encoder::new(plain(false), CREATED);
+    let mut out = BytesMut::new();
+    for event in &events {
+        encoder.on_event(event, &mut out);
+    }
+    assert!(encoder.is_done());
+    let length = out.len();
+    for event in &events {
+        encoder.on_event(event, &mut out);
+    }
+    encoder.on_error(&ApiError::api("late"), &mut out);
+    encoder.on_end(&mut out);
+    assert_eq!(out.len(), length);
+}
+
+#[test]
+fn deltas_of_unknown_kinds_and_odd_orders_are_survived() {
+    let stream = concat!(
+        "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_01ABC\",\"model\":\"claude-opus-5\"}}\n\n",
+        "data: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"lost\"}}\n\n",
+        "event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"tool_use\",\"id\":\"t\",\"name\":\"f\",\"input\":{\"a\": 1}}}\n\n",
+        "event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":1,\"content_block\":{\"type\":\"text\",\"text\":\"given\"}}\n\n",
+        "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":1,\"delta\":{\"type\":\"new_delta\",\"text\":{\"x\":1}}}\n\n",
+        "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"tool_use\"}}\n\n",
+        "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":5}}\n\n",
+        "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
+    );
+    let (chunks, done) = chunks(&encode(&read(&[stream.as_bytes()]), &plain(true)));
+    let got = accumulate(&chunks);
+    assert!(done);
+    assert_eq!(got["message"]["content"], "given");
+    assert_eq!(got["message"]["tool_calls"][0]["function"]["arguments"], "{\"a\":1}");
+    assert_eq!(
+        (&got["finish_reason"], &got["usage"]["completion_tokens"]),
+        (&json!("tool_calls"), &json!(5))
+    );
+}
+
+/// Requests whose answers are formed differently, with an answer for each.
+fn special() -> Vec<(Reply, Script)> {
+    let ask = |fields: Value| {
+        let mut request = json!({"model": "claude-3-5-haiku-latest", "messages": [{"role": "user", "content": "hi"}],
+            "stream_options": {"include_usage": true}});
+        fields.as_object().unwrap().iter().for_each(|(name, value)| request[name] = value.clone());
+        reply_to(&request)
+    };
+    let odd = ask(
+        json!({"tools": [{"type": "function", "function": {"name": "a.b"}}, {"type": "custom", "custom": {"name": "patch"}}]}),
+    );
+    let upstream = odd.names.upstream(None, "a.b");
+    vec![
+        (
+            odd,
+            script(
+                vec![tool(&upstream, json!({"x": 1})), tool("patch", json!({"input": "p \"q\"\n"}))],
+                "tool_use",
+            ),
+        ),
+        (
+            ask(json!({"functions": [{"name": "f"}]})),
+            script(vec![text("a"), tool("f", json!({"x": 1})), tool("g", json!({"y": 1}))], "tool_use"),
+        ),
+        (
+            ask(
+                json!({"response_format": {"type": "json_schema", "json_schema": {"name": "out", "schema": {"type": "object"}}}}),
+            ),
+            script(vec![tool("out", json!({"x": [1, 2]}))], "tool_use"),
+        ),
+    ]
+}
+
+#[test]
+fn special_answers_add_up_too() {
+    for (reply, script) in special() {
+        for size in [1, 4, 1000] {
+            let (chunks, done) = chunks(&streamed(&script, size, &reply));
+            assert!(done);
+            assert_eq!(accumulate(&chunks), whole(&script, &reply), "{script:?}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_stream_adds_up_to_its_whole_reply(script in any_script(), size in 1usize..6, usage in any::<bool>()) {
+        let (chunks, done) = chunks(&streamed(&script, size, &plain(usage)));
+        prop_assert!(done);
+        prop_assert_eq!(accumulate(&chunks), whole(&script, &plain(usage)));
+    }
+}

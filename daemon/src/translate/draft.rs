@@ -1,0 +1,309 @@
+//! The last step of every request translation: decides what depends on several fields at once (limits, thinking,
+//! sampling, forced tools, structured output, prefill, cache markers) and writes the Messages request.
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+use super::call::sha256_hex;
+use super::history::{History, Turns};
+use super::models::Capabilities;
+use super::reasoning::{self, Level, Plan, Situation};
+use super::schema;
+use super::tools::{Choice, Tools};
+use crate::wire::error::ApiError;
+use crate::wire::json::{Kind, Str};
+use crate::wire::messages::{Block, Format, Metadata, OutputConfig, Request, Thinking, Tool, ToolChoice};
+
+/// Cache markers upstream takes in one request.
+const MAX_CACHE_MARKERS: usize = 4;
+
+/// The structure an answer must have.
+#[derive(Debug)]
+pub(super) enum Structure<'a> {
+    JsonObject,
+    Schema { name: Str<'a>, schema: &'a RawValue, param: &'static str },
+}
+
+/// A request whose fields are read and whose conversation is built.
+#[derive(Debug)]
+pub(super) struct Draft<'a> {
+    pub(super) model: &'a str,
+    pub(super) capabilities: &'static Capabilities,
+    pub(super) max_tokens: Option<u64>,
+    pub(super) temperature: Option<f64>,
+    pub(super) top_p: Option<f64>,
+    pub(super) stop: Vec<Str<'a>>,
+    pub(super) stream: bool,
+    pub(super) history: History<'a>,
+    pub(super) tools: Tools<'a>,
+    pub(super) choice: Option<Choice>,
+    pub(super) parallel: Option<bool>,
+    pub(super) level: Option<Level>,
+    /// The field the level came from.
+    pub(super) level_field: &'static str,
+    pub(super) show_thinking: bool,
+    pub(super) structure: Option<Structure<'a>>,
+    /// Whom the request is for; only a hash of it is sent.
+    pub(super) user: Option<Str<'a>>,
+    pub(super) thinking: Option<&'a RawValue>,
+    pub(super) cache_control: Option<&'a RawValue>,
+    pub(super) dropped: Vec<String>,
+    /// The conversation's field, for errors.
+    pub(super) messages_field: &'static str,
+}
+
+/// What is written.
+#[derive(Debug)]
+pub(super) struct Written {
+    pub(super) body: Bytes,
+    pub(super) betas: Vec<&'static str>,
+    pub(super) dropped: Vec<String>,
+    /// The tool whose input is the answer's text.
+    pub(super) answer_tool: Option<String>,
+}
+
+impl Draft<'_> {
+    /// `size` is the client's body length, for the first allocation.
+    pub(super) fn write(mut self, size: usize) -> Result<Written, ApiError> {
+        let model = self.capabilities;
+        let mut dropped = std::mem::take(&mut self.dropped);
+        let mut turns = self.history.finish().ok_or_else(|| {
+            let field = self.messages_field;
+            ApiError::invalid_param(field, format!("{field}: no message has any content"))
+        })?;
+        let mut tool_choice = self.tools.choose(self.choice, self.parallel)?;
+        if !model.forced_tool && is_forced(tool_choice.as_ref()) {
+            let disable_parallel_tool_use = self.parallel == Some(false);
+            tool_choice = Some(ToolChoice::Auto { disable_parallel_tool_use });
+            dropped.push("tool_choice".to_owned());
+        }
+        let mut format = None;
+        let mut answer_tool = None;
+        match self.structure {
+            Some(Structure::JsonObject) => {
+                turns.system.push(Block::text("Answer with one JSON object only, without any other text."));
+            }
+            Some(Structure::Schema { schema: raw, param, .. }) if model.structured_output => {
+                format = Some(Format { kind: "json_schema", schema: schema::structured(raw, param)? });
+            }
+            Some(Structure::Schema { name, schema: raw, param }) => {
+                let (name, choice) = answer_by_tool(
+                    &mut self.tools,
+                    &name,
+                    schema::tool_input(Some(raw), param)?,
+                    tool_choice,
+                );
+                answer_tool = Some(name);
+                tool_choice = Some(choice);
+            }
+            None => {}
+        }
+        let forced = is_forced(tool_choice.as_ref());
+        let prefilled = end_with_user(&mut turns, model.prefill && format.is_none() && !forced);
+
+        let given = self.thinking.map(GivenThinking::read).transpose()?;
+        let unlimited = match (&given, self.level) {
+            (Some(given), _) => model.clamp_output(model.default_output().saturating_add(given.budget)),
+            (None, level) => reasoning::default_output(model, level),
+        };
+        let max_tokens = self.max_tokens.map_or(unlimited, |wanted| model.clamp_output(wanted));
+        let situation = Situation {
+            max_tokens,
+            forced_tool: forced,
+            prefilled,
+            loop_lost_thinking: turns.lacks_thinking_in_open_loop(),
+            replays_thinking: turns.has_thinking(),
+            show: self.show_thinking,
+        };
+        let Plan { mut thinking, effort, mut thinks, level_dropped } =
+            reasoning::plan(model, self.level, situation);
+        if level_dropped {
+            dropped.push(self.level_field.to_owned());
+        }
+        match given {
+            Some(given) if forced && given.on => dropped.push("thinking".to_owned()),
+            Some(given) => {
+                thinks = given.on;
+                thinking = Some(Thinking::Given(given.raw));
+            }
+            None => {}
+        }
+        let (temperature, top_p) =
+            sampling(self.temperature, self.top_p, model.sampling && !thinks, &mut dropped)?;
+
+        let mut request = Request {
+            model: self.model,
+            max_tokens,
+            system: turns.system,
+            messages: turns.turns,
+            tools: self.tools.list,
+            tool_choice,
+            temperature,
+            top_p,
+            stop_sequences: self.stop.into_iter().filter(|stop| !stop.trim().is_empty()).collect(),
+            output_config: (effort.is_some() || format.is_some()).then_some(OutputConfig { effort, format }),
+            metadata: self.user.map(|user| Metadata { user_id: sha256_hex(&user) }),
+            cache_control: self.cache_control,
+            stream: self.stream,
+            thinking,
+        };
+        limit_cache_markers(&mut request);
+        let betas = if reasoning::has_binding(request.thinking.as_ref()) {
+            vec![reasoning::BINDING_BETA]
+        } else {
+            Vec::new()
+        };
+        let mut body = Vec::with_capacity(size + size / 8 + 256);
+        serde_json::to_writer(&mut body, &request)
+            .map_err(|error| ApiError::api(format!("the translated request cannot be written: {error}")))?;
+        Ok(Written { body: body.into(), betas, dropped, answer_tool })
+    }
+}
+
+const fn is_forced(choice: Option<&ToolChoice>) -> bool {
+    matches!(choice, Some(ToolChoice::Any { .. } | ToolChoice::Tool { .. }))
+}
+
+/// Adds the answer tool. With tools of the client's own the model may still call one of those first.
+fn answer_by_tool(
+    tools: &mut Tools<'_>,
+    name: &str,
+    schema: serde_json::Map<String, serde_json::Value>,
+    choice: Option<ToolChoice>,
+) -> (String, ToolChoice) {
+    let has_tools = !tools.list.is_empty();
+    let name = tools.answer(name, schema);
+    let disable_parallel_tool_use = true;
+    let choice = match choice {
+        Some(forced @ (ToolChoice::Any { .. } | ToolChoice::Tool { .. })) => forced,
+        Some(ToolChoice::Auto { .. }) | None if has_tools => ToolChoice::Any { disable_parallel_tool_use },
+        _ => ToolChoice::Tool { name: name.clone(), disable_parallel_tool_use },
+    };
+    (name, choice)
+}
+
+/// A final assistant turn is continued where `allowed` (true is returned), and followed by a user turn elsewhere.
+fn end_with_user(turns: &mut Turns<'_>, allowed: bool) -> bool {
+    if !turns.is_prefilled() {
+        return false;
+    }
+    if allowed {
+        turns.trim_prefill();
+    } else {
+        turns.ask_to_continue();
+    }
+    allowed
+}
+
+/// `thinking` as the client gave it, in Anthropic's own form.
+struct GivenThinking<'a> {
+    raw: &'a RawValue,
+    on: bool,
+    budget: u64,
+}
+
+impl<'a> GivenThinking<'a> {
+    fn read(raw: &'a RawValue) -> Result<Self, ApiError> {
+        #[derive(serde::Deserialize)]
+        struct Fields<'f> {
+            #[serde(rename = "type", borrow)]
+            kind: Str<'f>,
+            #[serde(default)]
+            budget_tokens: Option<u64>,
+        }
+        let fields: Fields<'_> = serde_json::from_str(raw.get()).map_err(|_| {
+            ApiError::invalid_param(
+                "thinking",
+                "thinking: expected an object with a type, as in the Messages API",
+            )
+        })?;
+        Ok(Self { raw, on: &*fields.kind != "disabled", budget: fields.budget_tokens.unwrap_or(0) })
+    }
+}
+
+/// Temperature and `top_p`, of which upstream takes one, up to 1, and none beside thinking.
+fn sampling(
+    temperature: Option<f64>,
+    top_p: Option<f64>,
+    allowed: bool,
+    dropped: &mut Vec<String>,
+) -> Result<(Option<f64>, Option<f64>), ApiError> {
+    for (name, value) in [("temperature", temperature), ("top_p", top_p)] {
+        if value.is_some_and(|value| value < 0.0) {
+            return Err(ApiError::invalid_param(name, format!("{name}: must not be negative")));
+        }
+    }
+    let temperature_kept = temperature.filter(|_| allowed).map(|value| value.min(1.0));
+    let top_p_kept = top_p.filter(|_| allowed && temperature_kept.is_none()).map(|value| value.min(1.0));
+    if temperature_kept.is_none() && temperature.is_some() {
+        dropped.push("temperature".to_owned());
+    }
+    if top_p_kept.is_none() && top_p.is_some() {
+        dropped.push("top_p".to_owned());
+    }
+    Ok((temperature_kept, top_p_kept))
+}
+
+/// Keeps the last markers of the prompt, in upstream's order of tools, system, messages.
+fn limit_cache_markers(request: &mut Request<'_>) {
+    let whole = usize::from(request.cache_control.is_some());
+    let mut markers: Vec<&mut Option<&RawValue>> = Vec::new();
+    for tool in &mut request.tools {
+        if let Tool::Client { cache_control, .. } = tool {
+            markers.push(cache_control);
+        }
+    }
+    for block in
+        request.system.iter_mut().chain(request.messages.iter_mut().flat_map(|turn| &mut turn.content))
+    {
+        collect_markers(block, &mut markers);
+    }
+    for marker in &mut markers {
+        // Anything but an object is no marker.
+        **marker = marker.filter(|raw| Kind::of(raw) == Kind::Object);
+    }
+    markers.retain(|marker| marker.is_some());
+    let surplus = (markers.len() + whole).saturating_sub(MAX_CACHE_MARKERS);
+    for marker in markers.into_iter().take(surplus) {
+        *marker = None;
+    }
+}
+
+fn collect_markers<'b, 'a>(block: &'b mut Block<'a>, markers: &mut Vec<&'b mut Option<&'a RawValue>>) {
+    match block {
+        Block::Text { cache_control, .. }
+        | Block::Image { cache_control, .. }
+        | Block::Document { cache_control, .. }
+        | Block::ToolUse { cache_control, .. } => markers.push(cache_control),
+        Block::ToolResult { content, cache_control, .. } => {
+            for inner in content {
+                collect_markers(inner, markers);
+            }
+            markers.push(cache_control);
+        }
+        Block::Thinking { .. } | Block::RedactedThinking { .. } => {}
+    }
+}
+
+/// A count of tokens as a client wrote it.
+pub(super) fn token_count(value: Option<f64>, param: &str) -> Result<Option<u64>, ApiError> {
+    // Beyond 2^53 a float no longer tells whole numbers apart; no model takes that many tokens.
+    const MOST: f64 = 9_007_199_254_740_992.0;
+    let Some(value) = value else { return Ok(None) };
+    if value < 1.0 || value.fract() != 0.0 || value > MOST {
+        return Err(ApiError::invalid_param(param, format!("{param}: must be a whole number of at least 1")));
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a whole number between 1 and 2^53, as checked above"
+    )]
+    Ok(Some(value as u64))
+}
+
+/// The name of a response schema that has none.
+pub(super) const DEFAULT_SCHEMA_NAME: &str = "answer";
+
+#[cfg(test)]
+#[path = "draft_tests.rs"]
+mod tests;

@@ -1,0 +1,36 @@
+//! Turns `OpenAI` requests into Messages requests, and Messages replies and streams back.
+//!
+//! Pure: the same request gives the same bytes, whatever the hour and whoever asks, because upstream checks that the
+//! history before a thinking block has not changed. Content is never dropped silently: what has no counterpart is a
+//! 400 that names the field, or a name in [`Prepared::dropped`].
+
+mod call;
+pub mod chat;
+mod draft;
+mod history;
+mod media;
+pub mod models;
+mod reasoning;
+pub mod responses;
+mod schema;
+#[cfg(test)]
+mod testing;
+mod tools;
+
+use bytes::Bytes;
+
+/// A translated request, and what is needed to translate its answer.
+#[derive(Debug)]
+pub struct Prepared<R> {
+    /// The Messages request body.
+    pub body: Bytes,
+    pub model: String,
+    pub stream: bool,
+    /// What tells this conversation from others, if the client said so.
+    pub session: Option<String>,
+    /// Values `anthropic-beta` must have for this body.
+    pub betas: Vec<&'static str>,
+    /// Names of request fields that were not sent.
+    pub dropped: Vec<String>,
+    pub reply: R,
+}

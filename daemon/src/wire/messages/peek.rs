@@ -1,0 +1,158 @@
+//! One pass over a native request body for what routing needs, without building a tree.
+//!
+//! It judges nothing else: what the rest of the body may hold is upstream's to say.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
+
+use crate::wire::json::{Str, reason};
+
+/// What routing needs of a Messages request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peek<'a> {
+    pub model: Cow<'a, str>,
+    pub stream: bool,
+    /// `metadata.user_id`, which names a conversation for most clients.
+    pub session: Option<Cow<'a, str>>,
+}
+
+/// The body cannot be a Messages request. Line and column count from 1 and point behind the fault.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the request body is not a valid Messages request: {message} (line {line}, column {column})")]
+pub struct PeekError {
+    pub line: usize,
+    pub column: usize,
+    pub message: String,
+}
+
+/// Reads model, `stream` and the session key of a request body.
+pub fn peek(body: &[u8]) -> Result<Peek<'_>, PeekError> {
+    serde_json::from_slice(body).map_err(|error| PeekError {
+        line: error.line(),
+        column: error.column(),
+        message: reason(&error),
+    })
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Peek<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(PeekVisitor)
+    }
+}
+
+struct PeekVisitor;
+
+impl<'de> Visitor<'de> for PeekVisitor {
+    type Value = Peek<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Peek<'de>, A::Error> {
+        let mut model = None;
+        let mut stream = false;
+        let mut session = None;
+        while let Some(key) = map.next_key::<Str<'de>>()? {
+            match &*key {
+                "model" => model = Some(named::<_, Str<'de>>("model", map.next_value())?.0),
+                "stream" => stream = named::<_, Option<bool>>("stream", map.next_value())?.unwrap_or(false),
+                "metadata" => session = map.next_value::<SessionKey<'de>>()?.0,
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        match model {
+            Some(model) if model.trim().is_empty() => Err(de::Error::custom("model: must not be empty")),
+            Some(model) => Ok(Peek { model, stream, session }),
+            None => Err(de::Error::custom("model: field required")),
+        }
+    }
+}
+
+/// Puts the field's name before what is wrong with it, unless the JSON itself is broken there.
+fn named<E: de::Error, T>(name: &str, value: Result<T, E>) -> Result<T, E> {
+    value.map_err(|error| {
+        let text = error.to_string();
+        // serde_json appends the place, and would append it again to a new error.
+        let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(head, _)| head);
+        E::custom(format_args!("{name}: {text}"))
+    })
+}
+
+/// `user_id` of a metadata object. Other shapes are upstream's to refuse, so they are no error here.
+struct SessionKey<'a>(Option<Cow<'a, str>>);
+
+#[derive(Deserialize)]
+struct Metadata<'a> {
+    #[serde(borrow, default)]
+    user_id: Option<Str<'a>>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for SessionKey<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&'de serde_json::value::RawValue>::deserialize(deserializer)?;
+        let metadata = serde_json::from_str::<Metadata<'de>>(raw.get()).ok();
+        Ok(Self(metadata.and_then(|metadata| metadata.user_id).map(|user_id| user_id.0)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_what_routing_needs_among_everything_else() {
+        let body =
+            br#" {"max_tokens":1e3,"messages":[{"model":"inner","stream":true}],"model":"claude-opus-5",
+            "metadata":{"user_id":"u-1","x":[1]},"future":{"a":[{}]},"stream":true} "#;
+        let found = peek(body).unwrap();
+        assert_eq!(found, Peek { model: "claude-opus-5".into(), stream: true, session: Some("u-1".into()) });
+        assert!(matches!(found.model, Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn odd_but_harmless_fields_are_left_to_upstream() {
+        let bare = Peek { model: "m".into(), stream: false, session: None };
+        for body in [
+            r#"{"model":"m"}"#,
+            r#"{"model":"m","stream":null,"metadata":null}"#,
+            r#"{"model":"m","metadata":[1]}"#,
+            r#"{"model":"m","metadata":{"user_id":7}}"#,
+            r#"{"model":"x","model":"m"}"#,
+        ] {
+            assert_eq!(peek(body.as_bytes()).as_ref(), Ok(&bare), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_place() {
+        let cases = [
+            ("", "EOF while parsing a value", 1),
+            ("[]", "invalid type: sequence, expected a JSON object", 1),
+            ("\"x\"", "invalid type: string \"x\", expected a JSON object", 1),
+            ("{}", "model: field required", 1),
+            (r#"{"model":""}"#, "model: must not be empty", 1),
+            (r#"{"model":7}"#, "model: invalid type: integer `7`, expected a string", 1),
+            (r#"{"model":null}"#, "model: invalid type: null, expected a string", 1),
+            (
+                "{\"model\":\"m\",\n\"stream\":\"yes\"}",
+                "stream: invalid type: string \"yes\", expected a boolean",
+                2,
+            ),
+            ("{\"model\":\"m\",\n\"a\":[1,]}", "expected value", 2),
+            ("{\"model\":\"m\"} x", "trailing characters", 1),
+            ("{\"model\":\"m\"", "EOF while parsing an object", 1),
+        ];
+        for (body, message, line) in cases {
+            let error = peek(body.as_bytes()).unwrap_err();
+            assert_eq!((error.message.as_str(), error.line), (message, line), "{body}");
+            assert!(error.to_string().contains("line"), "{error}");
+        }
+        assert!(peek(b"{\"model\":\"\xff\"}").is_err());
+    }
+}

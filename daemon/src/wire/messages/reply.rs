@@ -1,0 +1,194 @@
+//! What upstream answers. Blocks of unknown types are read as [`ReplyBlock::Other`], whatever they hold.
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use crate::wire::json::Str;
+
+#[derive(Debug, Deserialize)]
+pub struct Reply<'a> {
+    #[serde(borrow)]
+    pub id: Str<'a>,
+    #[serde(borrow)]
+    pub model: Str<'a>,
+    #[serde(borrow)]
+    pub content: Vec<ReplyBlock<'a>>,
+    #[serde(default)]
+    pub stop_reason: Option<StopReason>,
+    #[serde(borrow, default)]
+    pub stop_details: Option<StopDetails<'a>>,
+    #[serde(default)]
+    pub usage: Usage,
+}
+
+/// Why the model stopped, as far as the other dialects tell reasons apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopReason {
+    /// `end_turn`, `stop_sequence`, `pause_turn` and reasons not known yet.
+    Ended,
+    /// `max_tokens`, `model_context_window_exceeded`, `compaction`.
+    Length,
+    ToolUse,
+    Refusal,
+}
+
+impl<'de> Deserialize<'de> for StopReason {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(match &*Str::deserialize(deserializer)? {
+            "max_tokens" | "model_context_window_exceeded" | "compaction" => Self::Length,
+            "tool_use" => Self::ToolUse,
+            "refusal" => Self::Refusal,
+            _ => Self::Ended,
+        })
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub struct StopDetails<'a> {
+    #[serde(borrow, default)]
+    pub explanation: Option<Str<'a>>,
+}
+
+/// Token counts. In a stream they are cumulative and later ones win; see [`Usage::merge`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Usage {
+    input_tokens: Option<u64>,
+    cache_creation_input_tokens: Option<u64>,
+    cache_read_input_tokens: Option<u64>,
+    output_tokens: Option<u64>,
+    output_tokens_details: Option<OutputDetails>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+struct OutputDetails {
+    thinking_tokens: Option<u64>,
+}
+
+impl Usage {
+    /// Takes the counts of a later event; absent and null ones keep their value.
+    pub fn merge(&mut self, later: &Self) {
+        self.input_tokens = later.input_tokens.or(self.input_tokens);
+        self.cache_creation_input_tokens =
+            later.cache_creation_input_tokens.or(self.cache_creation_input_tokens);
+        self.cache_read_input_tokens = later.cache_read_input_tokens.or(self.cache_read_input_tokens);
+        self.output_tokens = later.output_tokens.or(self.output_tokens);
+        self.output_tokens_details = later.output_tokens_details.or(self.output_tokens_details);
+    }
+
+    /// All tokens of the prompt, cached or not.
+    pub fn prompt(&self) -> u64 {
+        self.input_tokens.unwrap_or(0).saturating_add(self.cache_read()).saturating_add(self.cache_write())
+    }
+
+    pub fn cache_read(&self) -> u64 {
+        self.cache_read_input_tokens.unwrap_or(0)
+    }
+
+    pub fn cache_write(&self) -> u64 {
+        self.cache_creation_input_tokens.unwrap_or(0)
+    }
+
+    pub fn output(&self) -> u64 {
+        self.output_tokens.unwrap_or(0)
+    }
+
+    pub fn thinking(&self) -> u64 {
+        self.output_tokens_details.and_then(|details| details.thinking_tokens).unwrap_or(0)
+    }
+}
+
+#[derive(Debug)]
+pub enum ReplyBlock<'a> {
+    Text { text: Str<'a>, citations: Vec<Citation<'a>> },
+    Thinking { thinking: Str<'a>, signature: Str<'a> },
+    RedactedThinking { data: Str<'a> },
+    ToolUse { id: Str<'a>, name: Str<'a>, input: Option<&'a RawValue> },
+    ServerToolUse { id: Str<'a>, name: Str<'a>, input: Option<&'a RawValue> },
+    Other,
+}
+
+/// A source the model named for a text. Only those with a URL have a counterpart elsewhere.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Citation<'a> {
+    #[serde(borrow, default)]
+    pub url: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    pub title: Option<Str<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Tag<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Str<'a>,
+}
+
+#[derive(Deserialize)]
+struct Text<'a> {
+    #[serde(borrow, default)]
+    text: Str<'a>,
+    #[serde(borrow, default)]
+    citations: Option<Vec<Citation<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct Thought<'a> {
+    #[serde(borrow, default)]
+    thinking: Str<'a>,
+    #[serde(borrow, default)]
+    signature: Option<Str<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Redacted<'a> {
+    #[serde(borrow)]
+    data: Str<'a>,
+}
+
+#[derive(Deserialize)]
+struct Call<'a> {
+    #[serde(borrow)]
+    id: Str<'a>,
+    #[serde(borrow)]
+    name: Str<'a>,
+    #[serde(borrow, default)]
+    input: Option<&'a RawValue>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for ReplyBlock<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&'de RawValue>::deserialize(deserializer)?;
+        Self::read(raw.get()).map_err(D::Error::custom)
+    }
+}
+
+impl<'a> ReplyBlock<'a> {
+    fn read(raw: &'a str) -> serde_json::Result<Self> {
+        let tag: Tag<'a> = serde_json::from_str(raw)?;
+        Ok(match &*tag.kind {
+            "text" => {
+                let Text { text, citations } = serde_json::from_str(raw)?;
+                Self::Text { text, citations: citations.unwrap_or_default() }
+            }
+            "thinking" => {
+                let Thought { thinking, signature } = serde_json::from_str(raw)?;
+                Self::Thinking { thinking, signature: signature.unwrap_or_default() }
+            }
+            "redacted_thinking" => {
+                let Redacted { data } = serde_json::from_str(raw)?;
+                Self::RedactedThinking { data }
+            }
+            "tool_use" => {
+                let Call { id, name, input } = serde_json::from_str(raw)?;
+                Self::ToolUse { id, name, input }
+            }
+            "server_tool_use" => {
+                let Call { id, name, input } = serde_json::from_str(raw)?;
+                Self::ServerToolUse { id, name, input }
+            }
+            _ => Self::Other,
+        })
+    }
+}

@@ -1,0 +1,228 @@
+//! The list of models in both shapes: read from upstream's pages, written as an Anthropic page or an `OpenAI` list.
+//!
+//! An entry keeps every field upstream gave it, in its order. Nothing here asks upstream or caches.
+
+use serde::de::Error as _;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::error::ApiError;
+use super::json::Str;
+
+/// Entries on a page when the client named no limit, and the most it may ask for (Anthropic's own figures).
+const DEFAULT_LIMIT: usize = 20;
+const MAX_LIMIT: usize = 1000;
+
+/// One model as upstream describes it.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub id: String,
+    /// Unix seconds; 0 when upstream gave no readable date.
+    pub created: i64,
+    raw: Box<RawValue>,
+}
+
+impl Entry {
+    /// Upstream's own object, every field of it.
+    pub fn raw(&self) -> &RawValue {
+        &self.raw
+    }
+}
+
+#[derive(Deserialize)]
+struct EntryFields<'a> {
+    #[serde(borrow)]
+    id: Str<'a>,
+    #[serde(borrow, default)]
+    created_at: Option<Str<'a>>,
+}
+
+impl<'de> Deserialize<'de> for Entry {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        let fields: EntryFields<'_> = serde_json::from_str(raw.get()).map_err(D::Error::custom)?;
+        let id = fields.id.to_string();
+        let created = fields.created_at.and_then(|text| unix_seconds(&text)).unwrap_or(0);
+        Ok(Self { id, created, raw })
+    }
+}
+
+/// One page of upstream's list.
+#[derive(Debug, Deserialize)]
+pub struct Page {
+    pub data: Vec<Entry>,
+    #[serde(default)]
+    pub has_more: bool,
+    #[serde(default)]
+    pub last_id: Option<String>,
+}
+
+impl Page {
+    pub fn parse(body: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(body)
+    }
+
+    /// Reads the body of upstream's `GET /v1/models/{id}`.
+    pub fn parse_entry(body: &[u8]) -> Result<Entry, serde_json::Error> {
+        serde_json::from_slice(body)
+    }
+}
+
+/// The paging parameters of the Anthropic list, as the client sent them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListQuery {
+    pub limit: Option<usize>,
+    pub after_id: Option<String>,
+    pub before_id: Option<String>,
+}
+
+/// The whole list, in upstream's order and without duplicates.
+#[derive(Clone, Debug, Default)]
+pub struct Catalog {
+    entries: Vec<Entry>,
+}
+
+impl Catalog {
+    /// Adds entries that are not in the list yet.
+    pub fn extend(&mut self, entries: impl IntoIterator<Item = Entry>) {
+        for entry in entries {
+            if self.find(&entry.id).is_none() {
+                self.entries.push(entry);
+            }
+        }
+    }
+
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    pub fn find(&self, id: &str) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.id == id)
+    }
+
+    /// One page in the Anthropic shape.
+    pub fn anthropic_list(&self, query: &ListQuery) -> Result<Vec<u8>, ApiError> {
+        let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
+        if !(1..=MAX_LIMIT).contains(&limit) {
+            return Err(ApiError::invalid_param(
+                "limit",
+                format!("limit: must be between 1 and {MAX_LIMIT}"),
+            ));
+        }
+        let (data, has_more) = match (&query.after_id, &query.before_id) {
+            (Some(_), Some(_)) => {
+                return Err(ApiError::invalid_param(
+                    "after_id",
+                    "after_id and before_id cannot be used together",
+                ));
+            }
+            (None, Some(before)) => {
+                let (earlier, _) = self.entries.split_at(self.position("before_id", before)?);
+                let skipped = earlier.len().saturating_sub(limit);
+                (earlier.get(skipped..).unwrap_or_default(), skipped > 0)
+            }
+            (after, None) => {
+                let start = match after {
+                    Some(id) => self.position("after_id", id)? + 1,
+                    None => 0,
+                };
+                let later = self.entries.get(start..).unwrap_or_default();
+                (later.get(..limit).unwrap_or(later), later.len() > limit)
+            }
+        };
+        Ok(write(&AnthropicList {
+            data: data.iter().map(Entry::raw).collect(),
+            has_more,
+            first_id: data.first().map(|entry| entry.id.as_str()),
+            last_id: data.last().map(|entry| entry.id.as_str()),
+        }))
+    }
+
+    /// The whole list in the `OpenAI` shape.
+    pub fn openai_list(&self) -> Vec<u8> {
+        write(&OpenAiList { object: "list", data: self.entries.iter().map(OpenAiModel::from).collect() })
+    }
+
+    fn position(&self, param: &str, id: &str) -> Result<usize, ApiError> {
+        self.entries.iter().position(|entry| entry.id == id).ok_or_else(|| {
+            ApiError::invalid_param(param, format!("{param}: no model with the id {id:?} is listed"))
+        })
+    }
+}
+
+/// One model in the `OpenAI` shape.
+pub fn openai_model(entry: &Entry) -> Vec<u8> {
+    write(&OpenAiModel::from(entry))
+}
+
+#[derive(Serialize)]
+struct AnthropicList<'a> {
+    data: Vec<&'a RawValue>,
+    has_more: bool,
+    first_id: Option<&'a str>,
+    last_id: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct OpenAiList<'a> {
+    object: &'a str,
+    data: Vec<OpenAiModel<'a>>,
+}
+
+#[derive(Serialize)]
+struct OpenAiModel<'a> {
+    id: &'a str,
+    object: &'a str,
+    created: i64,
+    owned_by: &'a str,
+}
+
+impl<'a> From<&'a Entry> for OpenAiModel<'a> {
+    fn from(entry: &'a Entry) -> Self {
+        Self { id: &entry.id, object: "model", created: entry.created, owned_by: "anthropic" }
+    }
+}
+
+fn write<T: Serialize>(value: &T) -> Vec<u8> {
+    // Strings, numbers and raw JSON cannot fail to be written.
+    serde_json::to_vec(value).unwrap_or_default()
+}
+
+/// Unix seconds of an RFC 3339 date. Fractions are cut off; `None` when it is not such a date.
+fn unix_seconds(text: &str) -> Option<i64> {
+    let number = |from: usize, to: usize| text.get(from..to).filter(digits)?.parse::<i64>().ok();
+    let separators = [(4, "-"), (7, "-"), (13, ":"), (16, ":")];
+    if separators.iter().any(|&(at, expected)| text.get(at..=at) != Some(expected))
+        || !matches!(text.get(10..11), Some("T" | "t" | " "))
+    {
+        return None;
+    }
+    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+    let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
+    if !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    let zone = text.get(19..)?.trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
+    let offset = match zone.get(..1)? {
+        "Z" | "z" if zone.len() == 1 => 0,
+        sign @ ("+" | "-") => {
+            let (hours, minutes) = zone.get(1..)?.split_once(':')?;
+            let seconds = hours.parse::<i64>().ok()? * 3600 + minutes.parse::<i64>().ok()? * 60;
+            if sign == "+" { seconds } else { -seconds }
+        }
+        _ => return None,
+    };
+    // Days since 1970-01-01 in the proleptic Gregorian calendar, counting years from March.
+    let shifted = if month > 2 { year } else { year - 1 };
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let days = 365 * shifted + shifted / 4 - shifted / 100 + shifted / 400 + day_of_year - 719_468;
+    Some(days * 86_400 + hour * 3600 + minute * 60 + second - offset)
+}
+
+fn digits(text: &&str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+#[path = "models_tests.rs"]
+mod tests;

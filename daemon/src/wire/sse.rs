@@ -1,0 +1,157 @@
+//! Server-sent events, read and written byte-exactly.
+//!
+//! Only LF, CR and CRLF end a line; U+2028 and its relatives are text. Bytes may arrive split anywhere, also inside a
+//! character. A reader never holds more than the limit it was made with, and never interprets what an event says.
+
+use bytes::{BufMut, BytesMut};
+
+/// One event: its name (`message` when the stream gave none) and its data lines joined by LF.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    pub event: String,
+    pub data: String,
+}
+
+/// An event grew past the reader's limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an event of the stream is longer than {limit} bytes")]
+pub struct TooLong {
+    pub limit: usize,
+}
+
+/// Incremental reader of one event stream.
+#[derive(Debug)]
+pub struct Reader {
+    max_event: usize,
+    /// The bytes of a line whose end has not arrived yet.
+    line: Vec<u8>,
+    event: String,
+    data: String,
+    has_data: bool,
+    /// The last byte was CR: a following LF belongs to it.
+    after_cr: bool,
+    /// No line was read yet, so a byte order mark may come.
+    at_start: bool,
+}
+
+impl Reader {
+    /// `max_event` bounds one event's bytes, counted over its name, its data and the line being read.
+    pub fn new(max_event: usize) -> Self {
+        Self {
+            max_event,
+            line: Vec::new(),
+            event: String::new(),
+            data: String::new(),
+            has_data: false,
+            after_cr: false,
+            at_start: true,
+        }
+    }
+
+    /// Takes the next bytes and returns the events they complete.
+    pub fn push(&mut self, chunk: &[u8]) -> Result<Vec<Event>, TooLong> {
+        let mut events = Vec::new();
+        let mut rest = chunk;
+        if self.after_cr && !rest.is_empty() {
+            self.after_cr = false;
+            rest = rest.strip_prefix(b"\n").unwrap_or(rest);
+        }
+        while let Some(end) = rest.iter().position(|&byte| matches!(byte, b'\n' | b'\r')) {
+            let (head, tail) = rest.split_at(end);
+            self.check(head.len())?;
+            if self.line.is_empty() {
+                events.extend(self.take_line(head));
+            } else {
+                let mut line = std::mem::take(&mut self.line);
+                line.extend_from_slice(head);
+                events.extend(self.take_line(&line));
+                line.clear();
+                self.line = line;
+            }
+            rest = match tail {
+                [b'\r', b'\n', after @ ..] | [_, after @ ..] => after,
+                [] => tail,
+            };
+            self.after_cr = tail == b"\r";
+        }
+        self.check(rest.len())?;
+        self.line.extend_from_slice(rest);
+        Ok(events)
+    }
+
+    /// The stream ended: the event it ended in, if it was not followed by an empty line.
+    pub fn finish(&mut self) -> Option<Event> {
+        let line = std::mem::take(&mut self.line);
+        if !line.is_empty()
+            && let Some(event) = self.take_line(&line)
+        {
+            return Some(event);
+        }
+        self.dispatch()
+    }
+
+    fn check(&self, more: usize) -> Result<(), TooLong> {
+        let held = self.line.len() + self.event.len() + self.data.len();
+        if held.saturating_add(more) > self.max_event {
+            return Err(TooLong { limit: self.max_event });
+        }
+        Ok(())
+    }
+
+    fn take_line(&mut self, mut line: &[u8]) -> Option<Event> {
+        if std::mem::take(&mut self.at_start) {
+            line = line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line);
+        }
+        if line.is_empty() {
+            return self.dispatch();
+        }
+        let colon = line.iter().position(|&byte| byte == b':').unwrap_or(line.len());
+        let (name, value) = line.split_at(colon);
+        let value = value.strip_prefix(b":").unwrap_or(value);
+        let value = value.strip_prefix(b" ").unwrap_or(value);
+        match name {
+            b"data" => {
+                if self.has_data {
+                    self.data.push('\n');
+                }
+                self.has_data = true;
+                self.data.push_str(&String::from_utf8_lossy(value));
+            }
+            b"event" => String::from_utf8_lossy(value).as_ref().clone_into(&mut self.event),
+            // Comments, ids, retry times and unknown fields carry nothing for us.
+            _ => {}
+        }
+        None
+    }
+
+    fn dispatch(&mut self) -> Option<Event> {
+        let mut event = std::mem::take(&mut self.event);
+        let data = std::mem::take(&mut self.data);
+        if !std::mem::take(&mut self.has_data) {
+            return None;
+        }
+        if event.is_empty() {
+            event.push_str("message");
+        }
+        Some(Event { event, data })
+    }
+}
+
+/// Writes one event. Line ends inside `data` become further data lines.
+pub fn write_event(out: &mut BytesMut, event: Option<&str>, data: &str) {
+    if let Some(event) = event {
+        out.put_slice(b"event: ");
+        out.put_slice(event.as_bytes());
+        out.put_u8(b'\n');
+    }
+    for line in data.split('\n') {
+        out.put_slice(b"data: ");
+        out.put_slice(line.as_bytes());
+        out.put_u8(b'\n');
+    }
+    out.put_u8(b'\n');
+}
+
+#[cfg(test)]
+#[path = "sse_tests.rs"]
+mod tests;
