@@ -269,12 +269,16 @@ mod tests {
         half.write_all(b"GET /callback HTTP/1.1\r\nHost: loc")
             .await
             .unwrap();
-        for mut stream in silent {
-            let mut rest = Vec::new();
-            stream.read_to_end(&mut rest).await.unwrap();
-        }
-        let mut rest = Vec::new();
-        half.read_to_end(&mut rest).await.unwrap();
+        silent.push(half);
+        let closed = async {
+            for mut stream in silent {
+                let mut rest = Vec::new();
+                stream.read_to_end(&mut rest).await.unwrap();
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), closed)
+            .await
+            .unwrap();
         callback.close().await;
     }
 

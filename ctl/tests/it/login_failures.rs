@@ -51,7 +51,6 @@ fn a_denial_in_the_browser_ends_the_login() {
         done.stderr
     );
     assert_eq!(daemon.calls(), ["status", "begin claude", "cancel"]);
-    assert!(web::is_closed(port));
 }
 
 #[test]
@@ -86,7 +85,6 @@ fn each_refusal_of_the_daemon_has_its_exit_code_and_the_browser_shows_a_failure(
         // Tokens that could not be saved are not to be forgotten.
         let cancelled = daemon.calls().last().is_some_and(|call| call == "cancel");
         assert_eq!(cancelled, code != Code::ResourceExhausted, "{code:?}");
-        assert!(web::is_closed(port));
     }
 }
 
@@ -129,7 +127,7 @@ fn a_second_answer_waits_for_the_first_and_is_told_that_it_came_too_late() {
 #[test]
 fn a_login_nobody_completes_times_out() {
     let daemon = FakeDaemon::start().login();
-    let (live, port) = begin(&daemon, &["--timeout", "1s"]);
+    let (live, _) = begin(&daemon, &["--timeout", "1s"]);
     let done = live.finish();
     assert_eq!(done.code, 14);
     assert!(
@@ -139,14 +137,13 @@ fn a_login_nobody_completes_times_out() {
         done.stderr
     );
     assert_eq!(daemon.calls(), ["status", "begin claude", "cancel"]);
-    assert!(web::is_closed(port));
 }
 
 #[test]
 fn an_interrupted_login_is_cancelled_in_the_daemon() {
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
         let daemon = FakeDaemon::start().login();
-        let (live, port) = begin(&daemon, &["--json"]);
+        let (live, _) = begin(&daemon, &["--json"]);
         live.signal(signal);
         let done = live.finish();
         assert_eq!(
@@ -155,7 +152,6 @@ fn an_interrupted_login_is_cancelled_in_the_daemon() {
             "{signal}"
         );
         assert_eq!(daemon.calls(), ["status", "begin claude", "cancel"]);
-        assert!(web::is_closed(port));
     }
 }
 

@@ -70,8 +70,3 @@ pub(crate) fn port_of(url: &str) -> u16 {
         .parse()
         .unwrap()
 }
-
-/// Whether nobody listens on a port any more.
-pub(crate) fn is_closed(port: u16) -> bool {
-    TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err()
-}
