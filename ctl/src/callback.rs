@@ -63,7 +63,7 @@ struct Limits {
 const LIMITS: Limits = Limits {
     connections: 32,
     head: Duration::from_secs(5),
-    connection: Duration::from_secs(120),
+    connection: Duration::from_mins(2),
     head_bytes: 16 * 1024,
     headers: 64,
 };
@@ -257,12 +257,14 @@ mod tests {
         }
         let mut half = dial(port).await;
         half.write_all(b"GET /callback HTTP/1.1\r\nHost: loc").await.unwrap();
-        for mut stream in silent {
-            let mut rest = Vec::new();
-            stream.read_to_end(&mut rest).await.unwrap();
-        }
-        let mut rest = Vec::new();
-        half.read_to_end(&mut rest).await.unwrap();
+        silent.push(half);
+        let closed = async {
+            for mut stream in silent {
+                let mut rest = Vec::new();
+                stream.read_to_end(&mut rest).await.unwrap();
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), closed).await.unwrap();
         callback.close().await;
     }
 

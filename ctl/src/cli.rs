@@ -8,7 +8,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use jiff::SignedDuration;
 
 /// The longest time a login may take, and what it takes unless told otherwise. The daemon forgets it then.
-pub const LOGIN_LIMIT: Duration = Duration::from_secs(5 * 60);
+pub const LOGIN_LIMIT: Duration = Duration::from_mins(5);
 
 /// Examples come first: most people stop reading there. What clap calls "before help" comes last.
 const TEMPLATE: &str = "{about}{after-help}\n\n{usage-heading} {usage}\n\n{all-args}\n\n{before-help}";

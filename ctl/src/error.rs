@@ -77,7 +77,7 @@ pub(crate) enum Operation {
 pub(crate) enum Refusal {
     NotFound,
     NotPermitted,
-    /// As named, the account does not allow it: most often the name fits several.
+    /// As named, the account does not allow it: the name fits several, or it is of another kind.
     Unfit,
     TimedOut,
     Authentication,
@@ -137,7 +137,7 @@ impl Refusal {
             }
             Self::NotFound => "`proxyctl accounts list` shows the accounts there are",
             Self::NotPermitted => "run it as the user the daemon runs as, or as root",
-            Self::Unfit => "`proxyctl accounts list` shows the ids, of which any unique prefix will do",
+            Self::Unfit => "`proxyctl accounts list` shows each account with its id, kind and state",
             Self::Authentication => "log in again: `proxyctl login claude`",
             Self::NotSaved => {
                 "make room for it or correct the directory's rights (`proxyctl status` names it), then repeat"

@@ -64,9 +64,11 @@ fn a_person_may_paste_even_if_no_browser_is_found() {
 #[test]
 fn a_callback_ends_a_login_that_waits_for_a_paste() {
     let daemon = FakeDaemon::start().login().complete(completed());
-    let (mut live, keyboard) = on_terminal(daemon.command(&["login", "claude", "--no-browser"]));
+    let (mut live, mut keyboard) = on_terminal(daemon.command(&["login", "claude", "--no-browser"]));
     let port = super::web::port_of(&live.wait_for_stdout("https://"));
     live.wait_for_stderr("paste the code");
+    keyboard.write_all(b"not this\n").unwrap();
+    live.wait_for_stderr("That paste cannot be used");
     assert_eq!(super::web::get(port, &super::web::callback()).status, 200);
     assert_eq!(live.finish().code, 0);
     drop(keyboard);

@@ -57,8 +57,3 @@ pub(crate) fn port_of(url: &str) -> u16 {
     let port = url.split("&port=").nth(1).unwrap();
     port.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap()
 }
-
-/// Whether nobody listens on a port any more.
-pub(crate) fn is_closed(port: u16) -> bool {
-    TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err()
-}

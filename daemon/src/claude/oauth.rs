@@ -19,7 +19,7 @@ use crate::secret::{
 };
 
 /// Long, because a refresh that we give up on may have rotated the token all the same.
-const TOKEN_TIMEOUT: Duration = Duration::from_secs(60);
+const TOKEN_TIMEOUT: Duration = Duration::from_mins(1);
 /// Revocation and profile are best effort.
 const SHORT_TIMEOUT: Duration = Duration::from_secs(8);
 /// No reply of these endpoints is larger.

@@ -154,13 +154,13 @@ pub fn annotated() -> String {
     for key in KEYS {
         let (of, name) = key.path.rsplit_once('.').unwrap_or(("", key.path));
         if of != section {
-            text.push_str(&format!("\n[{of}]\n"));
+            text.extend(["\n[", of, "]\n"]);
             section = of;
         }
         for line in wrap(key.doc, 110) {
-            text.push_str(&format!("# {line}\n"));
+            text.extend(["# ", &line, "\n"]);
         }
-        text.push_str(&format!("#{name} = {}\n", key.default.unwrap_or("\"...\"")));
+        text.extend(["#", name, " = ", key.default.unwrap_or("\"...\""), "\n"]);
     }
     text
 }

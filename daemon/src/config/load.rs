@@ -163,7 +163,7 @@ impl Merged {
                     )),
                 },
                 (None, DeValue::Table(inner)) if keys::is_section(&path) => {
-                    self.table(&path, inner, file, text)
+                    self.table(&path, inner, file, text);
                 }
                 (None, _) => self.mistakes.push(format!("{origin}: {}", unknown(&path))),
             }

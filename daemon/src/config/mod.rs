@@ -73,7 +73,7 @@ impl Loaded {
                 "upstream.proxy_url" => format!("{:?}", check::without_password(&setting.value.to_string())),
                 _ => setting.value.to_toml(),
             };
-            lines.push_str(&format!("{} = {value}  # {}\n", key.path, setting.origin));
+            lines.extend([key.path, " = ", &value, "  # ", &setting.origin.to_string(), "\n"]);
         }
         lines
     }

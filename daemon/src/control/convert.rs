@@ -85,10 +85,9 @@ pub(super) fn login_error(error: &LoginError) -> Status {
 pub(super) fn refresh_error(error: &RefreshError) -> Status {
     let code = match error {
         RefreshError::Gone => Code::NotFound,
-        RefreshError::NotRenewable => Code::FailedPrecondition,
+        RefreshError::NotRenewable | RefreshError::Unusable(_) => Code::FailedPrecondition,
         RefreshError::NeedsLogin { .. } => Code::Unauthenticated,
         RefreshError::CannotSave(_) | RefreshError::Unsaved => Code::ResourceExhausted,
-        RefreshError::Unusable(_) => Code::FailedPrecondition,
         RefreshError::Issuer(_) | RefreshError::TooSoon { .. } => Code::Unavailable,
         RefreshError::Aborted => Code::Internal,
     };

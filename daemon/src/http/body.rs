@@ -14,7 +14,7 @@ use crate::wire::error::{ApiError, ErrorKind};
 /// What the provider itself takes for messages and count_tokens.
 const LIMIT: usize = 32 * 1024 * 1024;
 /// A body that makes no progress for this long is given up.
-const STALLED: Duration = Duration::from_secs(60);
+const STALLED: Duration = Duration::from_mins(1);
 
 /// Reads and decodes a body.
 pub(super) async fn read(headers: &HeaderMap, mut body: Body) -> Result<Bytes, ApiError> {

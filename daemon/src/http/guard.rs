@@ -84,7 +84,7 @@ fn check_browser(headers: &HeaderMap) -> Result<(), ApiError> {
             "proxyd does not serve web pages: requests with an Origin header are refused",
         ));
     }
-    let site = headers.get("sec-fetch-site").map(|value| value.as_bytes());
+    let site = headers.get("sec-fetch-site").map(http::HeaderValue::as_bytes);
     match site {
         None | Some(b"none" | b"same-origin") => Ok(()),
         Some(_) => {

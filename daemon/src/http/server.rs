@@ -24,7 +24,7 @@ use crate::id::RequestId;
 use crate::tasks::Tasks;
 
 /// A client may connect ahead of its first request, but not for ever.
-const FIRST_BYTE: Duration = Duration::from_secs(60);
+const FIRST_BYTE: Duration = Duration::from_mins(1);
 const HEADERS: Duration = Duration::from_secs(30);
 /// After the cut, streams get this long to write their last event.
 const LAST_WORDS: Duration = Duration::from_secs(2);

@@ -128,10 +128,10 @@ impl Logins {
             let result = inner.complete(&id, &code, &state).await;
             match &result {
                 Ok(done) => {
-                    tracing::info!(login.id = %id, account.id = %done.account.id, replaced = done.replaced, "login completed")
+                    tracing::info!(login.id = %id, account.id = %done.account.id, replaced = done.replaced, "login completed");
                 }
                 Err(error) => {
-                    tracing::warn!(login.id = %id, error = %ErrorChain(error), "login not completed")
+                    tracing::warn!(login.id = %id, error = %ErrorChain(error), "login not completed");
                 }
             }
             result

@@ -26,6 +26,7 @@ impl Lease {
     }
 
     /// The same lease on the account as it is now, after a refresh.
+    #[must_use]
     pub fn renewed(&self, member: Arc<Member>) -> Self {
         Self::new(member, self.clock.clone())
     }

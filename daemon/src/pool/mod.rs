@@ -152,7 +152,7 @@ impl Pool {
     /// Takes an account out if it still stands for `file`: a login may have put a newer file in its place.
     pub fn remove_file(&self, id: &AccountId, file: &FileName) {
         self.change(|snapshot| {
-            snapshot.members.retain(|member| member.account.id != *id || member.account.file != *file)
+            snapshot.members.retain(|member| member.account.id != *id || member.account.file != *file);
         });
     }
 

@@ -36,7 +36,7 @@ pub(super) fn select(standings: impl Iterator<Item = Standing> + Clone, len: usi
         match standing {
             Standing::Ready => return Choice::Use(index),
             Standing::Guessed(until) if guessed.is_none_or(|(best, _)| until < best) => {
-                guessed = Some((until, index))
+                guessed = Some((until, index));
             }
             Standing::Named(until) => named = Some(named.map_or(until, |best| best.min(until))),
             Standing::Guessed(_) | Standing::Out => {}

@@ -32,11 +32,11 @@ pub(super) enum Encoder {
     Events(NativeEvents),
     Chat {
         reader: sse::Reader,
-        encoder: chat::Encoder,
+        encoder: Box<chat::Encoder>,
     },
     Responses {
         reader: sse::Reader,
-        encoder: responses::Encoder,
+        encoder: Box<responses::Encoder>,
     },
 }
 
@@ -69,11 +69,11 @@ impl Encoder {
     }
 
     pub(super) fn chat(encoder: chat::Encoder) -> Self {
-        Self::Chat { reader: sse::Reader::new(MOST_PER_EVENT), encoder }
+        Self::Chat { reader: sse::Reader::new(MOST_PER_EVENT), encoder: Box::new(encoder) }
     }
 
     pub(super) fn responses(encoder: responses::Encoder) -> Self {
-        Self::Responses { reader: sse::Reader::new(MOST_PER_EVENT), encoder }
+        Self::Responses { reader: sse::Reader::new(MOST_PER_EVENT), encoder: Box::new(encoder) }
     }
 }
 
@@ -113,7 +113,7 @@ impl Pump {
                 self.lease.settle(&signal(error.kind).unwrap_or(Signal::Served));
                 return Err(error);
             }
-            events.iter().for_each(|event| self.encode(event));
+            self.encode_all(&events);
             return Ok(());
         }
         self.lease.settle(&Signal::Unreachable);
@@ -162,7 +162,7 @@ impl Pump {
 
     fn take(&mut self, data: &Bytes) {
         match self.read(data) {
-            Ok(events) => events.iter().for_each(|event| self.encode(event)),
+            Ok(events) => self.encode_all(&events),
             Err(error) => {
                 tracing::warn!(error = %error, "upstream's body cannot be read");
                 self.end(Some(&unreadable()));
@@ -193,6 +193,12 @@ impl Pump {
         Ok(Vec::new())
     }
 
+    fn encode_all(&mut self, events: &[sse::Event]) {
+        for event in events {
+            self.encode(event);
+        }
+    }
+
     fn encode(&mut self, event: &sse::Event) {
         let out = self.ready.buffer();
         match &mut self.encoder {
@@ -211,7 +217,7 @@ impl Pump {
         let unfinished = match self.gunzip.take().map(|mut gunzip| gunzip.finish()) {
             Some(Ok(rest)) => match self.read_decoded(rest) {
                 Ok(events) => {
-                    events.iter().for_each(|event| self.encode(event));
+                    self.encode_all(&events);
                     false
                 }
                 Err(_) => true,

@@ -34,7 +34,8 @@ async fn attempt(inner: &Arc<Inner>, member: &Member) -> Result<(), RefreshError
     let (reservation, current) = reserve_and_read(inner, &member.account.file).await?;
     if is_renewed(&current, &member.account) && !super::schedule::is_stale(&current, inner.clock.now()) {
         // Somebody else wrote a newer token: use it, spend nothing.
-        return Ok(publish(inner, current));
+        publish(inner, current);
+        return Ok(());
     }
     if let Some(needs_login) = &current.needs_login {
         let reason = needs_login.reason.clone();
@@ -79,7 +80,10 @@ async fn save(
     grant: Grant,
 ) -> Result<(), RefreshError> {
     match write(inner, reservation, &current.file, &grant).await {
-        Ok(saved) => Ok(publish(inner, saved.account)),
+        Ok(saved) => {
+            publish(inner, saved.account);
+            Ok(())
+        }
         Err((StoreError::Unusable(Unusable::Gone), _)) => {
             // Deleted meanwhile: it stays deleted.
             inner.pool.remove_file(&current.id, &current.file);
@@ -146,7 +150,8 @@ async fn refused(
     match inner.tasks.spawn_blocking(work).await {
         Ok(Ok(saved)) if saved.account.needs_login.is_none() => {
             // The file holds another token by now: the refusal was of one that is spent.
-            Ok(publish(inner, saved.account))
+            publish(inner, saved.account);
+            Ok(())
         }
         Ok(Ok(saved)) => {
             publish(inner, saved.account);
@@ -175,7 +180,7 @@ async fn write(
     let work = move || {
         let tokens = &grant.tokens;
         store.update(reservation, &file, |document| {
-            document.set_tokens(tokens, grant.scope.as_deref(), grant.issued_at)
+            document.set_tokens(tokens, grant.scope.as_deref(), grant.issued_at);
         })
     };
     match inner.tasks.spawn_blocking(work).await {

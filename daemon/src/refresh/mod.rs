@@ -121,12 +121,11 @@ impl Refresher {
             if self.0.holds_other_token(id, seen) {
                 return Ok(());
             }
-            match &record.flight {
-                Some(flight) => flight.clone(),
-                None => {
-                    self.0.permit(record)?;
-                    self.launch(id, record)
-                }
+            if let Some(flight) = &record.flight {
+                flight.clone()
+            } else {
+                self.0.permit(record)?;
+                self.launch(id, record)
             }
         };
         landed(flight).await

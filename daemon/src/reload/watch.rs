@@ -52,9 +52,10 @@ fn matters(event: &Event) -> bool {
         return true;
     }
     match event.kind {
-        EventKind::Access(AccessKind::Close(AccessMode::Write)) | EventKind::Remove(_) => true,
-        // chmod and chown decide whether a file may be used.
-        EventKind::Modify(ModifyKind::Name(_) | ModifyKind::Metadata(_)) => true,
+        // Metadata too: chmod and chown decide whether a file may be used.
+        EventKind::Access(AccessKind::Close(AccessMode::Write))
+        | EventKind::Remove(_)
+        | EventKind::Modify(ModifyKind::Name(_) | ModifyKind::Metadata(_)) => true,
         // A file that is being written is looked at when it is closed; a link is never closed.
         EventKind::Create(_) => event.paths.iter().any(|path| is_link(path)),
         _ => false,

@@ -83,9 +83,8 @@ impl Store {
             );
             dir.set_permissions(fs::Permissions::from_mode(0o700)).map_err(io_error)?;
         }
-        let lock = match lock::DirLock::take(&path).map_err(io_error)? {
-            Some(lock) => lock,
-            None => return Err(OpenError::InUse { path }),
+        let Some(lock) = lock::DirLock::take(&path).map_err(io_error)? else {
+            return Err(OpenError::InUse { path });
         };
         let store = Self(Arc::new(Inner { path, dir, writing: Mutex::new(()), _lock: lock }));
         let trial = Reservation::update(&store.0.path, "trial.json");

@@ -44,7 +44,7 @@ impl Scan {
             match newest.get_mut(&loaded.account.id) {
                 None => drop(newest.insert(loaded.account.id.clone(), mine)),
                 Some(best) if *best < mine => {
-                    losers.push((std::mem::replace(best, mine).1, loaded.account.id.clone()))
+                    losers.push((std::mem::replace(best, mine).1, loaded.account.id.clone()));
                 }
                 Some(_) => losers.push((name.clone(), loaded.account.id.clone())),
             }

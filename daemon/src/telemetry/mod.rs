@@ -27,15 +27,12 @@ pub fn init(level: LevelFilter, output: Output) {
         }
         Output::Stderr => None,
     };
-    match journal {
-        Some(journal) => Registry::default().with(journal.with_filter(filter)).init(),
-        None => {
-            // Colours only for a person: in a file they are noise.
-            let text = fmt::layer()
-                .with_writer(std::io::stderr)
-                .with_ansi(std::io::stderr().is_terminal())
-                .with_target(false);
-            Registry::default().with(text.with_filter(filter)).init();
-        }
+    if let Some(journal) = journal {
+        Registry::default().with(journal.with_filter(filter)).init();
+        return;
     }
+    // Colours only for a person: in a file they are noise.
+    let colours = std::io::stderr().is_terminal();
+    let text = fmt::layer().with_writer(std::io::stderr).with_ansi(colours).with_target(false);
+    Registry::default().with(text.with_filter(filter)).init();
 }
