@@ -2,3 +2,5 @@
 
 #[cfg(test)]
 mod fake_claude;
+#[cfg(test)]
+mod refresh;

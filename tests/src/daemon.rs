@@ -3,7 +3,8 @@
 //! The black-box tests start the real binaries instead; see `it/binaries.rs`.
 #![expect(
     clippy::expect_used,
-    reason = "a harness: what fails here must fail the test at once, with its reason"
+    clippy::missing_panics_doc,
+    reason = "a harness: what fails here must fail the test at once"
 )]
 
 use std::fs;
@@ -111,6 +112,8 @@ impl TestDaemon {
             // A dropped sender asks just as well.
             let _asked = stopped.await;
         }));
+        // Only the first test of the process installs it; the client wants one even for plain http.
+        let _installed = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
         Self {
             home,

@@ -56,14 +56,16 @@ mod tests {
     use super::*;
     use http::{HeaderName, HeaderValue};
 
-    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+    type Pairs = &'static [(&'static str, &'static str)];
+
+    fn headers(pairs: Pairs) -> HeaderMap {
         let pairs = pairs.iter();
         pairs.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
     }
 
     #[test]
     fn the_named_time_is_found_in_each_of_its_places() {
-        let cases: [(&[(&str, &str)], Option<i64>); 9] = [
+        let cases: [(Pairs, Option<i64>); 9] = [
             (&[("retry-after", "30")], Some(30)),
             (&[("retry-after", "1.5")], Some(1)),
             (&[("retry-after", "-3")], Some(0)),
