@@ -27,6 +27,8 @@ pub enum Signal {
 pub struct Health {
     named: Option<(Timestamp, &'static str)>,
     guess: Option<Guess>,
+    /// When upstream last took its credential.
+    served_at: Option<Timestamp>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,7 +40,10 @@ struct Guess {
 impl Health {
     pub fn apply(&mut self, signal: &Signal, now: Timestamp) {
         match signal {
-            Signal::Served => self.guess = None,
+            Signal::Served => {
+                self.guess = None;
+                self.served_at = Some(now);
+            }
             Signal::RateLimited { until: Some(until) } => {
                 let until = self.named.map_or(*until, |(named, _)| named.max(*until));
                 self.named = Some((until, "upstream limits it (429)"));
@@ -52,6 +57,11 @@ impl Health {
     /// The time upstream named, if it is still to come, with the reason in words.
     pub fn named(&self, now: Timestamp) -> Option<(Timestamp, &'static str)> {
         self.named.filter(|(until, _)| *until > now)
+    }
+
+    /// When upstream last took its credential.
+    pub fn served_at(&self) -> Option<Timestamp> {
+        self.served_at
     }
 
     pub(super) fn standing(&self, now: Timestamp) -> Standing {

@@ -311,6 +311,11 @@ impl Member {
         *self.live.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
     }
 
+    /// When upstream last took its credential.
+    pub fn served_at(&self) -> Option<Timestamp> {
+        self.health().served_at()
+    }
+
     /// Forgets cooldowns, as after a person switched the account on again.
     pub fn forgive(&self) {
         *self.health() = Health::default();

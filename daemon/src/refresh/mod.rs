@@ -29,8 +29,8 @@ use crate::tasks::Tasks;
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 /// Token calls at once, over all accounts.
 const CALLS_AT_ONCE: usize = 8;
-/// A token this young that is refused will not get better by another refresh.
-const SHORTEST_LIFE: SignedDuration = SignedDuration::from_secs(5);
+/// A token that was refused without ever having served is not refreshed again sooner: another one would fare no better.
+const UNPROVEN: SignedDuration = SignedDuration::from_mins(1);
 
 /// The refresher's handle; clones share everything.
 #[derive(Clone, Debug)]
@@ -124,7 +124,7 @@ impl Refresher {
             if let Some(flight) = &record.flight {
                 flight.clone()
             } else {
-                self.0.permit(record)?;
+                self.0.permit(id, record)?;
                 self.launch(id, record)
             }
         };
@@ -218,7 +218,7 @@ impl Inner {
     }
 
     /// Whether a request may start a refresh now.
-    fn permit(&self, record: &Record) -> FlightResult {
+    fn permit(&self, id: &AccountId, record: &Record) -> FlightResult {
         let now = self.clock.now();
         if record.closed {
             return Err(Arc::new(RefreshError::Gone));
@@ -226,8 +226,11 @@ impl Inner {
         if let Some(retry_at) = record.retry_at.filter(|at| *at > now) {
             return Err(Arc::new(RefreshError::TooSoon { retry_at }));
         }
-        match record.refreshed_at.map(|at| after(at, SHORTEST_LIFE)) {
-            Some(retry_at) if retry_at > now => Err(Arc::new(RefreshError::TooSoon { retry_at })),
+        let served_at = self.pool.get(id).and_then(|member| member.served_at());
+        match record.refreshed_at {
+            Some(at) if served_at < Some(at) && after(at, UNPROVEN) > now => {
+                Err(Arc::new(RefreshError::TooSoon { retry_at: after(at, UNPROVEN) }))
+            }
             _ => Ok(()),
         }
     }
