@@ -13,6 +13,8 @@ use crate::wire::error::{ApiError, ErrorKind};
 
 /// What the provider itself takes for messages and count_tokens.
 const LIMIT: usize = 32 * 1024 * 1024;
+/// Memory is taken for what came, not for what was announced.
+const FIRST_BUFFER: usize = 1024 * 1024;
 /// A body that makes no progress for this long is given up.
 const STALLED: Duration = Duration::from_mins(1);
 
@@ -24,7 +26,7 @@ pub(super) async fn read(headers: &HeaderMap, mut body: Body) -> Result<Bytes, A
     if announced.is_some_and(|length| length > LIMIT) {
         return Err(too_large());
     }
-    let mut whole = BytesMut::with_capacity(announced.unwrap_or(0));
+    let mut whole = BytesMut::with_capacity(announced.unwrap_or(0).min(FIRST_BUFFER));
     loop {
         let frame = match tokio::time::timeout(STALLED, body.frame()).await {
             Ok(Some(Ok(frame))) => frame,

@@ -108,6 +108,7 @@ fn told(error: &ProxyError) -> Told {
             SendError::Timeout => passing(ApiError::timeout(cause.to_string())),
             SendError::Credential(_) => lasting(no_account(cause.to_string())),
         },
+        ProxyError::Stopping => passing(ApiError::overloaded(error.to_string())),
         ProxyError::Redirected(_) | ProxyError::BadAnswer => {
             passing(ApiError::bad_gateway(error.to_string()))
         }

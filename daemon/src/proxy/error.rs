@@ -16,7 +16,7 @@ pub enum ProxyError {
     #[error("the request is refused")]
     Api(#[source] ApiError),
     /// The pool has nobody for it.
-    #[error("no account")]
+    #[error("no account: {0}")]
     NoAccount(NoAccount),
     /// Every account that could serve failed to get a fresh token.
     #[error("no fresh token")]
@@ -27,6 +27,9 @@ pub enum ProxyError {
     Redirected(StatusCode),
     #[error("upstream's answer broke off or cannot be read")]
     BadAnswer,
+    /// The daemon stops and its grace period is over.
+    #[error("proxyd is stopping and the time it gives open requests is over: send the request again")]
+    Stopping,
 }
 
 impl From<ApiError> for ProxyError {

@@ -79,8 +79,19 @@ impl Proxy {
 
     /// Passes a Messages request through: body, query and end-to-end headers go up as they came, and so does the answer come back.
     pub async fn pass_through(&self, exchange: &Exchange) -> Result<Answer, ProxyError> {
-        let attempt = self.0.dispatch(exchange).await?;
+        let attempt = self.unless_cut(self.0.dispatch(exchange)).await?;
         Ok(answer::native(attempt, exchange, &self.0))
+    }
+
+    /// Work that nobody waits for any longer once the grace period of a stop is over.
+    async fn unless_cut<T>(
+        &self,
+        work: impl Future<Output = Result<T, ProxyError>>,
+    ) -> Result<T, ProxyError> {
+        tokio::select! {
+            done = work => done,
+            () = self.0.cut.cancelled() => Err(ProxyError::Stopping),
+        }
     }
 }
 

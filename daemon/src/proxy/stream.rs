@@ -9,6 +9,7 @@ use http_body::{Body as _, SizeHint};
 use http_body_util::BodyExt as _;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use super::ProxyError;
 use super::answer::BrokenOff;
 use super::gzip::Gunzip;
 use super::native_events::NativeEvents;
@@ -145,8 +146,7 @@ impl Pump {
                 Poll::Ready(None) => self.end(None),
                 Poll::Pending => {
                     if self.cut.as_mut().poll(context).is_ready() {
-                        let stopping = "proxyd is stopping and the time it gives streams to finish is over: send the request again";
-                        self.end(Some(&ApiError::overloaded(stopping)));
+                        self.end(Some(&ApiError::overloaded(ProxyError::Stopping.to_string())));
                     }
                     break;
                 }

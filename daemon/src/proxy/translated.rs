@@ -75,7 +75,7 @@ impl Proxy {
     ) -> Result<Answer, ProxyError> {
         let exchange = Exchange::translated(id, R::DIALECT, prepared.body, &prepared.betas);
         let created = self.0.clock.now().as_second();
-        let attempt = self.0.dispatch(&exchange).await?;
+        let attempt = self.unless_cut(self.0.dispatch(&exchange)).await?;
         let mut answer = if attempt.response.status().is_success() {
             self.success(attempt, &exchange, prepared.reply, created).await?
         } else {
@@ -98,11 +98,12 @@ impl Proxy {
     ) -> Result<Answer, ProxyError> {
         let Opened { mut headers, streams, gunzip, body } = open(attempt.response);
         if !streams {
-            let translated = reply.whole(&read_whole(body, gunzip).await?, created)?;
+            let bytes = self.unless_cut(read_whole(body, gunzip)).await?;
+            let translated = reply.whole(&bytes, created)?;
             return Ok(answer::whole(StatusCode::OK, headers, exchange.id, translated, "application/json"));
         }
         let mut pump = Pump::new(body, gunzip, reply.encoder(created), attempt.lease, self.0.cut.clone());
-        pump.first_event().await?;
+        self.unless_cut(async { pump.first_event().await.map_err(ProxyError::from) }).await?;
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         answer::mark(&mut headers, exchange.id, StatusCode::OK);

@@ -107,9 +107,9 @@ impl Refresher {
         self.0.wake.notify_one();
     }
 
-    /// Whether the account's token must be refreshed before it is used.
+    /// Whether the account's token must, and can, be refreshed before it is used.
     pub fn is_stale(&self, account: &Account) -> bool {
-        schedule::is_stale(account, self.0.clock.now())
+        account.renewable().is_some() && schedule::is_stale(account, self.0.clock.now())
     }
 
     /// Waits until the account has another access token than `seen`, joining the refresh in flight or starting one. Dropping the

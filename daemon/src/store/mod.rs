@@ -22,6 +22,7 @@ pub use recover::Recovered;
 pub use scan::{Finding, Scan};
 
 use crate::account::{Document, FileName};
+use crate::chain::ErrorChain;
 
 /// The auth directory, owned: a second owner is refused.
 #[derive(Clone, Debug)]
@@ -87,8 +88,14 @@ impl Store {
             return Err(OpenError::InUse { path });
         };
         let store = Self(Arc::new(Inner { path, dir, writing: Mutex::new(()), _lock: lock }));
-        let trial = Reservation::update(&store.0.path, "trial.json");
-        trial.map_err(|source| OpenError::NotWritable { path: store.0.path.clone(), source })?;
+        match Reservation::update(&store.0.path, "trial.json") {
+            // Full today is no reason not to serve the accounts there are: nothing is refreshed until there is space.
+            Err(error @ StoreError::NoSpace { .. }) => {
+                tracing::error!(error = %ErrorChain(&error), "the auth directory has no space: tokens cannot be refreshed");
+            }
+            Err(source) => return Err(OpenError::NotWritable { path: store.0.path.clone(), source }),
+            Ok(_trial) => {}
+        }
         Ok(store)
     }
 
