@@ -11,6 +11,7 @@ mod history;
 mod media;
 pub mod models;
 mod reasoning;
+pub mod responses;
 mod schema;
 #[cfg(test)]
 mod testing;

@@ -166,7 +166,7 @@ impl Encoder {
                 self.text(&text, out);
                 Block::Text {
                     start,
-                    citations: citations.iter().map(keep).collect(),
+                    citations: citations.into_iter().map(Citation::into_owned).collect(),
                 }
             }
             ReplyBlock::Thinking { thinking, signature } => {
@@ -253,7 +253,9 @@ impl Encoder {
         };
         match (&mut block, delta) {
             (Block::Text { .. }, Delta::Text(text)) => self.text(&text, out),
-            (Block::Text { citations, .. }, Delta::Citation(citation)) => citations.push(keep(&citation)),
+            (Block::Text { citations, .. }, Delta::Citation(citation)) => {
+                citations.push(citation.into_owned());
+            }
             (Block::Thinking { thinking, .. }, Delta::Thinking(text)) => {
                 thinking.push_str(&text);
                 self.thought(&text, out);
@@ -394,15 +396,6 @@ impl Encoder {
             },
             out,
         );
-    }
-}
-
-/// A citation that outlives its event.
-fn keep(citation: &Citation<'_>) -> Citation<'static> {
-    let owned = |text: &Option<Str<'_>>| text.as_ref().map(|text| Str::owned(&**text));
-    Citation {
-        url: owned(&citation.url),
-        title: owned(&citation.title),
     }
 }
 
