@@ -76,6 +76,11 @@ fn text_source(data: &DataUrl<'_>, param: &str) -> Result<Source<'static>, ApiEr
     Ok(Source::Text { media_type: "text/plain", data: text })
 }
 
+/// A file given by its address.
+pub(super) fn file_url<'a>(url: &Str<'a>, name: Option<Str<'a>>, param: &str) -> Result<Block<'a>, ApiError> {
+    Ok(Block::Document { source: https(url, param, "file")?, title: name, cache_control: None })
+}
+
 fn https<'a>(url: &Str<'a>, param: &str, what: &str) -> Result<Source<'a>, ApiError> {
     if url.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://")) {
         return Ok(Source::Url { url: url.clone() });

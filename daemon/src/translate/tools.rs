@@ -13,7 +13,7 @@ use crate::wire::json::Str;
 use crate::wire::messages::{Tool, ToolChoice, UserLocation};
 
 /// The name upstream gives its own search tool.
-const WEB_SEARCH: &str = "web_search";
+pub(super) const WEB_SEARCH: &str = "web_search";
 
 /// How a client knows a tool.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,9 +5,10 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 use std::ops::Deref;
 
-use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
@@ -150,6 +151,12 @@ impl<'a> Object<'a> {
         }
     }
 
+    /// Looks at a field and leaves it where it is.
+    pub fn get(&self, name: &str) -> Option<&'a RawValue> {
+        let found = self.fields.iter().rev().find(|(key, _)| &**key == name);
+        found.map(|(_, raw)| *raw).filter(|raw| Kind::of(raw) != Kind::Null)
+    }
+
     /// Takes the field out. Of several with one name the last counts, as in every common parser.
     pub fn take(&mut self, name: &str) -> Option<&'a RawValue> {
         let mut found = None;
@@ -204,6 +211,44 @@ impl<'a> Object<'a> {
 pub struct FieldError {
     pub field: String,
     pub reason: String,
+}
+
+/// A value that is one string or an array.
+pub(super) enum TextOrList<'a, T> {
+    Text(Str<'a>),
+    List(Vec<T>),
+}
+
+/// Reads a value that may be one string or an array, without a tree in between.
+pub(super) fn text_or_list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+    expected: &'static str,
+) -> Result<TextOrList<'de, T>, D::Error> {
+    struct Either<T>(&'static str, PhantomData<T>);
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Either<T> {
+        type Value = TextOrList<'de, T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+
+        fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Self::Value, E> {
+            Ok(TextOrList::Text(Str::borrowed(text)))
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+            Ok(TextOrList::Text(Str::owned(text)))
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Self::Value, A::Error> {
+            let mut list = Vec::new();
+            while let Some(element) = sequence.next_element()? {
+                list.push(element);
+            }
+            Ok(TextOrList::List(list))
+        }
+    }
+    deserializer.deserialize_any(Either(expected, PhantomData))
 }
 
 /// What a raw value is, judged by its first byte.

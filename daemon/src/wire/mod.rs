@@ -9,6 +9,7 @@ pub mod error;
 pub mod json;
 pub mod messages;
 pub mod models;
+pub mod responses;
 pub mod sse;
 
 /// Which API a downstream client speaks. It decides the shape of answers and errors.

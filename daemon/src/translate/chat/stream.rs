@@ -153,7 +153,7 @@ impl Encoder {
             ReplyBlock::Text { text, citations } => {
                 let start = self.characters;
                 self.text(&text, out);
-                Block::Text { start, citations: citations.iter().map(keep).collect() }
+                Block::Text { start, citations: citations.into_iter().map(Citation::into_owned).collect() }
             }
             ReplyBlock::Thinking { thinking, signature } => {
                 self.thought(&thinking, out);
@@ -207,7 +207,9 @@ impl Encoder {
         };
         match (&mut block, delta) {
             (Block::Text { .. }, Delta::Text(text)) => self.text(&text, out),
-            (Block::Text { citations, .. }, Delta::Citation(citation)) => citations.push(keep(&citation)),
+            (Block::Text { citations, .. }, Delta::Citation(citation)) => {
+                citations.push(citation.into_owned());
+            }
             (Block::Thinking { thinking, .. }, Delta::Thinking(text)) => {
                 thinking.push_str(&text);
                 self.thought(&text, out);
@@ -294,12 +296,6 @@ impl Encoder {
     fn carry(&self, block: ThinkingBlock<'_>, out: &mut BytesMut) {
         self.frames.delta(&Chunk { thinking_blocks: Some([block]), ..Chunk::default() }, out);
     }
-}
-
-/// A citation that outlives its event.
-fn keep(citation: &Citation<'_>) -> Citation<'static> {
-    let owned = |text: &Option<Str<'_>>| text.as_ref().map(|text| Str::owned(&**text));
-    Citation { url: owned(&citation.url), title: owned(&citation.title) }
 }
 
 #[cfg(test)]

@@ -1,13 +1,11 @@
 //! The Chat Completions request, borrowed from its body.
 
-use std::fmt;
-
-use serde::de::{self, Deserializer, SeqAccess, Visitor};
-use serde::{Deserialize, de::Error as _};
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
 use serde_json::value::RawValue;
 
 use crate::wire::error::ApiError;
-use crate::wire::json::{Kind, Object, Str};
+use crate::wire::json::{Kind, Object, Str, TextOrList, text_or_list};
 
 /// A request with every field that has a meaning here; the others are in `ignored`.
 #[derive(Debug)]
@@ -352,41 +350,4 @@ pub struct Place<'a> {
     pub country: Option<Str<'a>>,
     #[serde(borrow, default)]
     pub timezone: Option<Str<'a>>,
-}
-
-pub(in crate::wire) enum TextOrList<'a, T> {
-    Text(Str<'a>),
-    List(Vec<T>),
-}
-
-/// Reads a value that may be one string or an array, without a tree in between.
-pub(in crate::wire) fn text_or_list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    deserializer: D,
-    expected: &'static str,
-) -> Result<TextOrList<'de, T>, D::Error> {
-    struct Either<T>(&'static str, std::marker::PhantomData<T>);
-    impl<'de, T: Deserialize<'de>> Visitor<'de> for Either<T> {
-        type Value = TextOrList<'de, T>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str(self.0)
-        }
-
-        fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Self::Value, E> {
-            Ok(TextOrList::Text(Str::borrowed(text)))
-        }
-
-        fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-            Ok(TextOrList::Text(Str::owned(text)))
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Self::Value, A::Error> {
-            let mut list = Vec::new();
-            while let Some(element) = sequence.next_element()? {
-                list.push(element);
-            }
-            Ok(TextOrList::List(list))
-        }
-    }
-    deserializer.deserialize_any(Either(expected, std::marker::PhantomData))
 }

@@ -119,6 +119,14 @@ pub struct Citation<'a> {
     pub title: Option<Str<'a>>,
 }
 
+impl Citation<'_> {
+    /// The same citation, outliving the event it came in.
+    pub fn into_owned(self) -> Citation<'static> {
+        let owned = |text: Option<Str<'_>>| text.map(|text| Str::owned(text.0.into_owned()));
+        Citation { url: owned(self.url), title: owned(self.title) }
+    }
+}
+
 #[derive(Deserialize)]
 struct Tag<'a> {
     #[serde(rename = "type", borrow)]

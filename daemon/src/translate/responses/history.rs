@@ -1,0 +1,181 @@
+//! The input items of a Responses request, told to a [`History`] one by one.
+
+use super::carrier;
+use crate::translate::call::{custom_input, input_object};
+use crate::translate::history::{History, is_blank, mark_last};
+use crate::translate::media;
+use crate::translate::models::{Capabilities, ThinkingStyle};
+use crate::translate::tools::Names;
+use crate::wire::error::ApiError;
+use crate::wire::json::Str;
+use crate::wire::messages::Block;
+use crate::wire::responses::{CallOutput, Content, Input, InputItem, Message, Part, ToolCall};
+
+/// Reads instructions and input. What cannot be sent is named in `dropped`.
+pub(super) fn read_history<'a>(
+    instructions: Option<Str<'a>>,
+    input: Input<'a>,
+    capabilities: &Capabilities,
+    names: &Names,
+    dropped: &mut Vec<String>,
+) -> Result<History<'a>, ApiError> {
+    let mut history = History::new(capabilities);
+    if let Some(instructions) = instructions {
+        history.system(Block::text(instructions));
+    }
+    let items = match input {
+        Input::Text(text) => {
+            history.user(Block::text(text));
+            return Ok(history);
+        }
+        Input::Items(items) => items,
+    };
+    let thinks = capabilities.thinking != ThinkingStyle::None;
+    let mut reader = Reader { history, names, thinks, dropped };
+    for (index, item) in items.into_iter().enumerate() {
+        reader.item(item, &format!("input[{index}]"))?;
+    }
+    Ok(reader.history)
+}
+
+struct Reader<'a, 'n> {
+    history: History<'a>,
+    names: &'n Names,
+    /// The model takes thinking blocks back.
+    thinks: bool,
+    dropped: &'n mut Vec<String>,
+}
+
+impl<'a> Reader<'a, '_> {
+    fn item(&mut self, item: InputItem<'a>, at: &str) -> Result<(), ApiError> {
+        match item {
+            InputItem::Message(message) => self.message(message, at)?,
+            InputItem::FunctionCall(call) => {
+                let input = input_object(call.input.as_deref().unwrap_or_default());
+                self.call(&call, input);
+            }
+            InputItem::CustomToolCall(call) => {
+                let input = custom_input(call.input.as_deref().unwrap_or_default());
+                self.call(&call, input);
+            }
+            InputItem::CallOutput(output) => self.output(output, at)?,
+            InputItem::Reasoning { encrypted_content } => {
+                let carried = encrypted_content.filter(|text| !text.is_empty());
+                let block = carried.as_deref().and_then(carrier::block).filter(|_| self.thinks);
+                match (block, carried) {
+                    (Some(block), _) => self.history.assistant(block),
+                    (None, Some(_)) => self.dropped.push(format!("{at}.encrypted_content")),
+                    (None, None) => {}
+                }
+            }
+            // Its tools are in the list already.
+            InputItem::AdditionalTools(_) => {}
+            InputItem::Reference { id } => {
+                let text = format!(
+                    "{at}: item {:?} is not known: storing responses is not available in this version; send the \
+                     items themselves in input instead of references (store: false makes most clients do so)",
+                    &*id
+                );
+                return Err(ApiError::invalid_param(at, text).with_code("item_not_found"));
+            }
+            InputItem::ServerTool { kind } => self.dropped.push(format!("{at} ({})", &*kind)),
+            InputItem::Other { kind } => {
+                let param = format!("{at}.type");
+                let text = format!("{param}: items of type {:?} are not supported", &*kind);
+                return Err(ApiError::invalid_param(param, text).with_code("unsupported_content"));
+            }
+        }
+        Ok(())
+    }
+
+    fn message(&mut self, message: Message<'a>, at: &str) -> Result<(), ApiError> {
+        let add = match &*message.role {
+            "user" => {
+                self.history.user_spoke();
+                History::user
+            }
+            "assistant" => History::assistant,
+            "system" | "developer" => History::system,
+            other => {
+                let param = format!("{at}.role");
+                let text =
+                    format!("{param}: unknown role {other:?}: use user, assistant, system or developer");
+                return Err(ApiError::invalid_param(param, text));
+            }
+        };
+        let media = &*message.role == "user";
+        for block in blocks(message.content, media, &format!("{at}.content"))? {
+            add(&mut self.history, block);
+        }
+        Ok(())
+    }
+
+    fn call(&mut self, call: &ToolCall<'a>, input: Box<serde_json::value::RawValue>) {
+        let name = self.names.upstream(call.namespace.as_deref(), &call.name);
+        self.history.tool_use(&call.call_id, name, input, None);
+    }
+
+    fn output(&mut self, output: CallOutput<'a>, at: &str) -> Result<(), ApiError> {
+        let content = blocks(output.output, true, &format!("{at}.output"))?;
+        if self.history.tool_result(&output.call_id, content, None) {
+            return Ok(());
+        }
+        let param = format!("{at}.call_id");
+        let text = format!("{param}: no earlier item is a call {:?} for this output", &*output.call_id);
+        Err(ApiError::invalid_param(param, text))
+    }
+}
+
+/// The blocks of a message or an output, without the empty ones.
+fn blocks<'a>(content: Option<Content<'a>>, media: bool, at: &str) -> Result<Vec<Block<'a>>, ApiError> {
+    let mut blocks = Vec::new();
+    match content {
+        None => {}
+        Some(Content::Text(text)) => blocks.push(Block::text(text)),
+        Some(Content::Parts(parts)) => {
+            for (index, part) in parts.into_iter().enumerate() {
+                let marker = part.cache_control;
+                blocks.push(block(part, media, &format!("{at}[{index}]"))?);
+                mark_last(&mut blocks, marker);
+            }
+        }
+    }
+    blocks.retain(|block| !is_blank(block));
+    Ok(blocks)
+}
+
+/// Said of files a client uploaded elsewhere.
+const STORED: &str = "stored files are not available; send the content itself";
+
+fn block<'a>(part: Part<'a>, media: bool, at: &str) -> Result<Block<'a>, ApiError> {
+    let unsupported = |param: String, text: &str| {
+        Err(ApiError::invalid_param(&*param, format!("{param}: {text}")).with_code("unsupported_content"))
+    };
+    let missing = |field: &str| {
+        let param = format!("{at}.{field}");
+        let text = format!("{param}: field required in a part of this type");
+        ApiError::invalid_param(param, text)
+    };
+    match &*part.kind {
+        "input_text" | "output_text" | "text" => part.text.map(Block::text).ok_or_else(|| missing("text")),
+        "refusal" => part.refusal.map(Block::text).ok_or_else(|| missing("refusal")),
+        "input_image" if media => match (part.image_url, part.file_id) {
+            (Some(url), _) => media::image(&url, &format!("{at}.image_url")),
+            (None, Some(_)) => unsupported(format!("{at}.file_id"), STORED),
+            (None, None) => Err(missing("image_url")),
+        },
+        "input_file" if media => match (part.file_data, part.file_url, part.file_id) {
+            (Some(data), ..) => media::file(&data, part.filename, &format!("{at}.file_data")),
+            (None, Some(url), _) => media::file_url(&url, part.filename, &format!("{at}.file_url")),
+            (None, None, Some(_)) => unsupported(format!("{at}.file_id"), STORED),
+            (None, None, None) => Err(missing("file_data")),
+        },
+        "input_audio" => unsupported(format!("{at}.type"), "audio input is not supported"),
+        kind @ ("input_image" | "input_file") => {
+            unsupported(format!("{at}.type"), &format!("a part of type {kind:?} cannot stand in this role"))
+        }
+        other => {
+            unsupported(format!("{at}.type"), &format!("content parts of type {other:?} are not supported"))
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! A Responses request becomes a Messages request.
+
+use std::sync::Arc;
+
+use super::Reply;
+use super::history::read_history;
+use crate::translate::Prepared;
+use crate::translate::draft::{DEFAULT_SCHEMA_NAME, Draft, Structure, token_count};
+use crate::translate::models::{Capabilities, capabilities};
+use crate::translate::reasoning::Level;
+use crate::translate::tools::{Choice, Definition, Names, Tools, WEB_SEARCH};
+use crate::wire::error::ApiError;
+use crate::wire::json::Str;
+use crate::wire::messages::UserLocation;
+use crate::wire::responses::{
+    CustomFormat, Format, Input, InputItem, Reasoning, Request, SelectedTool, ToolEntry, ToolSelection,
+    WebSearch,
+};
+
+/// Translates a request body.
+///
+/// # Errors
+/// A 400 that names the field, for bodies that are not valid and for what Claude or this version cannot do.
+pub fn to_messages(body: &[u8]) -> Result<Prepared<Reply>, ApiError> {
+    let mut request = Request::read(body)?;
+    refuse_unsupported(&request)?;
+    let capabilities = capabilities(&request.model);
+    let mut dropped = std::mem::take(&mut request.ignored);
+    if request.service_tier.as_deref().is_some_and(|tier| !matches!(tier, "auto" | "default")) {
+        dropped.push("service_tier".to_owned());
+    }
+    if request.truncation.as_deref().is_some_and(|mode| mode != "disabled") {
+        dropped.push("truncation".to_owned());
+    }
+
+    let additional = additional_tools(&mut request.input);
+    let tools = read_tools(capabilities, request.tools, additional, &mut dropped)?;
+    let choice = request.tool_choice.map(|selection| read_choice(selection, &tools.names)).transpose()?;
+    let history =
+        read_history(request.instructions, request.input, capabilities, &tools.names, &mut dropped)?;
+    let Reasoning { effort, summary, generate_summary } = request.reasoning;
+    let show_thinking = summary.or(generate_summary).is_some_and(|summary| &*summary != "none");
+    let user = request.safety_identifier.or(request.user);
+    let session = request.prompt_cache_key.as_ref().or(user.as_ref()).map(|key| key.to_string());
+
+    let names = tools.names.clone();
+    let draft = Draft {
+        model: &request.model,
+        capabilities,
+        max_tokens: token_count(request.max_output_tokens, "max_output_tokens")?,
+        temperature: request.temperature,
+        top_p: request.top_p,
+        stop: Vec::new(),
+        stream: request.stream,
+        history,
+        tools,
+        choice,
+        parallel: request.parallel_tool_calls,
+        level: effort.map(|text| Level::parse(&text, "reasoning.effort")).transpose()?,
+        level_field: "reasoning.effort",
+        show_thinking,
+        structure: request.format.map(read_format).transpose()?.flatten(),
+        user,
+        thinking: None,
+        cache_control: None,
+        dropped,
+        messages_field: "input",
+    };
+    let written = draft.write(body.len())?;
+    Ok(Prepared {
+        body: written.body,
+        model: request.model.to_string(),
+        stream: request.stream,
+        session,
+        betas: written.betas,
+        dropped: written.dropped,
+        reply: Reply {
+            model: request.model.to_string(),
+            names,
+            show_thinking,
+            answer_tool: written.answer_tool,
+            echo: Arc::new(request.echo.with_defaults()),
+        },
+    })
+}
+
+fn refuse_unsupported(request: &Request<'_>) -> Result<(), ApiError> {
+    if let Some(id) = &request.previous_response_id {
+        let text = format!(
+            "previous_response_id: response {:?} is not known: storing responses is not available in this version; \
+             send the whole conversation in input",
+            &**id
+        );
+        return Err(
+            ApiError::invalid_param("previous_response_id", text).with_code("previous_response_not_found")
+        );
+    }
+    let refused = [
+        ("background", request.background, "responses cannot run in the background"),
+        (
+            "conversation",
+            request.conversation,
+            "stored conversations are not available; send the items in input",
+        ),
+        (
+            "prompt",
+            request.prompt,
+            "stored prompts are not available; send the text in input or instructions",
+        ),
+    ];
+    match refused.into_iter().find(|(_, given, _)| *given) {
+        Some((param, _, text)) => Err(ApiError::invalid_param(param, format!("{param}: {text}"))),
+        None => Ok(()),
+    }
+}
+
+/// Takes the tools that stand among the input items, each list with its place.
+fn additional_tools<'a>(input: &mut Input<'a>) -> Vec<(String, Vec<ToolEntry<'a>>)> {
+    let Input::Items(items) = input else {
+        return Vec::new();
+    };
+    let lists = items.iter_mut().enumerate().filter_map(|(index, item)| match item {
+        InputItem::AdditionalTools(tools) => Some((format!("input[{index}].tools"), std::mem::take(tools))),
+        _ => None,
+    });
+    lists.collect()
+}
+
+fn read_tools<'a>(
+    capabilities: &Capabilities,
+    entries: Vec<ToolEntry<'a>>,
+    additional: Vec<(String, Vec<ToolEntry<'a>>)>,
+    dropped: &mut Vec<String>,
+) -> Result<Tools<'a>, ApiError> {
+    let mut tools = Tools::new(capabilities);
+    let lists = std::iter::once(("tools".to_owned(), entries)).chain(additional);
+    let mut others = Vec::new();
+    for (list, entries) in lists {
+        for (index, entry) in entries.into_iter().enumerate() {
+            let at = format!("{list}[{index}]");
+            match entry {
+                ToolEntry::WebSearch(search) => web_search(&mut tools, search, &at, dropped),
+                other => others.push((at, other)),
+            }
+        }
+    }
+    for (at, entry) in others {
+        add_tool(&mut tools, entry, None, &at, dropped)?;
+    }
+    Ok(tools)
+}
+
+fn web_search<'a>(tools: &mut Tools<'a>, search: WebSearch<'a>, at: &str, dropped: &mut Vec<String>) {
+    dropped.extend(search.ignored.iter().map(|name| format!("{at}.{name}")));
+    let location = search.has_location.then_some(UserLocation {
+        kind: "approximate",
+        city: search.city,
+        region: search.region,
+        country: search.country,
+        timezone: search.timezone,
+    });
+    tools.web_search(search.allowed_domains, location);
+}
+
+fn add_tool<'a>(
+    tools: &mut Tools<'a>,
+    entry: ToolEntry<'a>,
+    namespace: Option<&Str<'a>>,
+    at: &str,
+    dropped: &mut Vec<String>,
+) -> Result<(), ApiError> {
+    match entry {
+        ToolEntry::Function(tool) => {
+            let definition = Definition {
+                namespace: namespace.cloned(),
+                name: tool.name,
+                description: tool.description,
+                parameters: tool.parameters,
+                strict: tool.strict.unwrap_or(false),
+                cache_control: tool.cache_control,
+            };
+            tools.function(definition, at)
+        }
+        ToolEntry::Custom(tool) => {
+            let definition = Definition {
+                namespace: namespace.cloned(),
+                name: tool.name,
+                description: tool.description,
+                parameters: None,
+                strict: false,
+                cache_control: tool.cache_control,
+            };
+            tools.custom(definition, grammar(tool.format.as_ref()), at)
+        }
+        ToolEntry::Namespace { name, description, tools: children } if namespace.is_none() => {
+            if description.is_some_and(|text| !text.trim().is_empty()) {
+                dropped.push(format!("{at}.description"));
+            }
+            for (index, child) in children.into_iter().enumerate() {
+                add_tool(tools, child, Some(&name), &format!("{at}.tools[{index}]"), dropped)?;
+            }
+            Ok(())
+        }
+        ToolEntry::Namespace { .. } => unsupported_tool(at, "namespace inside a namespace"),
+        ToolEntry::WebSearch(_) => unsupported_tool(at, "web search inside a namespace"),
+        ToolEntry::Other { kind } => unsupported_tool(at, &format!("{:?}", &*kind)),
+    }
+}
+
+fn unsupported_tool(at: &str, what: &str) -> Result<(), ApiError> {
+    let param = format!("{at}.type");
+    let text = format!("{param}: {what} is not supported; use function, custom, namespace or web_search");
+    Err(ApiError::invalid_param(param, text))
+}
+
+fn grammar<'f>(format: Option<&'f CustomFormat<'_>>) -> Option<(&'f str, &'f str)> {
+    let format = format?;
+    Some((format.syntax.as_deref().unwrap_or("formal"), format.definition.as_deref()?))
+}
+
+fn read_choice(selection: ToolSelection<'_>, names: &Names) -> Result<Choice, ApiError> {
+    match selection {
+        ToolSelection::Mode(mode) => Choice::mode(&mode, "tool_choice"),
+        ToolSelection::Named(tool) => Ok(Choice::Named(upstream(names, &tool))),
+        ToolSelection::Allowed { mode, tools } => Ok(Choice::Allowed {
+            required: &*mode == "required",
+            names: tools.iter().map(|tool| upstream(names, tool)).collect(),
+        }),
+    }
+}
+
+fn upstream(names: &Names, tool: &SelectedTool<'_>) -> String {
+    match tool {
+        SelectedTool::Client { namespace, name } => names.upstream(namespace.as_deref(), name),
+        SelectedTool::WebSearch => WEB_SEARCH.to_owned(),
+    }
+}
+
+fn read_format(format: Format<'_>) -> Result<Option<Structure<'_>>, ApiError> {
+    const PARAM: &str = "text.format.schema";
+    match (&*format.kind, format.schema) {
+        ("text", _) => Ok(None),
+        ("json_object", _) => Ok(Some(Structure::JsonObject)),
+        ("json_schema", Some(schema)) => {
+            let name = format.name.unwrap_or(Str::borrowed(DEFAULT_SCHEMA_NAME));
+            Ok(Some(Structure::Schema { name, schema, param: PARAM }))
+        }
+        ("json_schema", None) => Err(ApiError::invalid_param(PARAM, format!("{PARAM}: field required"))),
+        (other, _) => Err(ApiError::invalid_param(
+            "text.format.type",
+            format!("text.format.type: {other:?} is not supported; use text, json_object or json_schema"),
+        )),
+    }
+}
+
+#[cfg(test)]
+#[path = "request_tests.rs"]
+mod tests;

@@ -1,0 +1,196 @@
+//! The tools of a Responses request and the choice among them.
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
+use serde_json::value::RawValue;
+
+use crate::wire::json::{Kind, Object, Str};
+
+#[derive(Debug)]
+pub enum ToolEntry<'a> {
+    Function(FunctionTool<'a>),
+    Custom(CustomTool<'a>),
+    Namespace { name: Str<'a>, description: Option<Str<'a>>, tools: Vec<ToolEntry<'a>> },
+    WebSearch(WebSearch<'a>),
+    Other { kind: Str<'a> },
+}
+
+#[derive(Debug, Deserialize)]
+pub struct FunctionTool<'a> {
+    #[serde(borrow)]
+    pub name: Str<'a>,
+    #[serde(borrow, default)]
+    pub description: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    pub parameters: Option<&'a RawValue>,
+    #[serde(default)]
+    pub strict: Option<bool>,
+    #[serde(borrow, default)]
+    pub cache_control: Option<&'a RawValue>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct CustomTool<'a> {
+    #[serde(borrow)]
+    pub name: Str<'a>,
+    #[serde(borrow, default)]
+    pub description: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    pub format: Option<CustomFormat<'a>>,
+    #[serde(borrow, default)]
+    pub cache_control: Option<&'a RawValue>,
+}
+
+/// The form a custom tool's input must have: free text, or text by a grammar.
+#[derive(Debug, Deserialize)]
+pub struct CustomFormat<'a> {
+    #[serde(borrow, default)]
+    pub definition: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    pub syntax: Option<Str<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Namespace<'a> {
+    #[serde(borrow)]
+    name: Str<'a>,
+    #[serde(borrow, default)]
+    description: Option<Str<'a>>,
+    #[serde(borrow)]
+    tools: Vec<ToolEntry<'a>>,
+}
+
+/// The hosted web search, with the names of its fields that have no counterpart.
+#[derive(Debug)]
+pub struct WebSearch<'a> {
+    pub allowed_domains: Vec<Str<'a>>,
+    pub city: Option<Str<'a>>,
+    pub region: Option<Str<'a>>,
+    pub country: Option<Str<'a>>,
+    pub timezone: Option<Str<'a>>,
+    pub has_location: bool,
+    pub ignored: Vec<String>,
+}
+
+#[derive(Default, Deserialize)]
+struct Filters<'a> {
+    #[serde(borrow, default)]
+    allowed_domains: Option<Vec<Str<'a>>>,
+}
+
+#[derive(Default, Deserialize)]
+struct Location<'a> {
+    #[serde(borrow, default)]
+    city: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    region: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    country: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    timezone: Option<Str<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Tag<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Str<'a>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for ToolEntry<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&'de RawValue>::deserialize(deserializer)?.get();
+        let tag: Tag<'de> = serde_json::from_str(raw).map_err(D::Error::custom)?;
+        match &*tag.kind {
+            "function" => serde_json::from_str(raw).map(Self::Function).map_err(D::Error::custom),
+            "custom" => serde_json::from_str(raw).map(Self::Custom).map_err(D::Error::custom),
+            "namespace" => {
+                let Namespace { name, description, tools } =
+                    serde_json::from_str(raw).map_err(D::Error::custom)?;
+                Ok(Self::Namespace { name, description, tools })
+            }
+            kind if kind.starts_with("web_search") => {
+                WebSearch::read(raw).map(Self::WebSearch).map_err(D::Error::custom)
+            }
+            _ => Ok(Self::Other { kind: tag.kind }),
+        }
+    }
+}
+
+impl<'a> WebSearch<'a> {
+    fn read(raw: &'a str) -> Result<Self, String> {
+        let mut fields: Object<'a> = serde_json::from_str(raw).map_err(|error| error.to_string())?;
+        fields.take("type");
+        let filters: Filters<'a> =
+            fields.read("filters").map_err(|error| error.to_string())?.unwrap_or_default();
+        let location: Option<Location<'a>> =
+            fields.read("user_location").map_err(|error| error.to_string())?;
+        let has_location = location.is_some();
+        let Location { city, region, country, timezone } = location.unwrap_or_default();
+        let allowed_domains = filters.allowed_domains.unwrap_or_default();
+        let ignored = fields.rest().map(str::to_owned).collect();
+        Ok(Self { allowed_domains, city, region, country, timezone, has_location, ignored })
+    }
+}
+
+/// `tool_choice`.
+#[derive(Debug)]
+pub enum ToolSelection<'a> {
+    Mode(Str<'a>),
+    Named(SelectedTool<'a>),
+    Allowed { mode: Str<'a>, tools: Vec<SelectedTool<'a>> },
+}
+
+#[derive(Debug)]
+pub enum SelectedTool<'a> {
+    /// A function or custom tool of the client's.
+    Client { namespace: Option<Str<'a>>, name: Str<'a> },
+    /// The hosted web search.
+    WebSearch,
+}
+
+#[derive(Deserialize)]
+struct SelectionFields<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Str<'a>,
+    #[serde(borrow, default)]
+    name: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    namespace: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    mode: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    tools: Option<Vec<SelectionFields<'a>>>,
+}
+
+impl<'a> SelectionFields<'a> {
+    fn into_tool(self) -> Option<SelectedTool<'a>> {
+        match (&*self.kind, self.name) {
+            ("function" | "custom", Some(name)) => {
+                Some(SelectedTool::Client { namespace: self.namespace, name })
+            }
+            (kind, _) if kind.starts_with("web_search") => Some(SelectedTool::WebSearch),
+            _ => None,
+        }
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for ToolSelection<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&'de RawValue>::deserialize(deserializer)?;
+        if Kind::of(raw) == Kind::String {
+            return serde_json::from_str(raw.get()).map(Self::Mode).map_err(D::Error::custom);
+        }
+        let fields: SelectionFields<'de> = serde_json::from_str(raw.get()).map_err(D::Error::custom)?;
+        let found = match (fields.mode, fields.tools) {
+            (Some(mode), Some(tools)) => {
+                let tools = tools.into_iter().map(SelectionFields::into_tool).collect::<Option<Vec<_>>>();
+                tools.map(|tools| Self::Allowed { mode, tools })
+            }
+            (mode, tools) => {
+                let fields = SelectionFields { mode, tools, ..fields };
+                fields.into_tool().map(Self::Named)
+            }
+        };
+        found.ok_or_else(|| D::Error::custom("names no function, custom tool or web search"))
+    }
+}
