@@ -3,4 +3,6 @@
 #[cfg(test)]
 mod fake_claude;
 #[cfg(test)]
+mod formats;
+#[cfg(test)]
 mod refresh;
