@@ -9,8 +9,11 @@ use proxyd::secret::RefreshToken;
 
 fn load(fixture: &str) -> (Document, Account) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/auth").join(fixture);
-    let document = Document::parse(&fs::read(&path).expect("the fixture is there")).expect("the fixture is JSON");
-    let account = document.to_account(FileName::parse("claude-x.json").expect("a name")).expect("the fixture is an account");
+    let document =
+        Document::parse(&fs::read(&path).expect("the fixture is there")).expect("the fixture is JSON");
+    let account = document
+        .to_account(FileName::parse("claude-x.json").expect("a name"))
+        .expect("the fixture is an account");
     (document, account)
 }
 
@@ -50,7 +53,9 @@ fn a_file_of_cliproxyapi_loads_and_keeps_what_it_says() {
     let expires_at = account.oauth().and_then(|tokens| tokens.expires_at).expect("an end");
     assert_eq!(expires_at.to_string(), "2026-01-01T10:00:00Z");
     let written = String::from_utf8(document.to_bytes()).expect("UTF-8");
-    for kept in ["\"priority\": 3", "\"prefix\": \"team\"", "\"note\": \"kept\"", "claude-3-*", "\"id_token\": \"\""] {
+    for kept in
+        ["\"priority\": 3", "\"prefix\": \"team\"", "\"note\": \"kept\"", "claude-3-*", "\"id_token\": \"\""]
+    {
         assert!(written.contains(kept), "{kept} in {written}");
     }
 }

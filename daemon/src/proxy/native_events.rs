@@ -72,8 +72,7 @@ impl NativeEvents {
             (_, Some(ErrorKind::Overloaded | ErrorKind::Api | ErrorKind::Timeout)) => {
                 Some(Signal::Overloaded)
             }
-            (true, _) => None,
-            (false, _) => Some(Signal::Unreachable),
+            _ => None,
         }
     }
 
@@ -177,6 +176,6 @@ mod tests {
         );
         assert_eq!(after(&ERROR.replace("overloaded_error", "invalid_request_error")).signal(), None);
         assert_eq!(after(&format!("{START}{STOP}")).signal(), None);
-        assert_eq!(after(START).signal(), Some(Signal::Unreachable));
+        assert_eq!(after(START).signal(), None);
     }
 }

@@ -1,6 +1,7 @@
 //! The body pump: takes what upstream has ready, encodes it for the client, and hands it on as one frame. What is ready leaves together,
 //! what is alone leaves at once, and nothing is read from upstream that the client has not taken: there is no queue.
 
+use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -31,14 +32,50 @@ pub(super) enum Encoder {
     Plain,
     /// A Messages stream, as it comes, followed so that a cut is told.
     Events(NativeEvents),
-    Chat {
-        reader: sse::Reader,
-        encoder: Box<chat::Encoder>,
-    },
-    Responses {
-        reader: sse::Reader,
-        encoder: Box<responses::Encoder>,
-    },
+    /// A Messages stream, in another dialect.
+    Translated { reader: sse::Reader, dialect: Box<dyn Translate> },
+}
+
+/// One dialect's state machine: events in, bytes out.
+pub(super) trait Translate: fmt::Debug + Send {
+    fn on_event(&mut self, event: &sse::Event, out: &mut BytesMut);
+    fn on_error(&mut self, error: &ApiError, out: &mut BytesMut);
+    fn on_end(&mut self, out: &mut BytesMut);
+    fn is_done(&self) -> bool;
+}
+
+macro_rules! translate {
+    ($($encoder:ty),*) => {$(
+        impl Translate for $encoder {
+            fn on_event(&mut self, event: &sse::Event, out: &mut BytesMut) {
+                self.on_event(event, out);
+            }
+
+            fn on_error(&mut self, error: &ApiError, out: &mut BytesMut) {
+                self.on_error(error, out);
+            }
+
+            fn on_end(&mut self, out: &mut BytesMut) {
+                self.on_end(out);
+            }
+
+            fn is_done(&self) -> bool {
+                self.is_done()
+            }
+        }
+    )*};
+}
+
+translate!(chat::Encoder, responses::Encoder);
+
+/// How upstream's body ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Ending {
+    Complete,
+    BrokenOff,
+    Unreadable,
+    /// It did not: the daemon's grace period is over.
+    Stopping,
 }
 
 /// One body on its way down. Dropped (the client went away), it drops upstream's body and with it the call.
@@ -49,11 +86,14 @@ pub struct Pump {
     gunzip: Option<Gunzip>,
     encoder: Encoder,
     lease: Lease,
-    cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    cut: CancellationToken,
+    /// Wakes the pump when `cut` is cancelled.
+    cutting: Pin<Box<WaitForCancellationFutureOwned>>,
     /// Encoded and not handed on yet.
     ready: Ready,
     /// The connection is to be cut after what is ready.
     broken: bool,
+    /// What the stream said about the account, beyond its status.
     signal: Option<Signal>,
 }
 
@@ -69,12 +109,8 @@ impl Encoder {
         Self::Events(NativeEvents::default())
     }
 
-    pub(super) fn chat(encoder: chat::Encoder) -> Self {
-        Self::Chat { reader: sse::Reader::new(MOST_PER_EVENT), encoder: Box::new(encoder) }
-    }
-
-    pub(super) fn responses(encoder: responses::Encoder) -> Self {
-        Self::Responses { reader: sse::Reader::new(MOST_PER_EVENT), encoder: Box::new(encoder) }
+    pub(super) fn translated(dialect: impl Translate + 'static) -> Self {
+        Self::Translated { reader: sse::Reader::new(MOST_PER_EVENT), dialect: Box::new(dialect) }
     }
 }
 
@@ -91,7 +127,8 @@ impl Pump {
             gunzip: gunzip.then(Gunzip::new),
             encoder,
             lease,
-            cut: Box::pin(cut.cancelled_owned()),
+            cutting: Box::pin(cut.clone().cancelled_owned()),
+            cut,
             ready: Ready::default(),
             broken: false,
             signal: None,
@@ -129,6 +166,9 @@ impl Pump {
     }
 
     pub(super) fn poll_data(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, BrokenOff>>> {
+        if self.upstream.is_some() && self.cut.is_cancelled() {
+            self.end(Ending::Stopping);
+        }
         while let Some(upstream) = &mut self.upstream {
             if self.ready.len() >= MOST_COALESCED {
                 break;
@@ -141,12 +181,12 @@ impl Pump {
                 }
                 Poll::Ready(Some(Err(error))) => {
                     tracing::info!(error = %crate::chain::ErrorChain(&error), "upstream's body broke off");
-                    self.end(Some(&ApiError::upstream_disconnected()));
+                    self.end(Ending::BrokenOff);
                 }
-                Poll::Ready(None) => self.end(None),
+                Poll::Ready(None) => self.end(Ending::Complete),
                 Poll::Pending => {
-                    if self.cut.as_mut().poll(context).is_ready() {
-                        self.end(Some(&ApiError::overloaded(ProxyError::Stopping.to_string())));
+                    if self.cutting.as_mut().poll(context).is_ready() {
+                        self.end(Ending::Stopping);
                     }
                     break;
                 }
@@ -165,7 +205,7 @@ impl Pump {
             Ok(events) => self.encode_all(&events),
             Err(error) => {
                 tracing::warn!(error = %error, "upstream's body cannot be read");
-                self.end(Some(&unreadable()));
+                self.end(Ending::Unreadable);
             }
         }
     }
@@ -186,9 +226,7 @@ impl Pump {
                 events.observe(&bytes);
                 self.ready.push(bytes);
             }
-            Encoder::Chat { reader, .. } | Encoder::Responses { reader, .. } => {
-                return Ok(reader.push(&bytes)?);
-            }
+            Encoder::Translated { reader, .. } => return Ok(reader.push(&bytes)?),
         }
         Ok(Vec::new())
     }
@@ -203,8 +241,7 @@ impl Pump {
         let out = self.ready.buffer();
         match &mut self.encoder {
             Encoder::Plain | Encoder::Events(_) => return,
-            Encoder::Chat { encoder, .. } => encoder.on_event(event, out),
-            Encoder::Responses { encoder, .. } => encoder.on_event(event, out),
+            Encoder::Translated { dialect, .. } => dialect.on_event(event, out),
         }
         if let Some(error) = error::from_event(event) {
             self.signal = signal(error.kind);
@@ -212,51 +249,65 @@ impl Pump {
     }
 
     /// Ends the body in the dialect's own way, whatever became of upstream's.
-    fn end(&mut self, error: Option<&ApiError>) {
+    fn end(&mut self, ending: Ending) {
         self.upstream = None;
-        let unfinished = match self.gunzip.take().map(|mut gunzip| gunzip.finish()) {
-            Some(Ok(rest)) => match self.read_decoded(rest) {
-                Ok(events) => {
-                    self.encode_all(&events);
-                    false
-                }
-                Err(_) => true,
-            },
-            Some(Err(_)) => true,
-            None => false,
-        };
-        let cut_off = ApiError::upstream_disconnected();
-        let error = error.or(unfinished.then_some(&cut_off));
+        let ending = self.end_gzip(ending);
+        let error = ending.error();
         let out = self.ready.buffer();
-        match &mut self.encoder {
-            Encoder::Plain => self.broken = error.is_some(),
+        let complete = match &mut self.encoder {
+            Encoder::Plain => {
+                self.broken = ending != Ending::Complete;
+                !self.broken
+            }
             Encoder::Events(events) => {
                 self.signal = events.signal();
-                if let Some(closing) = events.closing(error.unwrap_or(&cut_off)) {
-                    out.extend_from_slice(&closing);
+                let closing = events.closing(&error);
+                if let Some(closing) = &closing {
+                    out.extend_from_slice(closing);
                 }
+                closing.is_none()
             }
-            Encoder::Chat { reader, encoder } => {
+            Encoder::Translated { reader, dialect } => {
                 if let Some(event) = reader.finish() {
-                    encoder.on_event(&event, out);
+                    dialect.on_event(&event, out);
                 }
-                match error {
-                    Some(error) if !encoder.is_done() => encoder.on_error(error, out),
-                    _ => encoder.on_end(out),
+                let complete = dialect.is_done();
+                match ending {
+                    Ending::Complete => dialect.on_end(out),
+                    _ if complete => dialect.on_end(out),
+                    _ => dialect.on_error(&error, out),
                 }
+                complete
             }
-            Encoder::Responses { reader, encoder } => {
-                if let Some(event) = reader.finish() {
-                    encoder.on_event(&event, out);
-                }
-                match error {
-                    Some(error) if !encoder.is_done() => encoder.on_error(error, out),
-                    _ => encoder.on_end(out),
-                }
-            }
-        }
-        if let Some(signal) = self.signal.take() {
+        };
+        let blamed = !complete && ending != Ending::Stopping;
+        if let Some(signal) = self.signal.take().or(blamed.then_some(Signal::Unreachable)) {
             self.lease.settle(&signal);
+        }
+    }
+
+    /// What the decoder still held; a gzip stream without its end was cut off.
+    fn end_gzip(&mut self, ending: Ending) -> Ending {
+        let Some(mut gunzip) = self.gunzip.take() else { return ending };
+        let rest = gunzip.finish().map_err(Unreadable::from).and_then(|rest| self.read_decoded(rest));
+        match rest {
+            Ok(events) => {
+                self.encode_all(&events);
+                ending
+            }
+            Err(_) if ending == Ending::Complete => Ending::BrokenOff,
+            Err(_) => ending,
+        }
+    }
+}
+
+impl Ending {
+    /// What the client is told where the protocol did not end.
+    fn error(self) -> ApiError {
+        match self {
+            Self::Complete | Self::BrokenOff => ApiError::upstream_disconnected(),
+            Self::Unreadable => unreadable(),
+            Self::Stopping => ApiError::overloaded(ProxyError::Stopping.to_string()),
         }
     }
 }

@@ -41,7 +41,7 @@ impl Translation for chat::Reply {
     }
 
     fn encoder(self, created: i64) -> Encoder {
-        Encoder::chat(chat::Encoder::new(self, created))
+        Encoder::translated(chat::Encoder::new(self, created))
     }
 }
 
@@ -53,7 +53,7 @@ impl Translation for responses::Reply {
     }
 
     fn encoder(self, created: i64) -> Encoder {
-        Encoder::responses(responses::Encoder::new(self, created))
+        Encoder::translated(responses::Encoder::new(self, created))
     }
 }
 
