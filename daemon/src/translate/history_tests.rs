@@ -16,7 +16,8 @@ fn build(model: &str, steps: &str) -> Option<String> {
             }
             "A" => history.assistant(Block::text(text.to_owned())),
             "T" => {
-                history.assistant(Block::Thinking { thinking: text.to_owned().into(), signature: "s".into() });
+                history
+                    .assistant(Block::Thinking { thinking: text.to_owned().into(), signature: "s".into() });
             }
             "C" => history.tool_use(text, "f".to_owned(), empty_object(), None),
             "R" => {
