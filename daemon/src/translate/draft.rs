@@ -17,6 +17,9 @@ use crate::wire::messages::{Block, Format, Metadata, OutputConfig, Request, Thin
 /// Cache markers upstream takes in one request.
 const MAX_CACHE_MARKERS: usize = 4;
 
+/// What the model is told where JSON is wanted and no schema says which; upstream has no such mode.
+const JSON_ONLY: &str = "Answer with one JSON object only, without any other text.";
+
 /// The structure an answer must have.
 #[derive(Debug)]
 pub(super) enum Structure<'a> {
@@ -73,35 +76,33 @@ impl Draft<'_> {
         })?;
         let mut tool_choice = self.tools.choose(self.choice, self.parallel)?;
         if !model.forced_tool && is_forced(tool_choice.as_ref()) {
-            let disable_parallel_tool_use = self.parallel == Some(false);
-            tool_choice = Some(ToolChoice::Auto { disable_parallel_tool_use });
+            tool_choice = Some(ToolChoice::Auto { disable_parallel_tool_use: self.parallel == Some(false) });
             dropped.push("tool_choice".to_owned());
         }
-        let mut format = None;
-        let mut answer_tool = None;
+        let mut shape = Shape { format: None, answer_tool: None, tool_choice };
         match self.structure {
-            Some(Structure::JsonObject) => {
-                turns.system.push(Block::text("Answer with one JSON object only, without any other text."));
+            Some(Structure::JsonObject) => turns.system.push(Block::text(JSON_ONLY)),
+            Some(Structure::Schema { schema, param, .. }) if model.structured_output => {
+                shape.format =
+                    Some(Format { kind: "json_schema", schema: schema::structured(schema, param)? });
             }
-            Some(Structure::Schema { schema: raw, param, .. }) if model.structured_output => {
-                format = Some(Format { kind: "json_schema", schema: schema::structured(raw, param)? });
-            }
-            Some(Structure::Schema { name, schema: raw, param }) => {
-                let (name, choice) = answer_by_tool(
+            Some(Structure::Schema { name, schema, param }) => {
+                shape = answer_by_tool(
                     &mut self.tools,
                     &name,
-                    schema::tool_input(Some(raw), param)?,
-                    tool_choice,
+                    schema::tool_input(Some(schema), param)?,
+                    shape.tool_choice,
                 );
-                answer_tool = Some(name);
-                tool_choice = Some(choice);
             }
             None => {}
         }
+        let Shape { format, answer_tool, tool_choice } = shape;
         let forced = is_forced(tool_choice.as_ref());
-        let prefilled = end_with_user(&mut turns, model.prefill && format.is_none() && !forced);
-
         let given = self.thinking.map(GivenThinking::read).transpose()?;
+        let given_thinks = given.as_ref().is_some_and(|given| given.on);
+        let prefilled =
+            end_with_user(&mut turns, model.prefill && format.is_none() && !forced && !given_thinks);
+
         let unlimited = match (&given, self.level) {
             (Some(given), _) => model.clamp_output(model.default_output().saturating_add(given.budget)),
             (None, level) => reasoning::default_output(model, level),
@@ -164,13 +165,20 @@ const fn is_forced(choice: Option<&ToolChoice>) -> bool {
     matches!(choice, Some(ToolChoice::Any { .. } | ToolChoice::Tool { .. }))
 }
 
-/// Adds the answer tool. With tools of the client's own the model may still call one of those first.
+/// How the answer is made to have its structure.
+struct Shape {
+    format: Option<Format>,
+    answer_tool: Option<String>,
+    tool_choice: Option<ToolChoice>,
+}
+
+/// Lets the model answer through a tool. With tools of the client's own it may still call one of those first.
 fn answer_by_tool(
     tools: &mut Tools<'_>,
     name: &str,
     schema: serde_json::Map<String, serde_json::Value>,
     choice: Option<ToolChoice>,
-) -> (String, ToolChoice) {
+) -> Shape {
     let has_tools = !tools.list.is_empty();
     let name = tools.answer(name, schema);
     let disable_parallel_tool_use = true;
@@ -179,7 +187,7 @@ fn answer_by_tool(
         Some(ToolChoice::Auto { .. }) | None if has_tools => ToolChoice::Any { disable_parallel_tool_use },
         _ => ToolChoice::Tool { name: name.clone(), disable_parallel_tool_use },
     };
-    (name, choice)
+    Shape { format: None, answer_tool: Some(name), tool_choice: Some(choice) }
 }
 
 /// A final assistant turn is continued where `allowed` (true is returned), and followed by a user turn elsewhere.
@@ -299,6 +307,12 @@ pub(super) fn token_count(value: Option<f64>, param: &str) -> Result<Option<u64>
         reason = "a whole number between 1 and 2^53, as checked above"
     )]
     Ok(Some(value as u64))
+}
+
+/// What tells this conversation from others: the client's cache key, else whom it is for. The latter may be a person's
+/// address, so only a hash of it is used.
+pub(super) fn session_key(cache_key: Option<&str>, user: Option<&str>) -> Option<String> {
+    cache_key.map(str::to_owned).or_else(|| user.map(sha256_hex))
 }
 
 /// The name of a response schema that has none.

@@ -143,3 +143,10 @@ fn token_counts_are_whole_and_positive() {
         assert_eq!(token_count(Some(wrong), "max_tokens").unwrap_err().param.as_deref(), Some("max_tokens"));
     }
 }
+
+#[test]
+fn a_session_is_told_by_the_cache_key_or_by_a_hash_of_the_user() {
+    assert_eq!(session_key(Some("k"), Some("me@example.test")).as_deref(), Some("k"));
+    assert_eq!(session_key(None, Some("me@example.test")), Some(sha256_hex("me@example.test")));
+    assert_eq!(session_key(None, None), None);
+}

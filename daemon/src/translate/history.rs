@@ -3,7 +3,7 @@
 //!
 //! Each step looks only at what came before it, so a longer history never changes the turns of a shorter one.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use serde_json::value::RawValue;
 
@@ -23,7 +23,10 @@ pub(super) struct History<'a> {
     system_mid: bool,
     system: Vec<Block<'a>>,
     exchanges: Vec<Exchange<'a>>,
-    call_ids: HashSet<String>,
+    /// Ids in use upstream, each with the number of calls that wanted it.
+    call_ids: HashMap<String, usize>,
+    /// Where the latest calls of each client id are.
+    latest: HashMap<String, Latest>,
     /// The client had a user message, though perhaps an empty one.
     asked: bool,
 }
@@ -40,10 +43,16 @@ struct Exchange<'a> {
 
 #[derive(Debug)]
 struct Call<'a> {
-    /// The id the client knows.
-    client_id: String,
     upstream_id: String,
     result: Option<Block<'a>>,
+}
+
+/// The calls of one client id in the last exchange that has any.
+#[derive(Debug, Default)]
+struct Latest {
+    exchange: usize,
+    calls: Vec<usize>,
+    answered: usize,
 }
 
 impl Exchange<'_> {
@@ -67,7 +76,8 @@ impl<'a> History<'a> {
             system_mid: capabilities.system_mid,
             system: Vec::new(),
             exchanges: vec![Exchange::default()],
-            call_ids: HashSet::new(),
+            call_ids: HashMap::new(),
+            latest: HashMap::new(),
             asked: false,
         }
     }
@@ -131,15 +141,29 @@ impl<'a> History<'a> {
         input: Box<RawValue>,
         cache_control: Option<&'a RawValue>,
     ) {
-        let base = call::upstream_id(client_id);
-        let mut id = base.clone();
-        let mut turn = 2_usize;
-        while !self.call_ids.insert(id.clone()) {
-            id = format!("{base}_{turn}");
-            turn += 1;
-        }
+        let id = self.unique_id(call::upstream_id(client_id));
         self.assistant(Block::ToolUse { id: id.clone(), name, input, cache_control });
-        self.last().calls.push(Call { client_id: client_id.to_owned(), upstream_id: id, result: None });
+        let exchange = self.exchanges.len().saturating_sub(1);
+        let calls = &mut self.last().calls;
+        calls.push(Call { upstream_id: id, result: None });
+        let place = calls.len() - 1;
+        let latest = self.latest.entry(client_id.to_owned()).or_default();
+        if latest.exchange != exchange {
+            *latest = Latest { exchange, ..Latest::default() };
+        }
+        latest.calls.push(place);
+    }
+
+    fn unique_id(&mut self, base: String) -> String {
+        let mut wanted = self.call_ids.get(&base).copied().unwrap_or(0);
+        let mut id = base.clone();
+        while wanted > 0 && self.call_ids.contains_key(&id) {
+            wanted += 1;
+            id = format!("{base}_{wanted}");
+        }
+        self.call_ids.insert(base, wanted.max(1));
+        self.call_ids.entry(id.clone()).or_insert(1);
+        id
     }
 
     /// The result of the latest call with this id; of several results the last counts. False if there is no such call.
@@ -150,14 +174,13 @@ impl<'a> History<'a> {
         content: Vec<Block<'a>>,
         cache_control: Option<&'a RawValue>,
     ) -> bool {
-        let calls = self.exchanges.iter_mut().rev().find_map(|exchange| {
-            let known = exchange.calls.iter().any(|call| call.client_id == client_id);
-            known.then_some(&mut exchange.calls)
-        });
-        let Some(calls) = calls else { return false };
-        let open = calls.iter().position(|call| call.client_id == client_id && call.result.is_none());
-        let place = open.or_else(|| calls.iter().rposition(|call| call.client_id == client_id));
-        let Some(call) = place.and_then(|place| calls.get_mut(place)) else {
+        let Some(latest) = self.latest.get_mut(client_id) else {
+            return false;
+        };
+        let place = latest.calls.get(latest.answered).or(latest.calls.last()).copied();
+        latest.answered += 1;
+        let calls = self.exchanges.get_mut(latest.exchange).map(|exchange| &mut exchange.calls);
+        let Some(call) = calls.zip(place).and_then(|(calls, place)| calls.get_mut(place)) else {
             return false;
         };
         let content = content.into_iter().filter(|block| !is_blank(block)).collect();

@@ -16,6 +16,8 @@ mod schema;
 #[cfg(test)]
 mod testing;
 mod tools;
+#[cfg(test)]
+mod validity;
 
 use bytes::Bytes;
 

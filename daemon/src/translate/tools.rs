@@ -1,6 +1,6 @@
 //! The client's tools as upstream's, the choice among them, and the names by which answers find their way back.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
@@ -88,12 +88,19 @@ impl Choice {
 pub(super) struct Tools<'a> {
     pub(super) list: Vec<Tool<'a>>,
     pub(super) names: Names,
+    /// The names in the list.
+    taken: HashSet<String>,
     strict_known: bool,
 }
 
 impl<'a> Tools<'a> {
     pub(super) fn new(model: &Capabilities) -> Self {
-        Self { list: Vec::new(), names: Names::default(), strict_known: model.structured_output }
+        Self {
+            list: Vec::new(),
+            names: Names::default(),
+            taken: HashSet::new(),
+            strict_known: model.structured_output,
+        }
     }
 
     /// `at` is where the definition stands in the request, for errors.
@@ -139,7 +146,7 @@ impl<'a> Tools<'a> {
             return Err(ApiError::invalid_param(param, message));
         }
         let name = self.names.upstream(namespace.as_deref(), &client_name);
-        if self.list.iter().any(|known| known.name() == name) {
+        if !self.taken.insert(name.clone()) {
             let param = format!("{at}.name");
             let message = format!("{param}: there is already a tool named {:?}", &*client_name);
             return Err(ApiError::invalid_param(param, message));
@@ -165,6 +172,7 @@ impl<'a> Tools<'a> {
             return;
         }
         self.names.web_search_taken = true;
+        self.taken.insert(WEB_SEARCH.to_owned());
         self.list.push(Tool::WebSearch {
             kind: "web_search_20250305",
             name: WEB_SEARCH,
@@ -176,7 +184,7 @@ impl<'a> Tools<'a> {
     /// A tool whose input is the answer, for models without structured output. Returns its name.
     pub(super) fn answer(&mut self, name: &str, input_schema: Map<String, Value>) -> String {
         let mut name = upstream_name(name);
-        while self.list.iter().any(|tool| tool.name() == name) {
+        while !self.taken.insert(name.clone()) {
             name = upstream_name(&format!("{name} answer"));
         }
         let description = Some(Str::borrowed("Gives the final answer. Its input is the answer."));
@@ -224,7 +232,7 @@ impl<'a> Tools<'a> {
     }
 
     fn check_known(&self, name: &str) -> Result<(), ApiError> {
-        if self.list.iter().any(|tool| tool.name() == name) {
+        if self.taken.contains(name) {
             return Ok(());
         }
         let client = self.names.client(name).map_or(name, |tool| tool.name.as_str());

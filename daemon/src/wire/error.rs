@@ -215,7 +215,7 @@ impl ApiError {
                 error: AnthropicError {
                     kind: self.kind.anthropic(),
                     message: &self.message,
-                    details: self.code.as_deref().map(|error_code| Details { error_code }),
+                    details: self.detail().map(|error_code| Details { error_code }),
                 },
                 request_id,
             }),
@@ -223,6 +223,11 @@ impl ApiError {
         };
         // Plain strings cannot fail to be written.
         written.unwrap_or_default()
+    }
+
+    /// The code, where it says more than the type.
+    fn detail(&self) -> Option<&str> {
+        self.code.as_deref().filter(|code| *code != self.kind.anthropic())
     }
 
     /// The value of `error` in the `OpenAI` shape.
@@ -323,9 +328,11 @@ pub fn from_upstream(status: u16, body: &[u8]) -> ApiError {
     let Some(upstream) =
         std::str::from_utf8(body).ok().and_then(|text| serde_json::from_str::<Upstream<'_>>(text).ok())
     else {
-        let error =
-            ApiError::new(ErrorKind::of_status(status), format!("upstream answered with status {status}"));
-        return if status < 400 { error.with_status(502) } else { error.with_status(status) };
+        let kind = ErrorKind::of_status(status);
+        let error = ApiError::new(kind, format!("upstream answered with status {status}"))
+            .with_code(kind.anthropic());
+        // A redirect or a success that is none of ours to follow or read is a broken upstream.
+        return error.with_status(if status < 400 { 502 } else { status });
     };
     let kind = ErrorKind::of_anthropic(&upstream.error.kind).unwrap_or(ErrorKind::of_status(status));
     read_error(&upstream.error, kind).with_status(status)

@@ -72,7 +72,12 @@ fn bodies_that_are_no_error_object_are_not_repeated() {
         assert_eq!(error.message, "upstream answered with status 502");
         assert_eq!((error.status, error.kind), (502, ErrorKind::Api));
     }
-    assert_eq!(from_upstream(503, b"busy").http_status(Dialect::Chat), 503);
+    let busy = from_upstream(503, b"busy");
+    assert_eq!((busy.http_status(Dialect::Chat), busy.code.as_deref()), (503, Some("overloaded_error")));
+    assert_eq!(
+        text(&from_upstream(502, b"<html>"), Dialect::Messages, None),
+        r#"{"type":"error","error":{"type":"api_error","message":"upstream answered with status 502"}}"#
+    );
     assert_eq!(from_upstream(302, b"").status, 502);
 }
 

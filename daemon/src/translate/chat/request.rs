@@ -3,7 +3,7 @@
 use super::Reply;
 use super::history::read_history;
 use crate::translate::Prepared;
-use crate::translate::draft::{DEFAULT_SCHEMA_NAME, Draft, Structure, token_count};
+use crate::translate::draft::{DEFAULT_SCHEMA_NAME, Draft, Structure, session_key, token_count};
 use crate::translate::models::{Capabilities, capabilities};
 use crate::translate::reasoning::Level;
 use crate::translate::tools::{Choice, Definition, Names, Tools};
@@ -41,7 +41,7 @@ pub fn to_messages(body: &[u8]) -> Result<Prepared<Reply>, ApiError> {
     };
     let level = request.reasoning_effort.map(|text| Level::parse(&text, "reasoning_effort")).transpose()?;
     let user = request.safety_identifier.or(request.user);
-    let session = request.prompt_cache_key.as_ref().or(user.as_ref()).map(|key| key.to_string());
+    let session = session_key(request.prompt_cache_key.as_deref(), user.as_deref());
 
     let names = tools.names.clone();
     let draft = Draft {

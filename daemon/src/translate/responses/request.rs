@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Reply;
 use super::history::read_history;
 use crate::translate::Prepared;
-use crate::translate::draft::{DEFAULT_SCHEMA_NAME, Draft, Structure, token_count};
+use crate::translate::draft::{DEFAULT_SCHEMA_NAME, Draft, Structure, session_key, token_count};
 use crate::translate::models::{Capabilities, capabilities};
 use crate::translate::reasoning::Level;
 use crate::translate::tools::{Choice, Definition, Names, Tools, WEB_SEARCH};
@@ -41,7 +41,7 @@ pub fn to_messages(body: &[u8]) -> Result<Prepared<Reply>, ApiError> {
     let Reasoning { effort, summary, generate_summary } = request.reasoning;
     let show_thinking = summary.or(generate_summary).is_some_and(|summary| &*summary != "none");
     let user = request.safety_identifier.or(request.user);
-    let session = request.prompt_cache_key.as_ref().or(user.as_ref()).map(|key| key.to_string());
+    let session = session_key(request.prompt_cache_key.as_deref(), user.as_deref());
 
     let names = tools.names.clone();
     let draft = Draft {
