@@ -75,7 +75,7 @@ pub(super) fn native(attempt: Attempt, exchange: &Exchange, inner: &Inner) -> An
         return unreadable(head.status, &headers, exchange.id);
     }
     let encoder = if is_event_stream(&headers) { Encoder::events() } else { Encoder::Plain };
-    let pump = Pump::new(body, gunzip, encoder, attempt.lease, inner.cut.clone());
+    let pump = Pump::new(body, gunzip, encoder, attempt.lease, inner);
     respond(head.status, headers, Body::Pumped(Box::new(pump)))
 }
 

@@ -10,11 +10,12 @@ use http_body::{Body as _, SizeHint};
 use http_body_util::BodyExt as _;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use super::ProxyError;
 use super::answer::BrokenOff;
 use super::gzip::Gunzip;
 use super::native_events::NativeEvents;
+use super::{Inner, ProxyError};
 use crate::claude::api::UpstreamBody;
+use crate::clock::Clock;
 use crate::pool::{Lease, Signal};
 use crate::translate::{chat, responses};
 use crate::wire::error::{self, ApiError, ErrorKind};
@@ -42,10 +43,12 @@ pub(super) trait Translate: fmt::Debug + Send {
     fn on_error(&mut self, error: &ApiError, out: &mut BytesMut);
     fn on_end(&mut self, out: &mut BytesMut);
     fn is_done(&self) -> bool;
+    /// Tells the time in Unix seconds, for dialects that say when an answer was completed.
+    fn set_time(&mut self, now: i64);
 }
 
 macro_rules! translate {
-    ($($encoder:ty),*) => {$(
+    ($($encoder:ty, $set_time:expr;)*) => {$(
         impl Translate for $encoder {
             fn on_event(&mut self, event: &sse::Event, out: &mut BytesMut) {
                 self.on_event(event, out);
@@ -62,11 +65,18 @@ macro_rules! translate {
             fn is_done(&self) -> bool {
                 self.is_done()
             }
+
+            fn set_time(&mut self, now: i64) {
+                ($set_time)(self, now);
+            }
         }
     )*};
 }
 
-translate!(chat::Encoder, responses::Encoder);
+translate! {
+    chat::Encoder, |_: &mut chat::Encoder, _| ();
+    responses::Encoder, responses::Encoder::set_time;
+}
 
 /// How upstream's body ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -86,6 +96,7 @@ pub struct Pump {
     gunzip: Option<Gunzip>,
     encoder: Encoder,
     lease: Lease,
+    clock: Clock,
     cut: CancellationToken,
     /// Wakes the pump when `cut` is cancelled.
     cutting: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -120,15 +131,16 @@ impl Pump {
         gunzip: bool,
         encoder: Encoder,
         lease: Lease,
-        cut: CancellationToken,
+        inner: &Inner,
     ) -> Self {
         Self {
             upstream: Some(upstream),
             gunzip: gunzip.then(Gunzip::new),
             encoder,
             lease,
-            cutting: Box::pin(cut.clone().cancelled_owned()),
-            cut,
+            clock: inner.clock.clone(),
+            cut: inner.cut.clone(),
+            cutting: Box::pin(inner.cut.clone().cancelled_owned()),
             ready: Ready::default(),
             broken: false,
             signal: None,
@@ -232,6 +244,9 @@ impl Pump {
     }
 
     fn encode_all(&mut self, events: &[sse::Event]) {
+        if let Encoder::Translated { dialect, .. } = &mut self.encoder {
+            dialect.set_time(self.clock.now().as_second());
+        }
         for event in events {
             self.encode(event);
         }

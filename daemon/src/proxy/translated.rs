@@ -102,7 +102,7 @@ impl Proxy {
             let translated = reply.whole(&bytes, created)?;
             return Ok(answer::whole(StatusCode::OK, headers, exchange.id, translated, "application/json"));
         }
-        let mut pump = Pump::new(body, gunzip, reply.encoder(created), attempt.lease, self.0.cut.clone());
+        let mut pump = Pump::new(body, gunzip, reply.encoder(created), attempt.lease, &self.0);
         self.unless_cut(async { pump.first_event().await.map_err(ProxyError::from) }).await?;
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));

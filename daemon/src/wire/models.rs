@@ -188,39 +188,9 @@ fn write<T: Serialize>(value: &T) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_default()
 }
 
-/// Unix seconds of an RFC 3339 date. Fractions are cut off; `None` when it is not such a date.
+/// Unix seconds of an RFC 3339 date, fractions cut off; `None` when it is not such a date.
 fn unix_seconds(text: &str) -> Option<i64> {
-    let number = |from: usize, to: usize| text.get(from..to).filter(digits)?.parse::<i64>().ok();
-    let separators = [(4, "-"), (7, "-"), (13, ":"), (16, ":")];
-    if separators.iter().any(|&(at, expected)| text.get(at..=at) != Some(expected))
-        || !matches!(text.get(10..11), Some("T" | "t" | " "))
-    {
-        return None;
-    }
-    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
-    let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
-    if !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60 {
-        return None;
-    }
-    let zone = text.get(19..)?.trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
-    let offset = match zone.get(..1)? {
-        "Z" | "z" if zone.len() == 1 => 0,
-        sign @ ("+" | "-") => {
-            let (hours, minutes) = zone.get(1..)?.split_once(':')?;
-            let seconds = hours.parse::<i64>().ok()? * 3600 + minutes.parse::<i64>().ok()? * 60;
-            if sign == "+" { seconds } else { -seconds }
-        }
-        _ => return None,
-    };
-    // Days since 1970-01-01 in the proleptic Gregorian calendar, counting years from March.
-    let shifted = if month > 2 { year } else { year - 1 };
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let days = 365 * shifted + shifted / 4 - shifted / 100 + shifted / 400 + day_of_year - 719_468;
-    Some(days * 86_400 + hour * 3600 + minute * 60 + second - offset)
-}
-
-fn digits(text: &&str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_digit())
+    text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
 }
 
 #[cfg(test)]
