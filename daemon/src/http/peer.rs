@@ -22,6 +22,7 @@ const IPPROTO_TCP: u8 = 6;
 const HEADER: usize = 16;
 const REQUEST: usize = 56;
 const UID_AT: usize = HEADER + 64;
+const INODE_AT: usize = HEADER + 68;
 
 /// The uid that holds the other end of a connection accepted on this machine: `remote` is the client's address, `local` ours.
 pub(super) fn owner(remote: SocketAddr, local: SocketAddr) -> Peer {
@@ -68,7 +69,7 @@ fn ask(socket: &OwnedFd, remote: SocketAddr, local: SocketAddr) -> io::Result<Op
         u16::from_ne_bytes([kind.first().copied().unwrap_or(0), kind.get(1).copied().unwrap_or(0)])
     });
     match kind {
-        SOCK_DIAG_BY_FAMILY => Ok(number(UID_AT)),
+        SOCK_DIAG_BY_FAMILY => Ok(number(UID_AT).filter(|_| number(INODE_AT).is_some_and(is_held))),
         NLMSG_ERROR => match number(HEADER).map(u32::cast_signed) {
             Some(errno) if errno == -nix::libc::ENOENT => Ok(None),
             Some(errno) => Err(io::Error::from_raw_os_error(-errno)),
@@ -112,14 +113,21 @@ fn by_proc(remote: SocketAddr, local: SocketAddr) -> io::Result<Option<u32>> {
     Ok(find_in_table(&fs::read_to_string(table)?, remote, local))
 }
 
-/// Each row: `sl local_address rem_address st tx:rx tr:tm retrnsmt uid ...`.
+/// Each row: `sl local_address rem_address st tx:rx tr:tm retrnsmt uid timeout inode ...`.
 fn find_in_table(table: &str, remote: SocketAddr, local: SocketAddr) -> Option<u32> {
     let (wanted_local, wanted_remote) = (proc_address(remote), proc_address(local));
     table.lines().find_map(|row| {
         let mut columns = row.split_ascii_whitespace().skip(1);
         let is_it = columns.next()? == wanted_local && columns.next()? == wanted_remote;
-        if is_it { columns.nth(4)?.parse().ok() } else { None }
+        let uid = columns.nth(4).filter(|_| is_it)?.parse().ok()?;
+        let inode = columns.nth(1)?.parse().ok()?;
+        is_held(inode).then_some(uid)
     })
+}
+
+/// A socket that its process has closed already has no inode, and the kernel calls uid 0 its owner: that must not pass for root.
+fn is_held(inode: u32) -> bool {
+    inode != 0
 }
 
 /// Hex of the address in words of the machine's byte order, and of the port.
@@ -156,6 +164,17 @@ mod tests {
         let (_client, remote, local) = connection("127.0.0.1:0");
         assert_eq!(owner(remote, local), Peer::Uid(me()));
         assert_eq!(by_proc(remote, local).unwrap(), Some(me()));
+    }
+
+    #[test]
+    fn a_client_that_closed_its_end_is_nobody_and_not_root() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let local = listener.local_addr().unwrap();
+        let client = TcpStream::connect(local).unwrap();
+        let (_accepted, remote) = listener.accept().unwrap();
+        drop(client);
+        assert_eq!(owner(remote, local), Peer::Unknown);
+        assert_eq!(by_proc(remote, local).unwrap(), None);
     }
 
     #[test]
