@@ -89,31 +89,42 @@ impl Admin {
         Ok(member)
     }
 
-    /// Takes the account out of the pool, revokes it at the provider (best effort) and deletes its file.
-    pub async fn revoke(&self, member: &Member) -> Result<Revocation, AdminError> {
-        let (id, file) = (&member.account.id, &member.account.file);
+    /// Takes the account out of the pool, revokes it at the provider (best effort) and deletes its file, whose name is returned.
+    pub async fn revoke(&self, id: &AccountId) -> Result<(FileName, Revocation), AdminError> {
         // A refresh in flight ends first, so that the token revoked is the newest.
         self.refresher.close(id).await;
+        let revoked = self.revoke_closed(id).await;
+        self.refresher.forget(id);
+        revoked
+    }
+
+    async fn revoke_closed(&self, id: &AccountId) -> Result<(FileName, Revocation), AdminError> {
+        let account = self.newest(id).await?.ok_or(AdminError::Gone)?;
         self.pool.remove(id);
-        let (store, name) = (self.store.clone(), file.clone());
-        let newest =
-            self.tasks.spawn_blocking(move || store.read(&name)).await.map_err(|_| AdminError::Aborted)?;
-        let account = newest.map_or_else(|_| member.account.clone(), |loaded| loaded.account);
         let revocation = match account.oauth().and_then(|tokens| tokens.refresh.as_ref()) {
             Some(token) => {
                 self.oauth.revoke(token).await.map_or_else(Revocation::Failed, |()| Revocation::Revoked)
             }
             None => Revocation::NotOffered,
         };
-        let (store, name) = (self.store.clone(), file.clone());
-        let removed = self.blocking(move || store.remove(&name)).await;
-        if removed.is_ok() {
-            // A scan between the two may have put it back.
-            self.pool.remove(id);
-            tracing::info!(account.id = %id, revoked = matches!(revocation, Revocation::Revoked), "account revoked and deleted");
+        let (store, file) = (self.store.clone(), account.file.clone());
+        self.blocking(move || store.remove(&file)).await?;
+        // A scan meanwhile may have put it back.
+        self.pool.remove(id);
+        tracing::info!(account.id = %id, revoked = matches!(revocation, Revocation::Revoked), "account revoked and deleted");
+        Ok((account.file, revocation))
+    }
+
+    /// The account with the token the issuer holds as current: what its file says, unless that is still to be saved.
+    async fn newest(&self, id: &AccountId) -> Result<Option<Account>, AdminError> {
+        let Some(member) = self.pool.get(id) else { return Ok(None) };
+        if member.trouble().unsaved {
+            return Ok(Some(member.account.clone()));
         }
-        self.refresher.forget(id);
-        removed.map(|()| revocation)
+        let (store, file) = (self.store.clone(), member.account.file.clone());
+        let read =
+            self.tasks.spawn_blocking(move || store.read(&file)).await.map_err(|_| AdminError::Aborted)?;
+        Ok(Some(read.map_or_else(|_| member.account.clone(), |loaded| loaded.account)))
     }
 
     async fn update(

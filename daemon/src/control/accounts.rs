@@ -65,17 +65,16 @@ impl v1::accounts_server::Accounts for State {
         &self,
         request: Request<RevokeAccountRequest>,
     ) -> Result<Response<RevokeAccountResponse>, Status> {
-        let member = self.find(&request.get_ref().account)?;
+        let id = self.find(&request.get_ref().account)?.account.id.clone();
         // On a task of its own: a caller that goes away must not leave it half done.
-        let admin = self.admin.clone();
-        let revoked = Arc::clone(&member);
+        let (admin, revoked) = (self.admin.clone(), id.clone());
         let revoking = self.tasks.spawn(async move { admin.revoke(&revoked).await });
         let result = revoking.await.map_err(|_| Status::internal("the revocation ended without a result"))?;
-        let (provider, provider_error) =
-            convert::revocation(&result.map_err(|error| convert::admin_error(&error))?);
+        let (file, revocation) = result.map_err(|error| convert::admin_error(&error))?;
+        let (provider, provider_error) = convert::revocation(&revocation);
         Ok(Response::new(RevokeAccountResponse {
-            id: member.account.id.to_string(),
-            path: self.store.path_of(&member.account.file).display().to_string(),
+            id: id.to_string(),
+            path: self.store.path_of(&file).display().to_string(),
             provider: provider.into(),
             provider_error,
         }))

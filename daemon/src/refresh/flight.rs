@@ -32,6 +32,10 @@ async fn attempt(inner: &Arc<Inner>, member: &Member) -> Result<(), RefreshError
     // Never closed, so there is always a permit to wait for.
     let _permit = inner.calls.acquire().await;
     let (reservation, current) = reserve_and_read(inner, &member.account.file).await?;
+    if current.id != member.account.id {
+        // The file was given to another identity, whose tokens are its own flight's business.
+        return Err(RefreshError::Gone);
+    }
     if is_renewed(&current, &member.account) && !super::schedule::is_stale(&current, inner.clock.now()) {
         // Somebody else wrote a newer token: use it, spend nothing.
         publish(inner, current);
@@ -92,8 +96,9 @@ async fn save(
         Err((error, reservation)) => {
             tracing::error!(error = %ErrorChain(&error), "a new token cannot be saved yet and is kept in memory");
             let file = current.file.clone();
-            publish(inner, with_tokens(current.clone(), &grant));
+            // Marked first: from then on no scan of the directory puts the older token back.
             mark_unsaved(inner, &current.id, Some(&error));
+            inner.pool.replace(with_tokens(current.clone(), &grant));
             let saving = save_later(Arc::clone(inner), current.id, file, reservation, grant);
             inner.tasks.spawn(saving);
             Ok(())
