@@ -4,3 +4,7 @@
 mod fake_claude;
 #[cfg(test)]
 mod refresh;
+#[cfg(test)]
+mod refresh_refused;
+#[cfg(test)]
+mod refresh_saved;
