@@ -101,6 +101,19 @@ async fn a_file_deleted_during_a_refresh_stays_deleted_and_its_account_is_gone()
     assert_eq!(daemon.ask("hello").await.status(), StatusCode::FORBIDDEN);
 }
 
+#[tokio::test]
+async fn a_temporary_file_swept_away_during_a_refresh_loses_no_token() {
+    let fake = FakeClaude::start().await;
+    let (daemon, issued, gate) = rotated_but_not_answered(&fake).await;
+    let swept: Vec<_> = all_files(&daemon).into_iter().filter(|name| name.starts_with(".update-")).collect();
+    assert_eq!(swept.len(), 1, "one reservation");
+    fs::remove_file(daemon.auth_dir().join(&swept[0])).unwrap();
+    gate.open();
+    daemon.wait_until_saved(&fake, &issued, FILE, 1).await;
+    daemon.wait_for("nothing is unsaved", |list| !list.accounts[0].degraded).await;
+    assert_eq!(files(&daemon), [FILE]);
+}
+
 /// The names in the auth directory that a person would see.
 fn files(daemon: &TestDaemon) -> Vec<String> {
     all_files(daemon).into_iter().filter(|name| name != ".lock").collect()

@@ -69,6 +69,16 @@ impl Reservation {
     }
 
     fn try_commit(&mut self, target: &Path, bytes: &[u8]) -> io::Result<()> {
+        match self.write_and_rename(target, bytes) {
+            // Somebody swept the temporary file away, or moved the directory: a new one does as well.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.temp.take().is_some() => {
+                self.write_and_rename(target, bytes)
+            }
+            written => written,
+        }
+    }
+
+    fn write_and_rename(&mut self, target: &Path, bytes: &[u8]) -> io::Result<()> {
         if self.temp.is_none() {
             let name = target.file_name().and_then(|name| name.to_str()).unwrap_or("account.json");
             *self = Self::update(&self.dir, name).map_err(io::Error::other)?;
