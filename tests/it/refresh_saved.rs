@@ -114,6 +114,27 @@ async fn a_temporary_file_swept_away_during_a_refresh_loses_no_token() {
     assert_eq!(files(&daemon), [FILE]);
 }
 
+#[tokio::test]
+async fn a_login_file_put_in_place_during_a_refresh_is_not_overwritten_with_tokens_of_the_old_login() {
+    let fake = FakeClaude::start().await;
+    let (daemon, _, gate) = rotated_but_not_answered(&fake).await;
+    let other = fake.issue_account_in("someone@example.com", "Elsewhere");
+    daemon.put(FILE, &other.auth_file());
+    daemon
+        .wait_for("the other account", |list| list.accounts.iter().any(|a| a.email == "someone@example.com"))
+        .await;
+    gate.open();
+    daemon.wait_for("one account", |list| list.accounts.len() == 1).await;
+    within("the refresh ends", async {
+        while all_files(&daemon).iter().any(|name| name.starts_with(".update-")) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(daemon.read(FILE)["refresh_token"], json!(other.refresh_token));
+    assert_eq!(daemon.ask("hello").await.status(), 200);
+}
+
 /// The names in the auth directory that a person would see.
 fn files(daemon: &TestDaemon) -> Vec<String> {
     all_files(daemon).into_iter().filter(|name| name != ".lock").collect()

@@ -21,7 +21,7 @@ pub use read::{Loaded, Unusable};
 pub use recover::Recovered;
 pub use scan::{Finding, Scan};
 
-use crate::account::{Document, FileName};
+use crate::account::{Account, Document, FileName};
 use crate::chain::ErrorChain;
 
 /// The auth directory, owned: a second owner is refused.
@@ -62,6 +62,14 @@ pub enum StoreError {
     /// The file was deleted or broken meanwhile: it stays as it is.
     #[error("the account's file cannot be rewritten")]
     Unusable(#[source] Unusable),
+}
+
+/// What a rewrite does with the file it found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Edit {
+    Write,
+    /// It is no longer the file that was meant.
+    Leave,
 }
 
 impl Store {
@@ -152,12 +160,27 @@ impl Store {
         file: &FileName,
         change: impl FnOnce(&mut Document),
     ) -> Result<Loaded, (StoreError, Reservation)> {
+        self.update_if(reservation, file, |_, document| {
+            change(document);
+            Edit::Write
+        })
+    }
+
+    /// As [`Store::update`], where `edit` may also leave the file as it found it. Returns what the file holds afterwards.
+    pub fn update_if(
+        &self,
+        reservation: Reservation,
+        file: &FileName,
+        edit: impl FnOnce(&Account, &mut Document) -> Edit,
+    ) -> Result<Loaded, (StoreError, Reservation)> {
         let _writing = self.0.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut current = match self.read(file) {
             Ok(current) => current,
             Err(unusable) => return Err((StoreError::Unusable(unusable), reservation)),
         };
-        change(&mut current.document);
+        if edit(&current.account, &mut current.document) == Edit::Leave {
+            return Ok(current);
+        }
         let account = match current.document.to_account(file.clone()) {
             Ok(account) => account,
             Err(error) => return Err((StoreError::Unusable(Unusable::Broken(error)), reservation)),
