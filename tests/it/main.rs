@@ -1,7 +1,11 @@
 //! Every integration test, in one binary so that it links once.
 
 #[cfg(test)]
+mod accounts;
+#[cfg(test)]
 mod fake_claude;
+#[cfg(test)]
+mod login;
 #[cfg(test)]
 mod refresh;
 #[cfg(test)]

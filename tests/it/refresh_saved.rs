@@ -97,7 +97,7 @@ async fn a_file_deleted_during_a_refresh_stays_deleted_and_its_account_is_gone()
     });
     assert_eq!(refreshed.unwrap_err().code(), Code::NotFound);
     assert!(daemon.list().await.accounts.is_empty());
-    assert_eq!(files(&daemon), Vec::<String>::new());
+    assert_eq!(daemon.files(), Vec::<String>::new());
     assert_eq!(daemon.ask("hello").await.status(), StatusCode::FORBIDDEN);
 }
 
@@ -105,13 +105,13 @@ async fn a_file_deleted_during_a_refresh_stays_deleted_and_its_account_is_gone()
 async fn a_temporary_file_swept_away_during_a_refresh_loses_no_token() {
     let fake = FakeClaude::start().await;
     let (daemon, issued, gate) = rotated_but_not_answered(&fake).await;
-    let swept: Vec<_> = all_files(&daemon).into_iter().filter(|name| name.starts_with(".update-")).collect();
+    let swept: Vec<_> = daemon.all_files().into_iter().filter(|name| name.starts_with(".update-")).collect();
     assert_eq!(swept.len(), 1, "one reservation");
     fs::remove_file(daemon.auth_dir().join(&swept[0])).unwrap();
     gate.open();
     daemon.wait_until_saved(&fake, &issued, FILE, 1).await;
     daemon.wait_for("nothing is unsaved", |list| !list.accounts[0].degraded).await;
-    assert_eq!(files(&daemon), [FILE]);
+    assert_eq!(daemon.files(), [FILE]);
 }
 
 #[tokio::test]
@@ -126,21 +126,11 @@ async fn a_login_file_put_in_place_during_a_refresh_is_not_overwritten_with_toke
     gate.open();
     daemon.wait_for("one account", |list| list.accounts.len() == 1).await;
     within("the refresh ends", async {
-        while all_files(&daemon).iter().any(|name| name.starts_with(".update-")) {
+        while daemon.all_files().iter().any(|name| name.starts_with(".update-")) {
             tokio::task::yield_now().await;
         }
     })
     .await;
     assert_eq!(daemon.read(FILE)["refresh_token"], json!(other.refresh_token));
     assert_eq!(daemon.ask("hello").await.status(), 200);
-}
-
-/// The names in the auth directory that a person would see.
-fn files(daemon: &TestDaemon) -> Vec<String> {
-    all_files(daemon).into_iter().filter(|name| name != ".lock").collect()
-}
-
-fn all_files(daemon: &TestDaemon) -> Vec<String> {
-    let entries = fs::read_dir(daemon.auth_dir()).unwrap();
-    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }

@@ -19,7 +19,8 @@ use proxy_proto::v1::accounts_client::AccountsClient;
 use proxy_proto::v1::daemon_client::DaemonClient;
 use proxy_proto::v1::logins_client::LoginsClient;
 use proxy_proto::v1::{
-    Account, AccountState, ListAccountsRequest, ListAccountsResponse, RefreshAccountRequest,
+    Account, AccountState, BeginLoginRequest, BeginLoginResponse, CompleteLoginRequest,
+    CompleteLoginResponse, ListAccountsRequest, ListAccountsResponse, RefreshAccountRequest,
 };
 use proxyd::app::App;
 use proxyd::clock::{Clock, ManualClock};
@@ -228,6 +229,39 @@ impl TestDaemon {
         let request = RefreshAccountRequest { account: account.to_owned() };
         let refreshed = within("an answer", self.accounts_client().await.refresh_account(request)).await?;
         Ok(refreshed.into_inner().account.expect("an account"))
+    }
+
+    /// `BeginLogin`, as `proxyctl` would with a listener on port 54545.
+    pub async fn begin_login(&self) -> BeginLoginResponse {
+        let request = BeginLoginRequest { provider: "claude".to_owned(), callback_port: 54545 };
+        let begun = within("an answer", self.logins_client().await.begin_login(request)).await;
+        begun.expect("a login begins").into_inner()
+    }
+
+    pub async fn complete_login(
+        &self,
+        login_id: &str,
+        code: &str,
+        state: &str,
+    ) -> Result<CompleteLoginResponse, Status> {
+        let [login_id, code, state] = [login_id, code, state].map(str::to_owned);
+        let request = CompleteLoginRequest { login_id, code, state };
+        let completed = within("an answer", self.logins_client().await.complete_login(request)).await?;
+        Ok(completed.into_inner())
+    }
+
+    /// The names in the auth directory that a person would see, in order.
+    pub fn files(&self) -> Vec<String> {
+        self.all_files().into_iter().filter(|name| !name.starts_with('.')).collect()
+    }
+
+    /// Every name in the auth directory, in order.
+    pub fn all_files(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.auth_dir()).expect("the auth directory");
+        let name = |entry: fs::DirEntry| entry.file_name().into_string().expect("a name in UTF-8");
+        let mut names: Vec<String> = entries.map(|entry| name(entry.expect("an entry"))).collect();
+        names.sort();
+        names
     }
 
     /// Waits until the file holds the refresh token that the issuer holds as current, rotated `rotations` times.
