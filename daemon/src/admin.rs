@@ -89,31 +89,32 @@ impl Admin {
         Ok(member)
     }
 
-    /// Takes the account out of the pool, revokes it at the provider (best effort) and deletes its file.
+    /// Takes the account out of the pool, deletes its file and revokes it at the provider (best effort). The file goes first: for as
+    /// long as it is there a scan puts the account back, and the provider may take its time.
     pub async fn revoke(&self, member: &Member) -> Result<Revocation, AdminError> {
         let (id, file) = (&member.account.id, &member.account.file);
         // A refresh in flight ends first, so that the token revoked is the newest.
         self.refresher.close(id).await;
-        self.pool.remove(id);
+        let in_memory = self.pool.get(id).filter(|known| known.trouble().unsaved);
         let (store, name) = (self.store.clone(), file.clone());
-        let newest =
-            self.tasks.spawn_blocking(move || store.read(&name)).await.map_err(|_| AdminError::Aborted)?;
-        let account = newest.map_or_else(|_| member.account.clone(), |loaded| loaded.account);
+        let taking = self.tasks.spawn_blocking(move || (store.read(&name), store.remove(&name))).await;
+        let (on_disk, removed) = taking.map_err(|_| AdminError::Aborted)?;
+        self.pool.remove(id);
+        let account = match (in_memory, on_disk) {
+            (Some(newest), _) => newest.account.clone(),
+            (None, Ok(loaded)) => loaded.account,
+            (None, Err(_)) => member.account.clone(),
+        };
         let revocation = match account.oauth().and_then(|tokens| tokens.refresh.as_ref()) {
             Some(token) => {
                 self.oauth.revoke(token).await.map_or_else(Revocation::Failed, |()| Revocation::Revoked)
             }
             None => Revocation::NotOffered,
         };
-        let (store, name) = (self.store.clone(), file.clone());
-        let removed = self.blocking(move || store.remove(&name)).await;
-        if removed.is_ok() {
-            // A scan between the two may have put it back.
-            self.pool.remove(id);
-            tracing::info!(account.id = %id, revoked = matches!(revocation, Revocation::Revoked), "account revoked and deleted");
-        }
         self.refresher.forget(id);
-        removed.map(|()| revocation)
+        removed.map_err(AdminError::Store)?;
+        tracing::info!(account.id = %id, revoked = matches!(revocation, Revocation::Revoked), "account revoked and deleted");
+        Ok(revocation)
     }
 
     async fn update(

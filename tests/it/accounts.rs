@@ -299,6 +299,31 @@ async fn a_revocation_waits_for_the_refresh_in_flight_and_revokes_what_it_brough
 }
 
 #[tokio::test]
+async fn an_account_being_revoked_does_not_come_back_whatever_is_scanned_meanwhile() {
+    let fake = FakeClaude::start().await;
+    let (daemon, issued) = TestDaemon::with_account(&fake).await;
+    let other = fake.issue_account("other@example.com");
+    let gate = Gate::new();
+    fake.on(REVOKE_PATH).once(Script::real().hold(&gate));
+    let (reply, ()) = tokio::join!(revoke(&daemon, "person@example.com"), async {
+        within("the provider is asked", gate.reached_by(1)).await;
+        daemon.put("claude-other.json", &other.auth_file());
+        let arrived = |list: &proxy_proto::v1::ListAccountsResponse| {
+            list.accounts.iter().any(|account| account.email == "other@example.com")
+        };
+        daemon.wait_for("the directory is scanned", arrived).await;
+        assert_eq!(daemon.only_account().await.email, "other@example.com");
+        for _ in 0..2 {
+            assert_eq!(daemon.ask("hello").await.status(), 200);
+        }
+        gate.open();
+    });
+    reply.unwrap();
+    assert!(!callers(&fake).contains(&Caller::Account(issued.account)));
+    assert_eq!(daemon.files(), ["claude-other.json"]);
+}
+
+#[tokio::test]
 async fn a_caller_that_goes_away_does_not_leave_a_revocation_half_done() {
     let fake = FakeClaude::start().await;
     let (daemon, issued) = TestDaemon::with_account(&fake).await;
