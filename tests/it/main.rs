@@ -12,3 +12,5 @@ mod refresh;
 mod refresh_refused;
 #[cfg(test)]
 mod refresh_saved;
+#[cfg(test)]
+mod reload;
