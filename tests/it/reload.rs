@@ -292,3 +292,46 @@ async fn two_hundred_files_at_once_are_two_hundred_accounts_and_then_none() {
     soon(&daemon, "all are gone", |list| list.accounts.is_empty()).await;
 }
 
+#[tokio::test]
+async fn a_directory_that_was_moved_away_and_made_anew_is_watched_and_written_like_the_old_one() {
+    let move_away = |dir: &Path| fs::rename(dir, dir.with_extension("old")).unwrap();
+    let delete = |dir: &Path| fs::remove_dir_all(dir).unwrap();
+    for away in [&move_away as &dyn Fn(&Path), &delete] {
+        let fake = FakeClaude::start().await;
+        let (daemon, _) = TestDaemon::with_account(&fake).await;
+        let dir = daemon.auth_dir();
+        away(&dir);
+        private_dir(dir.clone());
+        let issued = fake.issue_account_in("new@example.com", "New");
+        daemon.put("claude-new.json", &issued.auth_file());
+        soon(&daemon, "what the new directory holds", |list| emails(list) == ["new@example.com"]).await;
+        let other = fake.issue_account_in("other@example.com", "Other");
+        daemon.put("claude-other.json", &other.auth_file());
+        let both = ["new@example.com", "other@example.com"];
+        soon(&daemon, "what is added to it", |list| emails(list) == both).await;
+        daemon.refresh("new@example.com").await.unwrap();
+        assert!(daemon.holds_newest(&fake, &issued, "claude-new.json"));
+    }
+}
+
+#[tokio::test]
+async fn a_directory_that_is_gone_for_a_while_leaves_the_pool_as_it_was() {
+    let fake = FakeClaude::start().await;
+    let (daemon, _) = TestDaemon::with_account(&fake).await;
+    let dir = daemon.auth_dir();
+    fs::rename(&dir, dir.with_extension("old")).unwrap();
+    for _ in 0..3 {
+        assert_eq!(daemon.ask("hello").await.status(), 200);
+    }
+    // Nothing can be saved: the issuer is not asked.
+    assert_eq!(
+        daemon.refresh("person@example.com").await.unwrap_err().code(),
+        tonic::Code::ResourceExhausted
+    );
+    assert_eq!(fake.token_calls(), 0);
+    fs::rename(dir.with_extension("old"), &dir).unwrap();
+    daemon.put("claude-b.json", &fake.issue_account("b@example.com").auth_file());
+    soon(&daemon, "it is watched again", |list| emails(list) == ["b@example.com", "person@example.com"])
+        .await;
+    daemon.refresh("person@example.com").await.unwrap();
+}

@@ -62,12 +62,12 @@ impl Reloader {
                     // What came meanwhile is seen by the scan that follows.
                     let _seen = woken.try_recv();
                 }
-                () = tokio::time::sleep(RESCAN) => watch.rearm(),
+                () = tokio::time::sleep(RESCAN) => {}
                 () = self.tasks.stopping() => return,
             }
+            watch.follow();
             if let Err(error) = self.reconcile().await {
                 tracing::warn!(error = %ErrorChain(&error), "cannot read the auth directory: the pool stays as it is");
-                watch.rearm();
             }
         }
     }

@@ -11,7 +11,6 @@ mod scan;
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,8 +30,6 @@ pub struct Store(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     path: PathBuf,
-    /// Held open to make renames durable.
-    dir: File,
     /// Serializes read-modify-write of a file. Never held across anything but file work.
     writing: Mutex<()>,
     /// Held for as long as the store lives.
@@ -95,7 +92,7 @@ impl Store {
         let Some(lock) = lock::DirLock::take(&path).map_err(io_error)? else {
             return Err(OpenError::InUse { path });
         };
-        let store = Self(Arc::new(Inner { path, dir, writing: Mutex::new(()), _lock: lock }));
+        let store = Self(Arc::new(Inner { path, writing: Mutex::new(()), _lock: lock }));
         match Reservation::update(&store.0.path, "trial.json") {
             // Full today is no reason not to serve the accounts there are: nothing is refreshed until there is space.
             Err(error @ StoreError::NoSpace { .. }) => {
@@ -128,7 +125,7 @@ impl Store {
 
     /// Adopts what a crash left behind between the writing of a file and its appearance. Called once, before the first scan.
     pub fn recover(&self) -> io::Result<Vec<Recovered>> {
-        recover::recover(&self.0.path, &self.0.dir)
+        recover::recover(&self.0.path)
     }
 
     /// Makes room for a rewrite of `file`, before anything is asked of an issuer.
@@ -211,9 +208,10 @@ impl Store {
         self.sync_dir().map_err(|error| (error, Reservation::spent(&self.0.path)))
     }
 
+    /// Syncs the directory that has the path *now*: it may have been moved and made anew.
     fn sync_dir(&self) -> Result<(), StoreError> {
-        nix::unistd::fsync(self.0.dir.as_fd())
-            .map_err(|errno| self.failed("make the change durable", io::Error::from(errno)))
+        let synced = File::open(&self.0.path).and_then(|dir| dir.sync_all());
+        synced.map_err(|error| self.failed("make the change durable", error))
     }
 
     fn failed(&self, action: &'static str, source: io::Error) -> StoreError {
