@@ -89,7 +89,7 @@ impl Admin {
         Ok(member)
     }
 
-    /// Takes the account out of the pool, revokes it at the provider (best effort) and deletes its file, whose name is returned.
+    /// Takes the account out of the pool, deletes its file, whose name is returned, and revokes it at the provider (best effort).
     pub async fn revoke(&self, id: &AccountId) -> Result<(FileName, Revocation), AdminError> {
         // A refresh in flight ends first, so that the token revoked is the newest.
         self.refresher.close(id).await;
@@ -100,6 +100,9 @@ impl Admin {
 
     async fn revoke_closed(&self, id: &AccountId) -> Result<(FileName, Revocation), AdminError> {
         let account = self.newest(id).await?.ok_or(AdminError::Gone)?;
+        // The file goes first: for as long as it is there a scan puts the account back, and the provider may take its time.
+        let (store, file) = (self.store.clone(), account.file.clone());
+        self.blocking(move || store.remove(&file)).await?;
         self.pool.remove(id);
         let revocation = match account.oauth().and_then(|tokens| tokens.refresh.as_ref()) {
             Some(token) => {
@@ -107,10 +110,6 @@ impl Admin {
             }
             None => Revocation::NotOffered,
         };
-        let (store, file) = (self.store.clone(), account.file.clone());
-        self.blocking(move || store.remove(&file)).await?;
-        // A scan meanwhile may have put it back.
-        self.pool.remove(id);
         tracing::info!(account.id = %id, revoked = matches!(revocation, Revocation::Revoked), "account revoked and deleted");
         Ok((account.file, revocation))
     }

@@ -1,8 +1,18 @@
 //! Every integration test, in one binary so that it links once.
 
 #[cfg(test)]
+mod accounts;
+#[cfg(test)]
 mod fake_claude;
 #[cfg(test)]
 mod formats;
 #[cfg(test)]
+mod login;
+#[cfg(test)]
 mod refresh;
+#[cfg(test)]
+mod refresh_refused;
+#[cfg(test)]
+mod refresh_saved;
+#[cfg(test)]
+mod reload;

@@ -18,9 +18,12 @@ use hyper_util::rt::TokioIo;
 use proxy_proto::v1::accounts_client::AccountsClient;
 use proxy_proto::v1::daemon_client::DaemonClient;
 use proxy_proto::v1::logins_client::LoginsClient;
-use proxy_proto::v1::{Account, AccountState, ListAccountsRequest, ListAccountsResponse};
+use proxy_proto::v1::{
+    Account, AccountState, BeginLoginRequest, BeginLoginResponse, CompleteLoginRequest,
+    CompleteLoginResponse, ListAccountsRequest, ListAccountsResponse, RefreshAccountRequest,
+};
 use proxyd::app::App;
-use proxyd::clock::Clock;
+use proxyd::clock::{Clock, ManualClock};
 use proxyd::config::{self, Environment, Flags};
 use proxyd::pool::Pool;
 use proxyd::refresh::Refresher;
@@ -30,9 +33,10 @@ use tempfile::TempDir;
 use tokio::net::UnixStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tonic::Status;
 use tonic::transport::{Channel, Endpoint, Uri};
 
-use crate::fake_claude::{FakeClaude, Issued};
+use crate::fake_claude::{FakeClaude, Issued, Options};
 use crate::wait::within;
 
 /// Between two looks at a state that tells nobody when it changes.
@@ -139,6 +143,11 @@ impl TestDaemon {
         drop(self.stop.take());
     }
 
+    /// Whether something of it still runs.
+    pub fn is_running(&self) -> bool {
+        !self.running.is_finished()
+    }
+
     /// `http://127.0.0.1:PORT` and `path`.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.url)
@@ -207,6 +216,69 @@ impl TestDaemon {
         let mut accounts = self.list().await.accounts;
         assert_eq!(accounts.len(), 1, "{accounts:?}");
         accounts.pop().expect("one account")
+    }
+
+    /// The account that came from this file.
+    pub async fn account_of(&self, file: &str) -> Account {
+        let accounts = self.list().await.accounts;
+        accounts.into_iter().find(|account| account.path.ends_with(file)).expect("an account of that file")
+    }
+
+    /// `proxyctl accounts refresh`.
+    pub async fn refresh(&self, account: &str) -> Result<Account, Status> {
+        let request = RefreshAccountRequest { account: account.to_owned() };
+        let refreshed = within("an answer", self.accounts_client().await.refresh_account(request)).await?;
+        Ok(refreshed.into_inner().account.expect("an account"))
+    }
+
+    /// `BeginLogin`, as `proxyctl` would with a listener on port 54545.
+    pub async fn begin_login(&self) -> BeginLoginResponse {
+        let request = BeginLoginRequest { provider: "claude".to_owned(), callback_port: 54545 };
+        let begun = within("an answer", self.logins_client().await.begin_login(request)).await;
+        begun.expect("a login begins").into_inner()
+    }
+
+    pub async fn complete_login(
+        &self,
+        login_id: &str,
+        code: &str,
+        state: &str,
+    ) -> Result<CompleteLoginResponse, Status> {
+        let [login_id, code, state] = [login_id, code, state].map(str::to_owned);
+        let request = CompleteLoginRequest { login_id, code, state };
+        let completed = within("an answer", self.logins_client().await.complete_login(request)).await?;
+        Ok(completed.into_inner())
+    }
+
+    /// The names in the auth directory that a person would see, in order.
+    pub fn files(&self) -> Vec<String> {
+        self.all_files().into_iter().filter(|name| !name.starts_with('.')).collect()
+    }
+
+    /// Every name in the auth directory, in order.
+    pub fn all_files(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.auth_dir()).expect("the auth directory");
+        let name = |entry: fs::DirEntry| entry.file_name().into_string().expect("a name in UTF-8");
+        let mut names: Vec<String> = entries.map(|entry| name(entry.expect("an entry"))).collect();
+        names.sort();
+        names
+    }
+
+    /// Waits until the file holds the refresh token that the issuer holds as current, rotated `rotations` times.
+    pub async fn wait_until_saved(&self, fake: &FakeClaude, issued: &Issued, file: &str, rotations: usize) {
+        within("the newest token is on disk", async {
+            while !self.holds_newest(fake, issued, file) || fake.rotations(issued.account) < rotations {
+                tokio::time::sleep(LOOK).await;
+            }
+        })
+        .await;
+        assert_eq!(fake.rotations(issued.account), rotations);
+    }
+
+    /// Whether the file holds the refresh token that the issuer holds as current.
+    pub fn holds_newest(&self, fake: &FakeClaude, issued: &Issued, file: &str) -> bool {
+        let current = fake.current_refresh_token(issued.account).expect("a login that lives");
+        self.read(file).get("refresh_token") == Some(&json!(current))
     }
 
     /// Waits until `accounts list` says so.
@@ -287,6 +359,13 @@ pub fn read(path: &Path) -> Value {
 /// A small Messages request.
 pub fn message(text: &str) -> Value {
     json!({"model": "claude-sonnet-4-5", "max_tokens": 100, "messages": [{"role": "user", "content": text}]})
+}
+
+/// A fake that lives by a clock of the test.
+pub async fn fake_at(clock: &ManualClock) -> FakeClaude {
+    let clock = clock.clone();
+    let options = Options { now: Arc::new(move || clock.now()), ..Options::default() };
+    FakeClaude::serve(options).await.expect("the fake listens")
 }
 
 /// An auth file whose access token has ended, by its own word, while the refresh token is good.

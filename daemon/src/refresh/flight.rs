@@ -11,7 +11,7 @@ use crate::claude::oauth::{Grant, TokenError};
 use crate::id::AccountId;
 use crate::pool::{Member, Trouble};
 use crate::secret::RefreshToken;
-use crate::store::{Loaded, Reservation, StoreError, Unusable};
+use crate::store::{Edit, Loaded, Reservation, StoreError, Unusable};
 
 /// Between tries to save a token that is in memory only.
 const SAVE_RETRY: Duration = Duration::from_secs(2);
@@ -83,9 +83,15 @@ async fn save(
     current: Account,
     grant: Grant,
 ) -> Result<(), RefreshError> {
-    match write(inner, reservation, &current.file, &grant).await {
+    match write(inner, reservation, &current, &grant).await {
         Ok(saved) => {
+            let is_gone = saved.account.id != current.id;
             publish(inner, saved.account);
+            if is_gone {
+                // Another account's file stands in its place.
+                inner.pool.remove_file(&current.id, &current.file);
+                return Err(RefreshError::Gone);
+            }
             Ok(())
         }
         Err((StoreError::Unusable(Unusable::Gone), _)) => {
@@ -95,24 +101,18 @@ async fn save(
         }
         Err((error, reservation)) => {
             tracing::error!(error = %ErrorChain(&error), "a new token cannot be saved yet and is kept in memory");
-            let file = current.file.clone();
             // Marked first: from then on no scan of the directory puts the older token back.
             mark_unsaved(inner, &current.id, Some(&error));
             inner.pool.replace(with_tokens(current.clone(), &grant));
-            let saving = save_later(Arc::clone(inner), current.id, file, reservation, grant);
+            let saving = save_later(Arc::clone(inner), current, reservation, grant);
             inner.tasks.spawn(saving);
             Ok(())
         }
     }
 }
 
-async fn save_later(
-    inner: Arc<Inner>,
-    id: AccountId,
-    file: FileName,
-    mut reservation: Reservation,
-    grant: Grant,
-) {
+async fn save_later(inner: Arc<Inner>, spent: Account, mut reservation: Reservation, grant: Grant) {
+    let (id, file) = (&spent.id, &spent.file);
     loop {
         let last_try = inner.tasks.is_stopping();
         if !last_try {
@@ -121,19 +121,22 @@ async fn save_later(
                 () = inner.tasks.stopping() => {}
             }
         }
-        match write(&inner, reservation, &file, &grant).await {
+        match write(&inner, reservation, &spent, &grant).await {
             Ok(saved) => {
                 tracing::info!(account.id = %id, "the token kept in memory is saved");
-                mark_unsaved(&inner, &id, None);
+                mark_unsaved(&inner, id, None);
+                if saved.account.id != *id {
+                    inner.pool.remove_file(id, file);
+                }
                 return publish(&inner, saved.account);
             }
-            Err((StoreError::Unusable(Unusable::Gone), _)) => return inner.pool.remove_file(&id, &file),
+            Err((StoreError::Unusable(Unusable::Gone), _)) => return inner.pool.remove_file(id, file),
             Err((error, _)) if last_try => {
                 tracing::error!(account.id = %id, error = %ErrorChain(&error), "stopping with an unsaved token: the account needs a new login");
                 return;
             }
             Err((error, given_back)) => {
-                mark_unsaved(&inner, &id, Some(&error));
+                mark_unsaved(&inner, id, Some(&error));
                 reservation = given_back;
             }
         }
@@ -175,23 +178,34 @@ async fn refused(
     }
 }
 
+/// Writes the new tokens where the token that was `spent` for them is. Another login that was put there meanwhile stays.
 async fn write(
     inner: &Inner,
     reservation: Reservation,
-    file: &FileName,
+    spent: &Account,
     grant: &Grant,
 ) -> Result<Loaded, (StoreError, Reservation)> {
-    let (store, file, grant) = (inner.store.clone(), file.clone(), grant.clone());
+    let (store, spent, grant) = (inner.store.clone(), spent.clone(), grant.clone());
     let work = move || {
-        let tokens = &grant.tokens;
-        store.update(reservation, &file, |document| {
-            document.set_tokens(tokens, grant.scope.as_deref(), grant.issued_at);
+        store.update_if(reservation, &spent.file, |found, document| {
+            if !is_same_login(found, &spent) {
+                return Edit::Leave;
+            }
+            document.set_tokens(&grant.tokens, grant.scope.as_deref(), grant.issued_at);
+            Edit::Write
         })
     };
     match inner.tasks.spawn_blocking(work).await {
         Ok(result) => result,
         Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
     }
+}
+
+/// Whether the file is still that of the login whose token was spent. An older copy of it that came back is: it holds a token
+/// that is spent, too.
+fn is_same_login(found: &Account, spent: &Account) -> bool {
+    let refresh = |account: &Account| account.oauth().and_then(|tokens| tokens.refresh.clone());
+    refresh(found) == refresh(spent) || (found.id == spent.id && found.last_refresh <= spent.last_refresh)
 }
 
 fn publish(inner: &Inner, account: Account) {

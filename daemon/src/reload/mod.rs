@@ -52,6 +52,8 @@ impl Reloader {
     async fn run(self) {
         // One place is enough: an event says only that there is something to see.
         let (wake, mut woken) = mpsc::channel(1);
+        // What changed between the first scan and the watch raises no event.
+        let _first = wake.try_send(());
         let mut watch = watch::Watch::new(self.store.dir(), wake);
         while !self.tasks.is_stopping() {
             tokio::select! {
@@ -60,12 +62,12 @@ impl Reloader {
                     // What came meanwhile is seen by the scan that follows.
                     let _seen = woken.try_recv();
                 }
-                () = tokio::time::sleep(RESCAN) => watch.rearm(),
+                () = tokio::time::sleep(RESCAN) => {}
                 () = self.tasks.stopping() => return,
             }
+            watch.follow();
             if let Err(error) = self.reconcile().await {
                 tracing::warn!(error = %ErrorChain(&error), "cannot read the auth directory: the pool stays as it is");
-                watch.rearm();
             }
         }
     }

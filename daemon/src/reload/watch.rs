@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind};
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
@@ -10,22 +11,39 @@ use tokio::sync::mpsc;
 pub(super) struct Watch {
     dir: PathBuf,
     wake: mpsc::Sender<()>,
-    watcher: Option<RecommendedWatcher>,
+    armed: Option<Armed>,
 }
+
+struct Armed {
+    /// The directory that is watched; `None` while there is none.
+    watched: Option<Identity>,
+    /// Watches for as long as it lives.
+    _watcher: RecommendedWatcher,
+}
+
+/// Which directory it is, whatever its name: device, inode, and its birth where the file system tells it, since inodes are used again.
+type Identity = (u64, u64, Option<SystemTime>);
 
 impl Watch {
     pub(super) fn new(dir: &Path, wake: mpsc::Sender<()>) -> Self {
-        let mut watch = Self { dir: dir.to_owned(), wake, watcher: None };
+        let mut watch = Self { dir: dir.to_owned(), wake, armed: None };
         watch.rearm();
         watch
     }
 
     /// Watches the directory that has this path *now*: after it was moved and made anew the old watch sees the old one.
-    pub(super) fn rearm(&mut self) {
+    pub(super) fn follow(&mut self) {
+        let watched = self.armed.as_ref().and_then(|armed| armed.watched);
+        if watched.is_none() || watched != identity(&self.dir) {
+            self.rearm();
+        }
+    }
+
+    fn rearm(&mut self) {
         match arm(&self.dir, self.wake.clone()) {
-            Ok(watcher) => self.watcher = Some(watcher),
+            Ok(armed) => self.armed = Some(armed),
             Err(error) => {
-                if self.watcher.take().is_some() || matches!(error.kind, notify::ErrorKind::MaxFilesWatch) {
+                if self.armed.take().is_some() || matches!(error.kind, notify::ErrorKind::MaxFilesWatch) {
                     tracing::warn!(error = %error, "cannot watch the auth directory: it is read every 30 s instead");
                 }
             }
@@ -33,23 +51,36 @@ impl Watch {
     }
 }
 
-fn arm(dir: &Path, wake: mpsc::Sender<()>) -> notify::Result<RecommendedWatcher> {
+fn arm(dir: &Path, wake: mpsc::Sender<()>) -> notify::Result<Armed> {
+    let own = dir.to_owned();
     let on_event = move |event: notify::Result<Event>| {
-        if event.map_or(true, |event| matters(&event)) {
+        if event.map_or(true, |event| matters(&event, &own)) {
             // Full means that a wake-up is under way already.
             let _under_way = wake.try_send(());
         }
     };
     let mut watcher = notify::recommended_watcher(on_event)?;
-    watcher.watch(dir, RecursiveMode::NonRecursive)?;
-    Ok(watcher)
+    // Only the parent sees that the directory came back. One that cannot be watched leaves that to the timer.
+    let parent = dir.parent().map_or(Ok(()), |parent| watcher.watch(parent, RecursiveMode::NonRecursive));
+    let watched = identity(dir);
+    if watched.is_some() || parent.is_err() {
+        watcher.watch(dir, RecursiveMode::NonRecursive)?;
+    }
+    Ok(Armed { watched, _watcher: watcher })
+}
+
+fn identity(dir: &Path) -> Option<Identity> {
+    dir.metadata().ok().map(|meta| (meta.dev(), meta.ino(), meta.created().ok()))
 }
 
 /// Our own reads raise events too (open, close without write): those would wake us for ever. An overflow comes as an event without paths
-/// and must not be missed.
-fn matters(event: &Event) -> bool {
+/// and must not be missed. Of the parent's other entries nothing matters.
+fn matters(event: &Event, dir: &Path) -> bool {
     if event.need_rescan() {
         return true;
+    }
+    if !event.paths.iter().any(|path| path == dir || path.parent() == Some(dir)) {
+        return false;
     }
     match event.kind {
         // Metadata too: chmod and chown decide whether a file may be used.
@@ -73,7 +104,8 @@ mod tests {
 
     #[test]
     fn only_what_can_change_an_account_wakes_the_reconcile() {
-        let wakes = |kind| matters(&Event::new(kind));
+        let dir = Path::new("/auth");
+        let wakes = |kind| matters(&Event::new(kind).add_path(dir.join("claude-x.json")), dir);
         assert!(wakes(EventKind::Access(AccessKind::Close(AccessMode::Write))));
         assert!(wakes(EventKind::Remove(RemoveKind::File)));
         assert!(wakes(EventKind::Modify(ModifyKind::Name(RenameMode::To))));
@@ -84,6 +116,16 @@ mod tests {
 
     #[test]
     fn an_overflow_without_paths_wakes_it_too() {
-        assert!(matters(&Event::new(EventKind::Other).set_flag(Flag::Rescan)));
+        assert!(matters(&Event::new(EventKind::Other).set_flag(Flag::Rescan), Path::new("/auth")));
+    }
+
+    #[test]
+    fn of_the_parent_only_the_directory_itself_matters() {
+        let moved = |path| {
+            let kind = EventKind::Modify(ModifyKind::Name(RenameMode::To));
+            matters(&Event::new(kind).add_path(path), Path::new("/state/auth"))
+        };
+        assert!(moved("/state/auth".into()) && moved("/state/auth/claude-x.json".into()));
+        assert!(!moved("/state/other".into()) && !moved("/state".into()));
     }
 }

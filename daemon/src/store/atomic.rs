@@ -7,7 +7,10 @@ use std::io::{self, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use super::StoreError;
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+
+use super::{StoreError, Unusable};
 
 /// Room for one account file. Accounts are 1-3 KiB; a document larger than this still fits where the disk has room.
 const RESERVED: i64 = 16 * 1024;
@@ -56,21 +59,33 @@ impl Reservation {
         Ok(reservation)
     }
 
-    /// Writes `bytes` and renames the file to `target`. On an error the reservation is given back: the bytes are still the
+    /// Writes `bytes` and puts the file in its place. On an error the reservation is given back: the bytes are still the
     /// caller's, and a later try may succeed.
-    pub(super) fn commit(mut self, target: &Path, bytes: &[u8]) -> Result<(), (StoreError, Self)> {
-        match self.try_commit(target, bytes) {
+    pub(super) fn commit(mut self, place: Place<'_>, bytes: &[u8]) -> Result<(), (StoreError, Self)> {
+        match self.try_commit(place, bytes) {
             Ok(()) => {
                 self.temp = None;
                 Ok(())
             }
+            Err(error) if place.is_gone(&error) => Err((StoreError::Unusable(Unusable::Gone), self)),
             Err(error) => Err((failed("save the file", &self.dir, error), self)),
         }
     }
 
-    fn try_commit(&mut self, target: &Path, bytes: &[u8]) -> io::Result<()> {
+    fn try_commit(&mut self, place: Place<'_>, bytes: &[u8]) -> io::Result<()> {
+        match self.write_and_place(place, bytes) {
+            Err(error) if place.is_gone(&error) => Err(error),
+            // Somebody swept the temporary file away, or moved the directory: a new one does as well.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.temp.take().is_some() => {
+                self.write_and_place(place, bytes)
+            }
+            written => written,
+        }
+    }
+
+    fn write_and_place(&mut self, place: Place<'_>, bytes: &[u8]) -> io::Result<()> {
         if self.temp.is_none() {
-            let name = target.file_name().and_then(|name| name.to_str()).unwrap_or("account.json");
+            let name = place.path().file_name().and_then(|name| name.to_str()).unwrap_or("account.json");
             *self = Self::update(&self.dir, name).map_err(io::Error::other)?;
         }
         let Some((path, file)) = &mut self.temp else { return Err(io::ErrorKind::NotFound.into()) };
@@ -78,7 +93,42 @@ impl Reservation {
         file.write_all(bytes)?;
         file.set_len(bytes.len() as u64)?;
         file.sync_all()?;
-        fs::rename(path, target)
+        match place {
+            Place::New(target) => fs::rename(path, target),
+            Place::Existing(target) => exchange(path, target),
+        }
+    }
+}
+
+/// Where a file goes.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Place<'a> {
+    New(&'a Path),
+    /// In place of a file that must still be there: what a person deleted is not brought back.
+    Existing(&'a Path),
+}
+
+impl<'a> Place<'a> {
+    fn path(self) -> &'a Path {
+        match self {
+            Self::New(path) | Self::Existing(path) => path,
+        }
+    }
+
+    fn is_gone(self, error: &io::Error) -> bool {
+        let Self::Existing(target) = self else { return false };
+        error.kind() == io::ErrorKind::NotFound && target.symlink_metadata().is_err()
+    }
+}
+
+/// Swaps the two files, which fails where one of them is missing, and removes the one that was replaced. A file system that cannot swap
+/// renames.
+fn exchange(temp: &Path, target: &Path) -> io::Result<()> {
+    match renameat2(AT_FDCWD, temp, AT_FDCWD, target, RenameFlags::RENAME_EXCHANGE) {
+        // What cannot be removed now is removed by the next start: it is the older of the two.
+        Ok(()) => fs::remove_file(temp).or(Ok(())),
+        Err(Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) => fs::rename(temp, target),
+        Err(errno) => Err(errno.into()),
     }
 }
 

@@ -11,17 +11,17 @@ mod scan;
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use atomic::Place;
 pub use atomic::Reservation;
 pub use read::{Loaded, Unusable};
 pub use recover::Recovered;
 pub use scan::{Finding, Scan};
 
-use crate::account::{Document, FileName};
+use crate::account::{Account, Document, FileName};
 use crate::chain::ErrorChain;
 
 /// The auth directory, owned: a second owner is refused.
@@ -31,8 +31,6 @@ pub struct Store(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     path: PathBuf,
-    /// Held open to make renames durable.
-    dir: File,
     /// Serializes read-modify-write of a file. Never held across anything but file work.
     writing: Mutex<()>,
     /// Held for as long as the store lives.
@@ -64,6 +62,14 @@ pub enum StoreError {
     Unusable(#[source] Unusable),
 }
 
+/// What a rewrite does with the file it found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Edit {
+    Write,
+    /// It is no longer the file that was meant.
+    Leave,
+}
+
 impl Store {
     /// Takes the directory: makes it where it is missing, closes it to others, locks it, and shows by a trial reservation that it
     /// can be written.
@@ -87,7 +93,7 @@ impl Store {
         let Some(lock) = lock::DirLock::take(&path).map_err(io_error)? else {
             return Err(OpenError::InUse { path });
         };
-        let store = Self(Arc::new(Inner { path, dir, writing: Mutex::new(()), _lock: lock }));
+        let store = Self(Arc::new(Inner { path, writing: Mutex::new(()), _lock: lock }));
         match Reservation::update(&store.0.path, "trial.json") {
             // Full today is no reason not to serve the accounts there are: nothing is refreshed until there is space.
             Err(error @ StoreError::NoSpace { .. }) => {
@@ -120,7 +126,7 @@ impl Store {
 
     /// Adopts what a crash left behind between the writing of a file and its appearance. Called once, before the first scan.
     pub fn recover(&self) -> io::Result<Vec<Recovered>> {
-        recover::recover(&self.0.path, &self.0.dir)
+        recover::recover(&self.0.path)
     }
 
     /// Makes room for a rewrite of `file`, before anything is asked of an issuer.
@@ -141,7 +147,7 @@ impl Store {
         document: &Document,
     ) -> Result<(), (StoreError, Reservation)> {
         let _writing = self.0.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        self.commit(reservation, file, document)
+        self.commit(reservation, Place::New(&self.path_of(file)), document)
     }
 
     /// Rewrites `file`: `change` gets the document as it is *now*, so that what a person edited meanwhile stays. A file that was
@@ -152,17 +158,32 @@ impl Store {
         file: &FileName,
         change: impl FnOnce(&mut Document),
     ) -> Result<Loaded, (StoreError, Reservation)> {
+        self.update_if(reservation, file, |_, document| {
+            change(document);
+            Edit::Write
+        })
+    }
+
+    /// As [`Store::update`], where `edit` may also leave the file as it found it. Returns what the file holds afterwards.
+    pub fn update_if(
+        &self,
+        reservation: Reservation,
+        file: &FileName,
+        edit: impl FnOnce(&Account, &mut Document) -> Edit,
+    ) -> Result<Loaded, (StoreError, Reservation)> {
         let _writing = self.0.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut current = match self.read(file) {
             Ok(current) => current,
             Err(unusable) => return Err((StoreError::Unusable(unusable), reservation)),
         };
-        change(&mut current.document);
+        if edit(&current.account, &mut current.document) == Edit::Leave {
+            return Ok(current);
+        }
         let account = match current.document.to_account(file.clone()) {
             Ok(account) => account,
             Err(error) => return Err((StoreError::Unusable(Unusable::Broken(error)), reservation)),
         };
-        self.commit(reservation, file, &current.document)?;
+        self.commit(reservation, Place::Existing(&self.path_of(file)), &current.document)?;
         Ok(Loaded { account, document: current.document })
     }
 
@@ -180,17 +201,18 @@ impl Store {
     fn commit(
         &self,
         reservation: Reservation,
-        file: &FileName,
+        place: Place<'_>,
         document: &Document,
     ) -> Result<(), (StoreError, Reservation)> {
-        reservation.commit(&self.path_of(file), &document.to_bytes())?;
+        reservation.commit(place, &document.to_bytes())?;
         // The rename is in place: even if this fails, nothing older can come back but by a power cut, and the caller tries again.
         self.sync_dir().map_err(|error| (error, Reservation::spent(&self.0.path)))
     }
 
+    /// Syncs the directory that has the path *now*: it may have been moved and made anew.
     fn sync_dir(&self) -> Result<(), StoreError> {
-        nix::unistd::fsync(self.0.dir.as_fd())
-            .map_err(|errno| self.failed("make the change durable", io::Error::from(errno)))
+        let synced = File::open(&self.0.path).and_then(|dir| dir.sync_all());
+        synced.map_err(|error| self.failed("make the change durable", error))
     }
 
     fn failed(&self, action: &'static str, source: io::Error) -> StoreError {

@@ -16,7 +16,7 @@ pub struct Recovered {
     pub account: AccountId,
 }
 
-pub(super) fn recover(dir: &Path, handle: &File) -> io::Result<Vec<Recovered>> {
+pub(super) fn recover(dir: &Path) -> io::Result<Vec<Recovered>> {
     let mut recovered = Vec::new();
     for entry in dir.read_dir()? {
         let entry = entry?;
@@ -29,7 +29,7 @@ pub(super) fn recover(dir: &Path, handle: &File) -> io::Result<Vec<Recovered>> {
             None => fs::remove_file(entry.path())?,
         }
     }
-    handle.sync_all()?;
+    File::open(dir)?.sync_all()?;
     Ok(recovered)
 }
 

@@ -111,6 +111,19 @@ fn a_file_deleted_meanwhile_stays_deleted() {
 }
 
 #[test]
+fn a_file_deleted_while_its_rewrite_is_written_stays_deleted() {
+    let (_dir, store) = store();
+    let file = name("claude-a.json");
+    put(store.dir(), file.as_str(), ACCOUNT);
+    let reservation = store.reserve_update(&file).unwrap();
+    let (error, reservation) =
+        store.update(reservation, &file, |_| fs::remove_file(store.path_of(&file)).unwrap()).unwrap_err();
+    assert!(matches!(error, StoreError::Unusable(Unusable::Gone)), "{error:?}");
+    drop(reservation);
+    assert_eq!(store.dir().read_dir().unwrap().count(), 1, "only the lock is left");
+}
+
+#[test]
 fn a_scan_names_every_reason_and_changes_nothing() {
     let (dir, store) = store();
     put(store.dir(), "claude-good.json", ACCOUNT);

@@ -1,0 +1,136 @@
+//! No account is lost on the way: a token that was issued reaches the disk, whoever hangs up, stops or edits meanwhile.
+
+use std::fs;
+
+use http::StatusCode;
+use proxy_tests::daemon::{Setup, TestDaemon, expired, put};
+use proxy_tests::fake_claude::{FakeClaude, Gate, Issued, Script, TOKEN_PATH};
+use proxy_tests::wait::within;
+use serde_json::json;
+use tonic::Code;
+
+const FILE: &str = "claude-a.json";
+
+/// A daemon whose refresh has rotated the token upstream, while the answer is held at the gate.
+async fn rotated_but_not_answered(fake: &FakeClaude) -> (TestDaemon, Issued, Gate) {
+    let issued = fake.issue_account("person@example.com");
+    let gate = Gate::new();
+    fake.on(TOKEN_PATH).once(Script::real().hold_answer(&gate));
+    let daemon = TestDaemon::with(fake, Setup::default(), |dir| put(dir, FILE, &expired(&issued))).await;
+    within("the token is rotated", gate.reached_by(1)).await;
+    assert!(!daemon.holds_newest(fake, &issued, FILE));
+    (daemon, issued, gate)
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_during_its_refresh_loses_nothing() {
+    let fake = FakeClaude::start().await;
+    let (daemon, issued) = TestDaemon::with_account(&fake).await;
+    let gate = Gate::new();
+    fake.on(TOKEN_PATH).once(Script::real().hold_answer(&gate));
+    // The token is not due: it is the request that starts the refresh.
+    fake.expire_access_tokens();
+    tokio::select! {
+        answer = daemon.ask("hello") => panic!("answered before its refresh: {}", answer.status()),
+        () = within("the token is rotated", gate.reached_by(1)) => {}
+    }
+    within("the request has left", async {
+        while daemon.only_account().await.in_flight > 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    gate.open();
+    daemon.wait_until_saved(&fake, &issued, FILE, 1).await;
+    assert_eq!(daemon.ask("again").await.status(), 200);
+    assert_eq!(fake.token_calls(), 1);
+}
+
+#[tokio::test]
+async fn stopping_during_a_refresh_waits_until_the_new_token_is_on_disk() {
+    let fake = FakeClaude::start().await;
+    let (mut daemon, issued, gate) = rotated_but_not_answered(&fake).await;
+    daemon.ask_to_stop();
+    within("the control plane ends", async {
+        while daemon.control_socket().exists() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert!(daemon.is_running());
+    gate.open();
+    let home = daemon.stop().await;
+    let saved = proxy_tests::daemon::read(&home.path().join("auth").join(FILE));
+    assert_eq!(saved["refresh_token"], json!(fake.current_refresh_token(issued.account)));
+    assert_eq!(fake.rotations(issued.account), 1);
+}
+
+#[tokio::test]
+async fn what_a_person_wrote_into_the_file_during_a_refresh_stays() {
+    let fake = FakeClaude::start().await;
+    let (daemon, issued, gate) = rotated_but_not_answered(&fake).await;
+    let mut edited = expired(&issued);
+    edited["label"] = json!("work");
+    edited["note"] = json!("mine");
+    edited["headers"] = json!({"x": [1, 2.50]});
+    daemon.put(FILE, &edited);
+    gate.open();
+    daemon.wait_until_saved(&fake, &issued, FILE, 1).await;
+    let saved = daemon.read(FILE);
+    for key in ["label", "note", "headers"] {
+        assert_eq!(saved[key], edited[key], "{key}");
+    }
+    daemon.wait_for("the label is shown", |list| list.accounts[0].label == "work").await;
+    assert_eq!(daemon.ask("hello").await.status(), 200);
+    assert_eq!(fake.token_calls(), 1);
+}
+
+#[tokio::test]
+async fn a_file_deleted_during_a_refresh_stays_deleted_and_its_account_is_gone() {
+    let fake = FakeClaude::start().await;
+    let (daemon, _, gate) = rotated_but_not_answered(&fake).await;
+    let id = daemon.only_account().await.id;
+    let (refreshed, ()) = tokio::join!(daemon.refresh(&id), async {
+        fs::remove_file(daemon.auth_dir().join(FILE)).unwrap();
+        daemon.wait_for("the account is gone", |list| list.accounts.is_empty()).await;
+        gate.open();
+    });
+    assert_eq!(refreshed.unwrap_err().code(), Code::NotFound);
+    assert!(daemon.list().await.accounts.is_empty());
+    assert_eq!(daemon.files(), Vec::<String>::new());
+    assert_eq!(daemon.ask("hello").await.status(), StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn a_temporary_file_swept_away_during_a_refresh_loses_no_token() {
+    let fake = FakeClaude::start().await;
+    let (daemon, issued, gate) = rotated_but_not_answered(&fake).await;
+    let swept: Vec<_> = daemon.all_files().into_iter().filter(|name| name.starts_with(".update-")).collect();
+    assert_eq!(swept.len(), 1, "one reservation");
+    fs::remove_file(daemon.auth_dir().join(&swept[0])).unwrap();
+    gate.open();
+    daemon.wait_until_saved(&fake, &issued, FILE, 1).await;
+    daemon.wait_for("nothing is unsaved", |list| !list.accounts[0].degraded).await;
+    assert_eq!(daemon.files(), [FILE]);
+}
+
+#[tokio::test]
+async fn a_login_file_put_in_place_during_a_refresh_is_not_overwritten_with_tokens_of_the_old_login() {
+    let fake = FakeClaude::start().await;
+    let (daemon, _, gate) = rotated_but_not_answered(&fake).await;
+    let other = fake.issue_account_in("someone@example.com", "Elsewhere");
+    daemon.put(FILE, &other.auth_file());
+    daemon
+        .wait_for("the other account", |list| list.accounts.iter().any(|a| a.email == "someone@example.com"))
+        .await;
+    gate.open();
+    daemon.wait_for("one account", |list| list.accounts.len() == 1).await;
+    within("the refresh ends", async {
+        while daemon.all_files().iter().any(|name| name.starts_with(".update-")) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(daemon.read(FILE)["refresh_token"], json!(other.refresh_token));
+    assert_eq!(daemon.ask("hello").await.status(), 200);
+}
