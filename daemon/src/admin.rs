@@ -94,7 +94,7 @@ impl Admin {
         // A refresh in flight ends first, so that the token revoked is the newest.
         self.refresher.close(id).await;
         let revoked = self.revoke_closed(id).await;
-        self.refresher.forget(id);
+        self.refresher.reset(id);
         revoked
     }
 
@@ -117,13 +117,11 @@ impl Admin {
     /// The account with the token the issuer holds as current: what its file says, unless that is still to be saved.
     async fn newest(&self, id: &AccountId) -> Result<Option<Account>, AdminError> {
         let Some(member) = self.pool.get(id) else { return Ok(None) };
-        if member.trouble().unsaved {
-            return Ok(Some(member.account.clone()));
-        }
         let (store, file) = (self.store.clone(), member.account.file.clone());
         let read =
             self.tasks.spawn_blocking(move || store.read(&file)).await.map_err(|_| AdminError::Aborted)?;
-        Ok(Some(read.map_or_else(|_| member.account.clone(), |loaded| loaded.account)))
+        let account = read.map_or_else(|_| member.account.clone(), |loaded| loaded.account);
+        Ok(Some(self.refresher.newest(account)))
     }
 
     async fn update(

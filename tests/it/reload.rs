@@ -149,6 +149,9 @@ async fn a_file_that_is_broken_from_the_start_is_shown_and_harms_nobody() {
     assert_eq!((list.accounts.len(), daemon.ask("hello").await.status().as_u16()), (1, 200));
 }
 
+/// Puts something that is no usable account file at a path.
+type Make<'a> = Box<dyn Fn(&Path) + 'a>;
+
 #[tokio::test]
 async fn a_file_that_may_not_be_used_is_shown_with_its_reason_and_left_as_it_is() {
     let fake = FakeClaude::start().await;
@@ -158,7 +161,6 @@ async fn a_file_that_may_not_be_used_is_shown_with_its_reason_and_left_as_it_is(
     let document = |email: &str| fake.issue_account(email).auth_file().to_string();
     let outside = elsewhere.path().join("outside.json");
     write(&outside, &document("linked@example.com"), 0o600);
-    type Make<'a> = Box<dyn Fn(&Path) + 'a>;
     let cases: Vec<(&str, &str, Make<'_>)> = vec![
         ("claude-world.json", "mode 0644", Box::new(|path| write(path, &document("w@example.com"), 0o644))),
         ("claude-group.json", "mode 0640", Box::new(|path| write(path, &document("g@example.com"), 0o640))),
@@ -262,8 +264,10 @@ async fn of_two_files_of_one_account_the_newer_is_used() {
     };
     daemon.put("claude-b-old.json", &document("2026-01-01T00:00:00Z"));
     daemon.put("claude-a-new.json", &document("2026-02-01T00:00:00Z"));
-    let why = "the same account as in claude-a-new.json, which is newer";
-    soon(&daemon, "the older is left out", |list| reason(list, "claude-b-old.json") == Some(why)).await;
+    soon(&daemon, "the older is left out", |list| {
+        reason(list, "claude-b-old.json").is_some_and(|why| why.contains("another file of account"))
+    })
+    .await;
     assert!(daemon.only_account().await.path.ends_with("claude-a-new.json"));
     fs::remove_file(daemon.auth_dir().join("claude-a-new.json")).unwrap();
     soon(&daemon, "the older takes its place", |list| {

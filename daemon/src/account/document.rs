@@ -38,6 +38,19 @@ pub enum DocumentError {
     NoCredential,
 }
 
+/// What a login issued: never taken over from an older one.
+const ISSUED: [&str; 9] = [
+    "access_token",
+    "api_key",
+    "expired",
+    "last_refresh",
+    "needs_login",
+    "pkce_method",
+    "refresh_token",
+    "scope",
+    "token_type",
+];
+
 /// The content of an account's file.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Document(Map<String, Value>);
@@ -107,7 +120,7 @@ impl Document {
     /// account logs in again.
     pub fn inherit(&mut self, old: &Document) {
         for (key, value) in &old.0 {
-            if key != "needs_login" && !self.0.contains_key(key) {
+            if !ISSUED.contains(&key.as_str()) && !self.0.contains_key(key) {
                 self.0.insert(key.clone(), value.clone());
             }
         }

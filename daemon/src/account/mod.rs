@@ -46,8 +46,8 @@ impl Account {
         self.oauth()?.refresh.as_ref()
     }
 
-    /// Whether both are the same identity: the same id, or the same e-mail where one of them knows no more than that
-    /// (files of other programs often hold no UUIDs).
+    /// Whether both are the same identity: the same id, or the same account or e-mail where one of them knows less (files of other
+    /// programs often hold no UUIDs). Two organizations that are known to differ never are.
     pub fn is_same_identity(&self, other: &Account) -> bool {
         if self.id == other.id {
             return true;
@@ -55,11 +55,18 @@ impl Account {
         let (Credential::OAuth(_), Credential::OAuth(_)) = (&self.credential, &other.credential) else {
             return false;
         };
-        let partial = self.identity.account_uuid.is_none() || other.identity.account_uuid.is_none();
-        match (&self.identity.email, &other.identity.email) {
-            (Some(mine), Some(theirs)) => partial && mine.eq_ignore_ascii_case(theirs),
-            _ => false,
+        let (mine, theirs) = (&self.identity, &other.identity);
+        let differ = |a: &Option<String>, b: &Option<String>| a.is_some() && b.is_some() && a != b;
+        if differ(&mine.account_uuid, &theirs.account_uuid)
+            || differ(&mine.organization_uuid, &theirs.organization_uuid)
+        {
+            return false;
         }
+        let same_email = match (&mine.email, &theirs.email) {
+            (Some(mine), Some(theirs)) => mine.eq_ignore_ascii_case(theirs),
+            _ => false,
+        };
+        same_email || (mine.account_uuid.is_some() && mine.account_uuid == theirs.account_uuid)
     }
 }
 

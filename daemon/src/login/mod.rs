@@ -14,7 +14,7 @@ use crate::claude::OAuthClient;
 use crate::claude::oauth::{Grant, TokenError};
 use crate::clock::{Clock, SignedDuration, Timestamp, after};
 use crate::id::LoginId;
-use crate::pool::Pool;
+use crate::pool::{Pool, Trouble};
 use crate::refresh::Refresher;
 use crate::secret::{AuthorizationCode, LoginState};
 use crate::store::{Reservation, Store, StoreError};
@@ -233,8 +233,9 @@ impl Inner {
         }
         if let Some(member) = self.pool.get(&account.id) {
             member.forgive();
+            member.set_trouble(Trouble::default());
         }
-        self.refresher.forget(&account.id);
+        self.refresher.reset(&account.id);
         self.refresher.wake();
         Ok(Completed { account, replaced: !old.is_empty() })
     }

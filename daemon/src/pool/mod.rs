@@ -136,10 +136,11 @@ impl Pool {
         });
     }
 
-    /// Puts an account in place of what it was; one that left the pool meanwhile stays out.
+    /// Puts an account in place of what it was; one that left the pool meanwhile, or has another file by now, stays as it is.
     pub fn replace(&self, account: Account) {
         self.change(|snapshot| {
-            if let Some(live) = snapshot.get(&account.id).map(|old| Arc::clone(&old.live)) {
+            let same = snapshot.get(&account.id).filter(|old| old.account.file == account.file);
+            if let Some(live) = same.map(|old| Arc::clone(&old.live)) {
                 snapshot.put(Member { account, live });
             }
         });

@@ -2,10 +2,10 @@
 //! ask, save, publish. Runs on a task of its own.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use super::unsaved::{self, Unsaved};
 use super::{Inner, RefreshError};
-use crate::account::{Account, Credential, FileName, NeedsLogin, OAuth};
+use crate::account::{Account, FileName, NeedsLogin};
 use crate::chain::ErrorChain;
 use crate::claude::oauth::{Grant, TokenError};
 use crate::id::AccountId;
@@ -13,20 +13,19 @@ use crate::pool::{Member, Trouble};
 use crate::secret::RefreshToken;
 use crate::store::{Edit, Loaded, Reservation, StoreError, Unusable};
 
-/// Between tries to save a token that is in memory only.
-const SAVE_RETRY: Duration = Duration::from_secs(2);
-
 pub(super) async fn fly(inner: &Arc<Inner>, id: &AccountId) -> Result<(), RefreshError> {
     let member = inner.pool.get(id).ok_or(RefreshError::Gone)?;
     let result = attempt(inner, &member).await;
-    if let Err(error) = &result {
+    // A login meanwhile has a file of its own, and this trouble is not its.
+    let current = inner.pool.get(id).filter(|current| current.account.file == member.account.file);
+    if let (Err(error), Some(member)) = (&result, current) {
         member.set_trouble(Trouble { last_error: Some(ErrorChain(error).to_string()), ..member.trouble() });
     }
     result
 }
 
 async fn attempt(inner: &Arc<Inner>, member: &Member) -> Result<(), RefreshError> {
-    if member.trouble().unsaved {
+    if inner.has_unsaved(&member.account.id) {
         return Err(RefreshError::Unsaved);
     }
     // Never closed, so there is always a permit to wait for.
@@ -80,65 +79,23 @@ fn is_renewed(current: &Account, known: &Account) -> bool {
 async fn save(
     inner: &Arc<Inner>,
     reservation: Reservation,
-    current: Account,
+    spent: Account,
     grant: Grant,
 ) -> Result<(), RefreshError> {
-    match write(inner, reservation, &current, &grant).await {
-        Ok(saved) => {
-            let is_gone = saved.account.id != current.id;
+    let unsaved = Unsaved { spent, grant };
+    match write(inner, reservation, &unsaved).await {
+        Ok(saved) if saved.account.id == unsaved.spent.id => {
             publish(inner, saved.account);
-            if is_gone {
-                // Another account's file stands in its place.
-                inner.pool.remove_file(&current.id, &current.file);
-                return Err(RefreshError::Gone);
-            }
             Ok(())
         }
-        Err((StoreError::Unusable(Unusable::Gone), _)) => {
-            // Deleted meanwhile: it stays deleted.
-            inner.pool.remove_file(&current.id, &current.file);
+        Ok(_) | Err((StoreError::Unusable(Unusable::Gone), _)) => {
+            // Deleted, or given to another identity meanwhile: so it stays.
+            inner.pool.remove_file(&unsaved.spent.id, &unsaved.spent.file);
             Err(RefreshError::Gone)
         }
         Err((error, reservation)) => {
-            tracing::error!(error = %ErrorChain(&error), "a new token cannot be saved yet and is kept in memory");
-            // Marked first: from then on no scan of the directory puts the older token back.
-            mark_unsaved(inner, &current.id, Some(&error));
-            inner.pool.replace(with_tokens(current.clone(), &grant));
-            let saving = save_later(Arc::clone(inner), current, reservation, grant);
-            inner.tasks.spawn(saving);
+            unsaved::keep(inner, unsaved, reservation, &error);
             Ok(())
-        }
-    }
-}
-
-async fn save_later(inner: Arc<Inner>, spent: Account, mut reservation: Reservation, grant: Grant) {
-    let (id, file) = (&spent.id, &spent.file);
-    loop {
-        let last_try = inner.tasks.is_stopping();
-        if !last_try {
-            tokio::select! {
-                () = tokio::time::sleep(SAVE_RETRY) => {}
-                () = inner.tasks.stopping() => {}
-            }
-        }
-        match write(&inner, reservation, &spent, &grant).await {
-            Ok(saved) => {
-                tracing::info!(account.id = %id, "the token kept in memory is saved");
-                mark_unsaved(&inner, id, None);
-                if saved.account.id != *id {
-                    inner.pool.remove_file(id, file);
-                }
-                return publish(&inner, saved.account);
-            }
-            Err((StoreError::Unusable(Unusable::Gone), _)) => return inner.pool.remove_file(id, file),
-            Err((error, _)) if last_try => {
-                tracing::error!(account.id = %id, error = %ErrorChain(&error), "stopping with an unsaved token: the account needs a new login");
-                return;
-            }
-            Err((error, given_back)) => {
-                mark_unsaved(&inner, id, Some(&error));
-                reservation = given_back;
-            }
         }
     }
 }
@@ -165,6 +122,10 @@ async fn refused(
             publish(inner, saved.account);
             Err(RefreshError::NeedsLogin { reason })
         }
+        Ok(Err((StoreError::Unusable(Unusable::Gone), _))) => {
+            inner.pool.remove_file(&current.id, &current.file);
+            Err(RefreshError::Gone)
+        }
         Ok(Err((error, _))) => {
             // Not on disk, so at least in memory: the issuer is not asked with this token again.
             tracing::error!(error = %ErrorChain(&error), "cannot record that the account needs a new login");
@@ -178,20 +139,21 @@ async fn refused(
     }
 }
 
-/// Writes the new tokens where the token that was `spent` for them is. Another login that was put there meanwhile stays.
-async fn write(
+/// Writes the new tokens where the token that was spent for them is. Another login that was put there meanwhile stays.
+pub(super) async fn write(
     inner: &Inner,
     reservation: Reservation,
-    spent: &Account,
-    grant: &Grant,
+    unsaved: &Unsaved,
 ) -> Result<Loaded, (StoreError, Reservation)> {
-    let (store, spent, grant) = (inner.store.clone(), spent.clone(), grant.clone());
+    let store = inner.store.clone();
+    let unsaved = Unsaved { spent: unsaved.spent.clone(), grant: unsaved.grant.clone() };
     let work = move || {
-        store.update_if(reservation, &spent.file, |found, document| {
-            if !is_same_login(found, &spent) {
+        store.update_if(reservation, &unsaved.spent.file, |found, document| {
+            if !unsaved.applies_to(found) {
                 return Edit::Leave;
             }
-            document.set_tokens(&grant.tokens, grant.scope.as_deref(), grant.issued_at);
+            let Grant { tokens, scope, issued_at, .. } = &unsaved.grant;
+            document.set_tokens(tokens, scope.as_deref(), *issued_at);
             Edit::Write
         })
     };
@@ -201,32 +163,9 @@ async fn write(
     }
 }
 
-/// Whether the file is still that of the login whose token was spent. An older copy of it that came back is: it holds a token
-/// that is spent, too.
-fn is_same_login(found: &Account, spent: &Account) -> bool {
-    let refresh = |account: &Account| account.oauth().and_then(|tokens| tokens.refresh.clone());
-    refresh(found) == refresh(spent) || (found.id == spent.id && found.last_refresh <= spent.last_refresh)
-}
-
-fn publish(inner: &Inner, account: Account) {
+pub(super) fn publish(inner: &Inner, account: Account) {
     if let Some(member) = inner.pool.get(&account.id) {
         member.set_trouble(Trouble { last_error: None, ..member.trouble() });
     }
     inner.pool.replace(account);
-}
-
-fn mark_unsaved(inner: &Inner, id: &AccountId, error: Option<&StoreError>) {
-    if let Some(member) = inner.pool.get(id) {
-        let last_error = error.map(|error| format!("cannot save the newest token: {}", ErrorChain(error)));
-        member.set_trouble(Trouble { unsaved: error.is_some(), last_error });
-    }
-}
-
-fn with_tokens(mut account: Account, grant: &Grant) -> Account {
-    let refresh =
-        grant.tokens.refresh.clone().or_else(|| account.oauth().and_then(|old| old.refresh.clone()));
-    account.credential = Credential::OAuth(OAuth { refresh, ..grant.tokens.clone() });
-    account.last_refresh = Some(grant.issued_at);
-    account.needs_login = None;
-    account
 }

@@ -4,6 +4,7 @@
 mod error;
 mod flight;
 mod schedule;
+mod unsaved;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,6 +25,7 @@ use crate::pool::Pool;
 use crate::secret::AccessToken;
 use crate::store::Store;
 use crate::tasks::Tasks;
+use unsaved::Unsaved;
 
 /// However far the next due time is, the loop looks at the clock this often: it may have jumped, or the machine slept.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
@@ -54,11 +56,13 @@ struct Inner {
 struct Record {
     flight: Option<Flight>,
     strikes: u32,
-    /// No background refresh before then, after a failure.
-    retry_at: Option<Timestamp>,
+    /// No refresh before then, after this failure.
+    failure: Option<(Timestamp, Arc<RefreshError>)>,
     refreshed_at: Option<Timestamp>,
     /// Being revoked: no refresh starts any more.
     closed: bool,
+    /// Tokens that were issued and are in memory only. They outlive the account's place in the pool: its file may come back.
+    unsaved: Option<Arc<Unsaved>>,
 }
 
 type FlightResult = Result<(), Arc<RefreshError>>;
@@ -158,16 +162,24 @@ impl Refresher {
         }
     }
 
-    /// Forgets what was known about the account's refreshes: it left, or it logged in again.
-    pub fn forget(&self, id: &AccountId) {
+    /// The account with its newest tokens, where those are in memory only and the file still holds the ones spent for them.
+    #[must_use]
+    pub fn newest(&self, account: Account) -> Account {
+        let unsaved = self.0.records().get(&account.id).and_then(|record| record.unsaved.clone());
+        match unsaved {
+            Some(unsaved) if unsaved.applies_to(&account) => unsaved.apply(account),
+            _ => account,
+        }
+    }
+
+    /// Starts afresh with the account: it logged in again, or is gone for good. Tokens that are still to be saved belong to the
+    /// past.
+    pub fn reset(&self, id: &AccountId) {
         let mut records = self.0.records();
         // A flight that is still up keeps its record, or a second one could start beside it.
-        match records.get_mut(id) {
-            Some(record) if record.flight.is_some() => {
-                record.closed = false;
-                record.retry_at = None;
-            }
-            _ => drop(records.remove(id)),
+        let flight = records.remove(id).and_then(|record| record.flight);
+        if flight.is_some() {
+            records.insert(id.clone(), Record { flight, ..Record::default() });
         }
     }
 
@@ -180,7 +192,7 @@ impl Refresher {
             let Some(mut due) = schedule::due_at(&member.account, &self.0.policy) else { continue };
             let mut records = self.0.records();
             let record = records.entry(member.account.id.clone()).or_default();
-            due = record.retry_at.map_or(due, |retry_at| due.max(retry_at));
+            due = record.failure.as_ref().map_or(due, |(retry_at, _)| due.max(*retry_at));
             if due > now {
                 next = next.min(due);
             } else if record.flight.is_none() && !record.closed {
@@ -197,9 +209,9 @@ impl Refresher {
         let span = tracing::info_span!("refresh", account.id = %id);
         let id = id.clone();
         let flying = async move {
-            let result = flight::fly(&inner, &id).await;
+            let result = flight::fly(&inner, &id).await.map_err(Arc::new);
             inner.landed(&id, &result);
-            landing.send_replace(Some(result.map_err(Arc::new)));
+            landing.send_replace(Some(result));
         };
         self.0.tasks.spawn(flying.instrument(span));
         flight
@@ -223,8 +235,9 @@ impl Inner {
         if record.closed {
             return Err(Arc::new(RefreshError::Gone));
         }
-        if let Some(retry_at) = record.retry_at.filter(|at| *at > now) {
-            return Err(Arc::new(RefreshError::TooSoon { retry_at }));
+        if let Some((_, failure)) = record.failure.as_ref().filter(|(retry_at, _)| *retry_at > now) {
+            // What went wrong then is what is wrong now.
+            return Err(Arc::clone(failure));
         }
         let served_at = self.pool.get(id).and_then(|member| member.served_at());
         match record.refreshed_at {
@@ -236,7 +249,7 @@ impl Inner {
     }
 
     /// Keeps the books after a flight, before anybody is told of its end.
-    fn landed(&self, id: &AccountId, result: &Result<(), RefreshError>) {
+    fn landed(&self, id: &AccountId, result: &FlightResult) {
         let now = self.clock.now();
         let mut records = self.records();
         let record = records.entry(id.clone()).or_default();
@@ -245,14 +258,14 @@ impl Inner {
             Ok(()) => {
                 tracing::info!("token refreshed");
                 record.strikes = 0;
-                record.retry_at = None;
+                record.failure = None;
                 record.refreshed_at = Some(now);
             }
             Err(error) => {
                 let retry_at = schedule::retry_at(now, record.strikes, error.named_wait(), id);
                 record.strikes = record.strikes.saturating_add(1);
-                record.retry_at = Some(retry_at);
-                tracing::warn!(error = %ErrorChain(error), retry_at = %retry_at, "token not refreshed");
+                record.failure = Some((retry_at, Arc::clone(error)));
+                tracing::warn!(error = %ErrorChain(&**error), retry_at = %retry_at, "token not refreshed");
             }
         }
     }

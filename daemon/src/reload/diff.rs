@@ -10,7 +10,7 @@ pub(super) fn desired(scan: Scan, current: &Snapshot) -> (Vec<Account>, Vec<Inva
     let mut invalid = Vec::new();
     for (file, finding) in scan.files {
         match finding {
-            Ok(loaded) => accounts.push(keep_unsaved(loaded.account, current)),
+            Ok(loaded) => accounts.push(loaded.account),
             Err(unusable) => {
                 let mut reason = unusable.to_string();
                 let last_good = current.members.iter().find(|member| member.account.file == file);
@@ -22,25 +22,33 @@ pub(super) fn desired(scan: Scan, current: &Snapshot) -> (Vec<Account>, Vec<Inva
             }
         }
     }
-    // A file that was renamed while it was broken elsewhere could stand twice.
-    accounts.sort_by(|a, b| a.id.cmp(&b.id).then(b.last_refresh.cmp(&a.last_refresh)));
-    accounts.dedup_by(|a, b| a.id == b.id);
+    let doubles = keep_one_each(&mut accounts, current);
+    invalid.extend(doubles);
+    invalid.sort_by(|a, b| a.file.cmp(&b.file));
     (accounts, invalid)
 }
 
-/// A token that is in memory only is newer than what the file says.
-fn keep_unsaved(account: Account, current: &Snapshot) -> Account {
-    match current.get(&account.id) {
-        Some(member) if member.trouble().unsaved && member.account.last_refresh > account.last_refresh => {
-            Account {
-                credential: member.account.credential.clone(),
-                last_refresh: member.account.last_refresh,
-                needs_login: None,
-                ..account
-            }
+/// Of several files that hold one identity one is used: that with the tokens issued last, since the others hold spent ones, and of equal
+/// ones that which is in use already.
+fn keep_one_each(accounts: &mut Vec<Account>, current: &Snapshot) -> Vec<InvalidFile> {
+    let in_use = |account: &Account| {
+        current.get(&account.id).is_some_and(|member| member.account.file == account.file)
+    };
+    accounts.sort_by(|a, b| {
+        let best_first = b.last_refresh.cmp(&a.last_refresh).then(in_use(b).cmp(&in_use(a)));
+        a.id.cmp(&b.id).then(best_first).then(b.file.cmp(&a.file))
+    });
+    let mut doubles = Vec::new();
+    accounts.dedup_by(|next, used| {
+        let double = next.id == used.id;
+        if double {
+            let reason =
+                format!("another file of account {} is used: see `proxyctl accounts show {0}`", used.id);
+            doubles.push(InvalidFile { file: next.file.clone(), reason });
         }
-        _ => account,
-    }
+        double
+    });
+    doubles
 }
 
 pub(super) fn kind(account: &Account) -> &'static str {
@@ -55,7 +63,7 @@ mod tests {
     use super::*;
     use crate::account::{Document, DocumentError, FileName};
     use crate::clock::Clock;
-    use crate::pool::{Pool, Trouble};
+    use crate::pool::Pool;
     use crate::store::{Finding, Loaded, Unusable};
 
     fn loaded(access: &str, issued: &str) -> Loaded {
@@ -102,14 +110,24 @@ mod tests {
     }
 
     #[test]
-    fn a_token_in_memory_only_is_not_overwritten_by_the_older_file() {
-        let newer = loaded("new", "2026-02-01T00:00:00Z").account;
-        let pool = pool_with(newer.clone());
-        let older = || scan(Ok(loaded("old", "2026-01-01T00:00:00Z")));
-        let (accounts, _) = desired(older(), &pool.snapshot());
-        assert_eq!(accounts[0].oauth().unwrap().access.expose(), "old");
-        pool.get(&newer.id).unwrap().set_trouble(Trouble { unsaved: true, last_error: None });
-        let (accounts, _) = desired(older(), &pool.snapshot());
-        assert_eq!(accounts[0].oauth().unwrap().access.expose(), "new");
+    fn of_two_files_of_one_account_the_newer_is_used_and_of_equal_ones_the_one_in_use() {
+        let two = |first: &str, second: &str| Scan {
+            files: [("claude-x.json", first), ("claude-y.json", second)]
+                .map(|(file, issued)| {
+                    let file = FileName::parse(file).unwrap();
+                    let mut loaded = loaded("a", issued);
+                    loaded.account.file = file.clone();
+                    (file, Ok(loaded))
+                })
+                .into(),
+        };
+        let (old, new) = ("2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z");
+        let pool = pool_with(loaded("a", old).account);
+        let (accounts, invalid) = desired(two(old, new), &pool.snapshot());
+        assert_eq!((accounts[0].file.as_str(), accounts.len()), ("claude-y.json", 1));
+        assert_eq!(invalid[0].file.as_str(), "claude-x.json");
+        assert!(invalid[0].reason.contains(accounts[0].id.as_str()), "{}", invalid[0].reason);
+        let (accounts, invalid) = desired(two(old, old), &pool.snapshot());
+        assert_eq!((accounts[0].file.as_str(), invalid[0].file.as_str()), ("claude-x.json", "claude-y.json"));
     }
 }

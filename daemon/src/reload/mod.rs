@@ -33,8 +33,8 @@ pub struct Reloader {
 impl Reloader {
     /// Scans once and makes the pool so. What changed is logged, a line per account and file.
     pub async fn reconcile(&self) -> std::io::Result<()> {
-        let (store, pool) = (self.store.clone(), Arc::clone(&self.pool));
-        let scanned = self.tasks.spawn_blocking(move || reconcile(&store, &pool)).await;
+        let this = self.clone();
+        let scanned = self.tasks.spawn_blocking(move || this.scan_and_apply()).await;
         let changes = scanned.map_err(std::io::Error::other)??;
         self.report(&changes);
         if changes != Changes::default() {
@@ -82,22 +82,23 @@ impl Reloader {
             tracing::info!(account.id = %id, "account changed on disk");
         }
         for id in &changes.removed {
-            self.refresher.forget(id);
             tracing::info!(account.id = %id, "account removed from disk");
         }
         for invalid in &changes.invalid {
             tracing::warn!(file = %invalid.file.masked(), reason = %invalid.reason, "file not used");
         }
     }
-}
 
-/// A change made while the directory was read makes the view stale; then it is read again.
-fn reconcile(store: &Store, pool: &Pool) -> std::io::Result<Changes> {
-    loop {
-        let seen = pool.snapshot();
-        let (accounts, invalid) = diff::desired(store.scan()?, &seen);
-        if let Ok(changes) = pool.reconcile(&seen, accounts, invalid) {
-            return Ok(changes);
+    /// A change made while the directory was read makes the view stale; then it is read again.
+    fn scan_and_apply(&self) -> std::io::Result<Changes> {
+        loop {
+            let seen = self.pool.snapshot();
+            let (accounts, invalid) = diff::desired(self.store.scan()?, &seen);
+            // A token that is in memory only is newer than what the file says.
+            let accounts = accounts.into_iter().map(|account| self.refresher.newest(account)).collect();
+            if let Ok(changes) = self.pool.reconcile(&seen, accounts, invalid) {
+                return Ok(changes);
+            }
         }
     }
 }

@@ -36,8 +36,6 @@ pub enum Unusable {
     OpenToOthers { mode: u32 },
     #[error("the file is larger than 1 MiB")]
     TooLarge,
-    #[error("the same account as in {newer}, which is newer")]
-    Superseded { newer: FileName },
     #[error("cannot read the file: {0}")]
     Io(#[source] io::Error),
 }

@@ -152,17 +152,6 @@ fn a_scan_names_every_reason_and_changes_nothing() {
 }
 
 #[test]
-fn of_two_files_of_one_account_the_newer_is_used() {
-    let (_dir, store) = store();
-    put(store.dir(), "claude-a.json", &ACCOUNT.replace("2026-01-01", "2026-02-01"));
-    put(store.dir(), "claude-b.json", ACCOUNT);
-    let scan = store.scan().unwrap();
-    assert!(scan.files.get(&name("claude-a.json")).unwrap().is_ok());
-    let older = scan.files.get(&name("claude-b.json")).unwrap().as_ref().unwrap_err();
-    assert!(matches!(older, Unusable::Superseded { newer } if *newer == name("claude-a.json")));
-}
-
-#[test]
 fn a_newer_orphan_is_adopted_by_the_next_start() {
     let (_dir, store) = store();
     put(store.dir(), "claude-a.json", ACCOUNT);
