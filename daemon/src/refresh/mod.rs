@@ -248,12 +248,14 @@ impl Inner {
         }
     }
 
-    /// Keeps the books after a flight, before anybody is told of its end.
+    /// Keeps the books after a flight, before anybody is told of its end. The loop looks again: what came due meanwhile was passed
+    /// over for the flight's sake.
     fn landed(&self, id: &AccountId, result: &FlightResult) {
         let now = self.clock.now();
         let mut records = self.records();
         let record = records.entry(id.clone()).or_default();
         record.flight = None;
+        self.wake.notify_one();
         match result {
             Ok(()) => {
                 tracing::info!("token refreshed");
