@@ -7,6 +7,8 @@ mod fake_claude;
 #[cfg(test)]
 mod formats;
 #[cfg(test)]
+mod generated;
+#[cfg(test)]
 mod login;
 #[cfg(test)]
 mod refresh;
