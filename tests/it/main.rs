@@ -18,3 +18,5 @@ mod refresh_refused;
 mod refresh_saved;
 #[cfg(test)]
 mod reload;
+#[cfg(test)]
+mod tidy;
