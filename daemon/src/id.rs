@@ -21,7 +21,7 @@ impl AccountId {
             hash.update([0]);
             hash.update(part.as_bytes());
         }
-        let mut hex = hex(&hash.finalize());
+        let mut hex = format!("{:x}", hash.finalize());
         hex.truncate(ACCOUNT_ID_DIGITS);
         Self(hex.into())
     }
@@ -91,15 +91,6 @@ impl fmt::Display for LoginId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-/// Lower-case hex digits of `bytes`.
-pub fn hex(bytes: &[u8]) -> String {
-    use fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _infallible = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

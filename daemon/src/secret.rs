@@ -60,7 +60,7 @@ secrets! {
 impl RefreshToken {
     /// Names this token without telling it: the first 16 hex digits of its SHA-256.
     pub fn fingerprint(&self) -> String {
-        let mut hex = crate::id::hex(&Sha256::digest(self.expose().as_bytes()));
+        let mut hex = format!("{:x}", Sha256::digest(self.expose().as_bytes()));
         hex.truncate(16);
         hex
     }

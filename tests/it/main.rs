@@ -7,6 +7,8 @@ mod fake_claude;
 #[cfg(test)]
 mod formats;
 #[cfg(test)]
+mod generated;
+#[cfg(test)]
 mod login;
 #[cfg(test)]
 mod refresh;
@@ -16,3 +18,5 @@ mod refresh_refused;
 mod refresh_saved;
 #[cfg(test)]
 mod reload;
+#[cfg(test)]
+mod tidy;

@@ -1,3 +1,5 @@
+//! What every draft of a Messages request has in common.
+
 use serde_json::{Value, json};
 
 use super::*;

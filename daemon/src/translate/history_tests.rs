@@ -1,3 +1,5 @@
+//! How a conversation is put in the order that Messages wants.
+
 use super::*;
 use crate::translate::models::capabilities;
 use crate::wire::json::empty_object;

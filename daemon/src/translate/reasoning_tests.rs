@@ -1,3 +1,5 @@
+//! How effort and thinking are told to each model.
+
 use super::*;
 use crate::translate::models::capabilities;
 

@@ -1,3 +1,5 @@
+//! What a JSON schema becomes for upstream.
+
 use serde_json::json;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! How tools, and the choice among them, are translated.
+
 use super::*;
 use crate::translate::models::capabilities;
 

@@ -1,3 +1,5 @@
+//! Errors in each dialect's shape.
+
 use super::*;
 
 fn text(error: &ApiError, dialect: Dialect, request_id: Option<&str>) -> String {

@@ -1,3 +1,5 @@
+//! Model lists in each dialect's shape.
+
 use super::*;
 
 const PAGE: &str = r#"{"data":[

@@ -1,3 +1,5 @@
+//! Server-sent events, whole and split at every byte.
+
 use proptest::prelude::*;
 
 use super::*;

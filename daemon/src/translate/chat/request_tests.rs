@@ -1,3 +1,5 @@
+//! What a Chat Completions request becomes, and what is refused.
+
 use serde_json::{Value, json};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What a Messages stream looks like to a Chat Completions client, wherever it is cut.
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

@@ -1,3 +1,5 @@
+//! What a Responses request becomes, and what is refused.
+
 use serde_json::{Value, json};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What a Messages reply looks like to a Responses client.
+
 use serde_json::{Value, json};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Requests that the fake accepts, and those it refuses as the service would.
+
 use serde_json::{Map, Value, json};
 
 use super::{Request, check};
