@@ -48,7 +48,9 @@ pub type UpstreamBody = Incoming;
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
     #[error("upstream cannot be reached")]
-    Transport(#[source] legacy::Error),
+    Connect(#[source] legacy::Error),
+    #[error("upstream hung up before it answered")]
+    HungUp(#[source] legacy::Error),
     #[error("upstream sent no answer within {} minutes", HEAD_TIMEOUT.as_secs() / 60)]
     Timeout,
     /// The credential holds bytes that no header may carry; nothing was sent.
@@ -89,7 +91,8 @@ impl Api {
         *request.uri_mut() = self.uri(call.path);
         *request.headers_mut() = headers;
         match tokio::time::timeout(HEAD_TIMEOUT, self.client.request(request)).await {
-            Ok(answer) => answer.map_err(SendError::Transport),
+            Ok(Err(error)) if error.is_connect() => Err(SendError::Connect(error)),
+            Ok(answer) => answer.map_err(SendError::HungUp),
             Err(_) => Err(SendError::Timeout),
         }
     }

@@ -16,7 +16,7 @@ pub enum Outcome {
     /// 401: the token is not taken (any more).
     Unauthorized,
     /// 402 or 403: the account may not do this.
-    Forbidden { status: u16 },
+    Forbidden,
     /// 429, with the time upstream named, if it did.
     RateLimited { until: Option<Timestamp> },
     /// 5xx or 529.
@@ -46,7 +46,7 @@ pub fn classify(status: StatusCode, headers: &HeaderMap, now: Timestamp) -> Outc
         200..=299 => Outcome::Success,
         300..=399 => Outcome::Redirected,
         401 => Outcome::Unauthorized,
-        status @ (402 | 403) => Outcome::Forbidden { status },
+        402 | 403 => Outcome::Forbidden,
         429 => Outcome::RateLimited { until: ratelimit::named_reset(headers, now) },
         500..=599 => Outcome::Overloaded,
         _ => Outcome::ClientFault,
@@ -58,7 +58,7 @@ impl Outcome {
         match self {
             Self::Success | Self::ClientFault => Verdict::Done,
             Self::Unauthorized => Verdict::RefreshOnce,
-            Self::Forbidden { .. } | Self::RateLimited { .. } | Self::Overloaded | Self::Unreachable => {
+            Self::Forbidden | Self::RateLimited { .. } | Self::Overloaded | Self::Unreachable => {
                 Verdict::NextAccount
             }
             Self::Redirected => Verdict::GiveUp,
@@ -69,8 +69,7 @@ impl Outcome {
     pub fn signal(self) -> Signal {
         match self {
             Self::Success | Self::ClientFault => Signal::Served,
-            Self::Unauthorized => Signal::Refused { status: 401 },
-            Self::Forbidden { status } => Signal::Refused { status },
+            Self::Unauthorized | Self::Forbidden => Signal::Refused,
             Self::RateLimited { until } => Signal::RateLimited { until },
             Self::Overloaded | Self::Redirected => Signal::Overloaded,
             Self::Unreachable => Signal::Unreachable,

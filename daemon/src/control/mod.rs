@@ -10,6 +10,7 @@ mod socket;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use proxy_proto::v1::accounts_server::AccountsServer;
 use proxy_proto::v1::daemon_server::DaemonServer;
@@ -27,6 +28,9 @@ use crate::pool::Pool;
 use crate::refresh::Refresher;
 use crate::store::Store;
 use crate::tasks::Tasks;
+
+/// How long calls under way may take once the daemon stops.
+const LAST_CALLS: Duration = Duration::from_secs(2);
 
 /// What the services share.
 #[derive(Clone, Debug)]
@@ -54,14 +58,24 @@ pub struct Info {
 pub async fn serve(socket: ControlSocket, state: State) -> Result<(), tonic::transport::Error> {
     let tasks = state.tasks.clone();
     let (listener, _removed_on_drop) = socket.into_parts();
-    Server::builder()
+    let overdue = {
+        let tasks = tasks.clone();
+        async move {
+            tasks.stopping().await;
+            tokio::time::sleep(LAST_CALLS).await;
+        }
+    };
+    let serving = Server::builder()
         .layer(InterceptorLayer::new(peer::Rights::of_this_process()))
         .add_service(AccountsServer::new(state.clone()))
         .add_service(LoginsServer::new(state.clone()))
         .add_service(DaemonServer::new(state))
-        .serve_with_incoming_shutdown(
-            UnixListenerStream::new(listener),
-            async move { tasks.stopping().await },
-        )
-        .await
+        .serve_with_incoming_shutdown(UnixListenerStream::new(listener), async move {
+            tasks.stopping().await;
+        });
+    tokio::select! {
+        served = serving => served,
+        // A client that holds its connection open does not hold up the daemon's end. Work that must finish has a task of its own.
+        () = overdue => Ok(()),
+    }
 }

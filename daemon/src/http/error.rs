@@ -104,7 +104,8 @@ fn told(error: &ProxyError) -> Told {
             }
         },
         ProxyError::Send(cause) => match cause {
-            SendError::Transport(_) => passing(ApiError::bad_gateway(ErrorChain(cause).to_string())),
+            // The chain of causes is a library's words, and stays in the log.
+            SendError::Connect(_) | SendError::HungUp(_) => passing(ApiError::bad_gateway(cause.to_string())),
             SendError::Timeout => passing(ApiError::timeout(cause.to_string())),
             SendError::Credential(_) => lasting(no_account(cause.to_string())),
         },

@@ -12,13 +12,14 @@ use crate::clock::Clock;
 #[derive(Debug)]
 pub struct Lease {
     member: Arc<Member>,
+    model: Arc<str>,
     clock: Clock,
 }
 
 impl Lease {
-    pub(super) fn new(member: Arc<Member>, clock: Clock) -> Self {
+    pub(super) fn new(member: Arc<Member>, model: impl Into<Arc<str>>, clock: Clock) -> Self {
         member.live.in_flight.fetch_add(1, Ordering::Relaxed);
-        Self { member, clock }
+        Self { member, model: model.into(), clock }
     }
 
     pub fn account(&self) -> &Account {
@@ -28,12 +29,12 @@ impl Lease {
     /// The same lease on the account as it is now, after a refresh.
     #[must_use]
     pub fn renewed(&self, member: Arc<Member>) -> Self {
-        Self::new(member, self.clock.clone())
+        Self::new(member, Arc::clone(&self.model), self.clock.clone())
     }
 
     /// Says what the answer told about the account.
     pub fn settle(&self, signal: &Signal) {
-        self.member.health().apply(signal, self.clock.now());
+        self.member.health().apply(signal, &self.model, self.clock.now());
     }
 }
 

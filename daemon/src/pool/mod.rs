@@ -199,13 +199,13 @@ impl Pool {
         Ok(changes)
     }
 
-    /// Chooses an account for a request that has `tried` some already. Requests rotate over the usable ones; one that we only
+    /// Chooses an account for a request for `model` that has `tried` some already. Requests rotate over the usable ones; one that we only
     /// guess to be in trouble comes after those, never instead of nobody.
-    pub fn acquire(&self, tried: &[AccountId]) -> Result<Lease, NoAccount> {
+    pub fn acquire(&self, model: &str, tried: &[AccountId]) -> Result<Lease, NoAccount> {
         let now = self.clock.now();
         let snapshot = self.current.load();
         let standing = |member: &Arc<Member>| {
-            if tried.contains(&member.account.id) { Standing::Out } else { member.standing(now) }
+            if tried.contains(&member.account.id) { Standing::Out } else { member.standing(model, now) }
         };
         let standings = || snapshot.members.iter().map(standing);
         loop {
@@ -219,7 +219,7 @@ impl Pool {
             let claimed =
                 self.cursor.compare_exchange(cursor, index + 1, Ordering::Relaxed, Ordering::Relaxed);
             if let (Ok(_), Some(member)) = (claimed, snapshot.members.get(index)) {
-                return Ok(Lease::new(Arc::clone(member), self.clock.clone()));
+                return Ok(Lease::new(Arc::clone(member), model, self.clock.clone()));
             }
         }
     }
@@ -288,14 +288,17 @@ impl Member {
             return State::NeedsLogin(NeedsLogin { since, reason });
         }
         match self.health().named(now) {
-            Some((until, reason)) => State::Cooling { until, reason: reason.to_owned() },
+            Some((until, models)) => {
+                let models = models.join(", ");
+                State::Cooling { until, reason: format!("upstream limits it for {models} (429)") }
+            }
             None => State::Ready,
         }
     }
 
     /// Whether a request could be served by it now.
     pub fn is_usable(&self, now: Timestamp) -> bool {
-        matches!(self.standing(now), Standing::Ready | Standing::Guessed(_))
+        matches!(self.state(now), State::Ready)
     }
 
     /// Requests that use the account right now.
@@ -322,11 +325,11 @@ impl Member {
         *self.health() = Health::default();
     }
 
-    fn standing(&self, now: Timestamp) -> Standing {
+    fn standing(&self, model: &str, now: Timestamp) -> Standing {
         if self.account.disabled || self.account.needs_login.is_some() || self.ended(now).is_some() {
             return Standing::Out;
         }
-        self.health().standing(now)
+        self.health().standing(model, now)
     }
 
     /// When a token that nothing can renew ended, if it did.
@@ -356,7 +359,10 @@ impl fmt::Display for NoAccount {
                  (`proxyctl accounts enable ACCOUNT`)"
             ),
             Self::Cooling { until } => {
-                write!(f, "all accounts are at their limit; the first may be used again at {until:.0}")
+                write!(
+                    f,
+                    "all accounts are at their limit for this model; the first may be used again at {until:.0}"
+                )
             }
             Self::Exhausted => f.write_str("every usable account has been tried"),
         }

@@ -23,7 +23,7 @@ fn pool(names: &[&str]) -> (Pool, ManualClock) {
 #[test]
 fn requests_rotate_over_all_accounts() {
     let (pool, _) = pool(&["a", "b", "c"]);
-    let mut seen: Vec<_> = (0..3).map(|_| pool.acquire(&[]).unwrap().account().id.clone()).collect();
+    let mut seen: Vec<_> = (0..3).map(|_| pool.acquire("m", &[]).unwrap().account().id.clone()).collect();
     seen.sort();
     seen.dedup();
     assert_eq!(seen.len(), 3);
@@ -32,40 +32,40 @@ fn requests_rotate_over_all_accounts() {
 #[test]
 fn a_request_never_gets_an_account_it_tried() {
     let (pool, _) = pool(&["a", "b"]);
-    let first = pool.acquire(&[]).unwrap().account().id.clone();
-    let second = pool.acquire(std::slice::from_ref(&first)).unwrap().account().id.clone();
+    let first = pool.acquire("m", &[]).unwrap().account().id.clone();
+    let second = pool.acquire("m", std::slice::from_ref(&first)).unwrap().account().id.clone();
     assert_ne!(first, second);
-    assert_eq!(pool.acquire(&[first, second]).unwrap_err(), NoAccount::Exhausted);
+    assert_eq!(pool.acquire("m", &[first, second]).unwrap_err(), NoAccount::Exhausted);
 }
 
 #[test]
 fn the_reason_for_nobody_is_told() {
     let (pool, manual) = pool(&[]);
-    assert_eq!(pool.acquire(&[]).unwrap_err(), NoAccount::Empty);
+    assert_eq!(pool.acquire("m", &[]).unwrap_err(), NoAccount::Empty);
     pool.publish(Account { disabled: true, ..account("a") });
-    assert_eq!(pool.acquire(&[]).unwrap_err(), NoAccount::AllOut { disabled: 1, needs_login: 0 });
+    assert_eq!(pool.acquire("m", &[]).unwrap_err(), NoAccount::AllOut { disabled: 1, needs_login: 0 });
     pool.publish(account("a"));
     let until = Timestamp::from_second(60).unwrap();
-    pool.acquire(&[]).unwrap().settle(&Signal::RateLimited { until: Some(until) });
-    assert_eq!(pool.acquire(&[]).unwrap_err(), NoAccount::Cooling { until });
+    pool.acquire("m", &[]).unwrap().settle(&Signal::RateLimited { until: Some(until) });
+    assert_eq!(pool.acquire("m", &[]).unwrap_err(), NoAccount::Cooling { until });
     manual.advance(SignedDuration::from_secs(60));
-    assert!(pool.acquire(&[]).is_ok());
+    assert!(pool.acquire("m", &[]).is_ok());
 }
 
 #[test]
 fn health_survives_a_change_of_the_file() {
     let (pool, _) = pool(&["a"]);
     let until = Timestamp::from_second(60).unwrap();
-    pool.acquire(&[]).unwrap().settle(&Signal::RateLimited { until: Some(until) });
+    pool.acquire("m", &[]).unwrap().settle(&Signal::RateLimited { until: Some(until) });
     pool.publish(Account { label: Some("work".into()), ..account("a") });
-    assert_eq!(pool.acquire(&[]).unwrap_err(), NoAccount::Cooling { until });
+    assert_eq!(pool.acquire("m", &[]).unwrap_err(), NoAccount::Cooling { until });
 }
 
 #[test]
 fn leases_are_counted_while_they_live() {
     let (pool, _) = pool(&["a"]);
     let member = pool.get(&account("a").id).unwrap();
-    let lease = pool.acquire(&[]).unwrap();
+    let lease = pool.acquire("m", &[]).unwrap();
     let renewed = lease.renewed(Arc::clone(&member));
     assert_eq!(member.in_flight(), 2);
     drop((lease, renewed));
@@ -108,9 +108,9 @@ fn a_token_that_ended_and_cannot_be_renewed_needs_a_login() {
         expires_at: Some(Timestamp::from_second(10).unwrap()),
     };
     pool.publish(Account { credential: Credential::OAuth(tokens), ..account("a") });
-    assert!(pool.acquire(&[]).is_ok());
+    assert!(pool.acquire("m", &[]).is_ok());
     manual.advance(SignedDuration::from_secs(10));
-    assert_eq!(pool.acquire(&[]).unwrap_err(), NoAccount::AllOut { disabled: 0, needs_login: 1 });
+    assert_eq!(pool.acquire("m", &[]).unwrap_err(), NoAccount::AllOut { disabled: 0, needs_login: 1 });
 }
 
 #[test]

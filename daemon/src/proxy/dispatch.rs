@@ -7,6 +7,7 @@ use tracing::{debug, info};
 use super::{Endpoint, Exchange, Inner, ProxyError};
 use crate::claude::api::{SendError, UpstreamBody};
 use crate::claude::{Outcome, Verdict, classify};
+use crate::clock::Timestamp;
 use crate::id::AccountId;
 use crate::pool::{Lease, NoAccount, Signal};
 
@@ -29,7 +30,7 @@ impl Inner {
         let mut troubled = 0;
         let mut again = true;
         loop {
-            let lease = match self.pool.acquire(&tried) {
+            let lease = match self.pool.acquire(&exchange.model, &tried) {
                 Ok(lease) => lease,
                 Err(NoAccount::Exhausted) if again && is_dead_connection(best.as_ref()) => {
                     // Nobody else to ask, and nothing was said: the only account gets a second connection.
@@ -49,7 +50,7 @@ impl Inner {
                 Verdict::Done | Verdict::GiveUp => return finish(result),
                 Verdict::NextAccount | Verdict::RefreshOnce => {
                     troubled += usize::from(is_shared_trouble(&result));
-                    if rank(&result) >= best.as_ref().map_or(0, rank) {
+                    if best.as_ref().is_none_or(|best| is_better(&result, best)) {
                         best = Some(result);
                     }
                 }
@@ -117,8 +118,24 @@ impl Inner {
     }
 }
 
-fn has_ended(lease: &Lease, now: crate::clock::Timestamp) -> bool {
+fn has_ended(lease: &Lease, now: Timestamp) -> bool {
     lease.account().oauth().and_then(|tokens| tokens.expires_at).is_some_and(|end| end <= now)
+}
+
+/// Whether the client should get this failure rather than that one.
+fn is_better(this: &Result<Attempt, ProxyError>, that: &Result<Attempt, ProxyError>) -> bool {
+    match (named_end(this), named_end(that)) {
+        // Of two limits the one that ends first: then a request can be served again.
+        (Some(this), Some(that)) => this < that,
+        _ => rank(this) >= rank(that),
+    }
+}
+
+fn named_end(result: &Result<Attempt, ProxyError>) -> Option<Timestamp> {
+    match result.as_ref().ok()?.outcome {
+        Outcome::RateLimited { until } => until,
+        _ => None,
+    }
 }
 
 fn finish(result: Result<Attempt, ProxyError>) -> Result<Attempt, ProxyError> {
@@ -131,7 +148,7 @@ fn finish(result: Result<Attempt, ProxyError>) -> Result<Attempt, ProxyError> {
 }
 
 fn is_dead_connection(result: Option<&Result<Attempt, ProxyError>>) -> bool {
-    matches!(result, Some(Err(ProxyError::Send(SendError::Transport(_)))))
+    matches!(result, Some(Err(ProxyError::Send(SendError::Connect(_) | SendError::HungUp(_)))))
 }
 
 fn is_shared_trouble(result: &Result<Attempt, ProxyError>) -> bool {

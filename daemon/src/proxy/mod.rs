@@ -54,6 +54,8 @@ pub struct Exchange {
     pub id: RequestId,
     pub dialect: Dialect,
     pub endpoint: Endpoint,
+    /// As the client names it; empty where a call is about none.
+    pub model: String,
     pub call: Call,
 }
 
@@ -100,16 +102,23 @@ impl Exchange {
     pub fn native(
         id: RequestId,
         endpoint: Endpoint,
+        model: String,
         path: PathAndQuery,
         headers: &HeaderMap,
         body: Bytes,
     ) -> Self {
         let call = Call { method: Method::POST, path, headers: headers::for_upstream(headers), body };
-        Self { id, dialect: Dialect::Messages, endpoint, call }
+        Self { id, dialect: Dialect::Messages, endpoint, model, call }
     }
 
     /// A request that we wrote ourselves, from one in another dialect.
-    fn translated(id: RequestId, dialect: Dialect, body: Bytes, betas: &[&'static str]) -> Self {
+    fn translated(
+        id: RequestId,
+        dialect: Dialect,
+        model: String,
+        body: Bytes,
+        betas: &[&'static str],
+    ) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         for beta in betas {
@@ -117,6 +126,6 @@ impl Exchange {
         }
         let path = PathAndQuery::from_static("/v1/messages");
         let call = Call { method: Method::POST, path, headers, body };
-        Self { id, dialect, endpoint: Endpoint::Messages, call }
+        Self { id, dialect, endpoint: Endpoint::Messages, model, call }
     }
 }

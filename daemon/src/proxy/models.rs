@@ -153,7 +153,7 @@ impl Proxy {
         }
         let call =
             Call { method: Method::GET, path, headers: headers::for_upstream(&headers), body: Bytes::new() };
-        let exchange = Exchange { id, dialect, endpoint: Endpoint::Models, call };
+        let exchange = Exchange { id, dialect, endpoint: Endpoint::Models, model: String::new(), call };
         let attempt = self.0.dispatch(&exchange).await?;
         let (head, body) = attempt.response.into_parts();
         let mut upstream = headers::for_downstream(&head.headers);

@@ -3,7 +3,6 @@
 
 use bytes::Bytes;
 
-use crate::pool::Signal;
 use crate::wire::Dialect;
 use crate::wire::error::{ApiError, ErrorKind};
 
@@ -65,15 +64,9 @@ impl NativeEvents {
         Some(closing.into())
     }
 
-    /// What the stream says about its account beyond its status.
-    pub(super) fn signal(&self) -> Option<Signal> {
-        match (self.ended, self.error) {
-            (_, Some(ErrorKind::RateLimit)) => Some(Signal::RateLimited { until: None }),
-            (_, Some(ErrorKind::Overloaded | ErrorKind::Api | ErrorKind::Timeout)) => {
-                Some(Signal::Overloaded)
-            }
-            _ => None,
-        }
+    /// The kind of the error event that went by, if one did.
+    pub(super) fn error(&self) -> Option<ErrorKind> {
+        self.error
     }
 
     fn end_line(&mut self) {
@@ -164,18 +157,14 @@ mod tests {
     }
 
     #[test]
-    fn an_error_event_counts_for_the_accounts_health() {
-        assert_eq!(after(&format!("{START}{ERROR}")).signal(), Some(Signal::Overloaded));
-        assert_eq!(
-            after(&ERROR.replace('\n', "\r\n").replace("overloaded", "rate_limit")).signal(),
-            Some(Signal::RateLimited { until: None })
-        );
-        assert_eq!(
-            after(&ERROR.replace("overloaded_error", "rate_limit_error")).signal(),
-            Some(Signal::RateLimited { until: None })
-        );
-        assert_eq!(after(&ERROR.replace("overloaded_error", "invalid_request_error")).signal(), None);
-        assert_eq!(after(&format!("{START}{STOP}")).signal(), None);
-        assert_eq!(after(START).signal(), None);
+    fn the_kind_of_an_error_event_is_told() {
+        assert_eq!(after(&format!("{START}{ERROR}")).error(), Some(ErrorKind::Overloaded));
+        let limited = ERROR.replace("overloaded_error", "rate_limit_error");
+        assert_eq!(after(&limited).error(), Some(ErrorKind::RateLimit));
+        assert_eq!(after(&limited.replace('\n', "\r\n")).error(), Some(ErrorKind::RateLimit));
+        let invalid = ERROR.replace("overloaded_error", "invalid_request_error");
+        assert_eq!(after(&invalid).error(), Some(ErrorKind::InvalidRequest));
+        assert_eq!(after(&format!("{START}{STOP}")).error(), None);
+        assert_eq!(after(START).error(), None);
     }
 }

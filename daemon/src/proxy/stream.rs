@@ -275,7 +275,7 @@ impl Pump {
                 !self.broken
             }
             Encoder::Events(events) => {
-                self.signal = events.signal();
+                self.signal = events.error().and_then(signal);
                 let closing = events.closing(&error);
                 if let Some(closing) = &closing {
                     out.extend_from_slice(closing);
@@ -283,7 +283,8 @@ impl Pump {
                 closing.is_none()
             }
             Encoder::Translated { reader, dialect } => {
-                if let Some(event) = reader.finish() {
+                // Half an event of a body that broke off says nothing.
+                if let Some(event) = reader.finish().filter(|_| ending == Ending::Complete) {
                     dialect.on_event(&event, out);
                 }
                 let complete = dialect.is_done();

@@ -73,7 +73,7 @@ impl Proxy {
         id: RequestId,
         prepared: Prepared<R>,
     ) -> Result<Answer, ProxyError> {
-        let exchange = Exchange::translated(id, R::DIALECT, prepared.body, &prepared.betas);
+        let exchange = Exchange::translated(id, R::DIALECT, prepared.model, prepared.body, &prepared.betas);
         let created = self.0.clock.now().as_second();
         let attempt = self.unless_cut(self.0.dispatch(&exchange)).await?;
         let mut answer = if attempt.response.status().is_success() {

@@ -44,6 +44,8 @@ pub enum OpenError {
     Io { path: PathBuf, source: io::Error },
     #[error("the auth directory {} belongs to uid {owner}, and this daemon runs as uid {uid}", path.display())]
     ForeignOwner { path: PathBuf, owner: u32, uid: u32 },
+    #[error("others may write to the auth directory {} (mode {mode:04o}): use one of its own, or run: chmod 700 {0}", path.display())]
+    Shared { path: PathBuf, mode: u32 },
     #[error("the auth directory {} is in use by another proxyd: two owners of one refresh token would log each other out", path.display())]
     InUse { path: PathBuf },
     #[error("the auth directory {} cannot be written", path.display())]
@@ -82,6 +84,9 @@ impl Store {
         let uid = nix::unistd::geteuid().as_raw();
         if meta.uid() != uid {
             return Err(OpenError::ForeignOwner { path, owner: meta.uid(), uid });
+        }
+        if meta.mode() & 0o1022 != 0 {
+            return Err(OpenError::Shared { path, mode: meta.mode() & 0o7777 });
         }
         if meta.mode() & 0o077 != 0 {
             tracing::warn!(

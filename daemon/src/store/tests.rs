@@ -55,6 +55,16 @@ fn the_directory_is_closed_to_others() {
 }
 
 #[test]
+fn a_directory_that_others_may_write_is_refused_and_left_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    for mode in [0o770, 0o777, 0o1777, 0o1700] {
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(mode)).unwrap();
+        assert!(matches!(Store::open(dir.path()), Err(OpenError::Shared { .. })), "{mode:o}");
+        assert_eq!(fs::metadata(dir.path()).unwrap().mode() & 0o7777, mode);
+    }
+}
+
+#[test]
 fn a_path_that_is_no_directory_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     put(dir.path(), "file", "");

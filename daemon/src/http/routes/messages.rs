@@ -35,6 +35,7 @@ async fn pass(
     let bytes = body::read(&head.headers, incoming).await?;
     let peek = messages::peek(&bytes).map_err(ApiError::from)?;
     tracing::debug!(request.id = %id, model = %peek.model, stream = peek.stream, "messages");
+    let model = peek.model.into_owned();
     let path = head.uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/v1/messages"));
-    state.proxy.pass_through(&Exchange::native(id, endpoint, path, &head.headers, bytes)).await
+    state.proxy.pass_through(&Exchange::native(id, endpoint, model, path, &head.headers, bytes)).await
 }
