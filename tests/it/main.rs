@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod accounts;
 #[cfg(test)]
+mod binaries;
+#[cfg(test)]
 mod fake_claude;
 #[cfg(test)]
 mod login;
