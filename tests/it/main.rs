@@ -5,6 +5,8 @@ mod accounts;
 #[cfg(test)]
 mod binaries;
 #[cfg(test)]
+mod canary;
+#[cfg(test)]
 mod fake_claude;
 #[cfg(test)]
 mod login;

@@ -42,11 +42,12 @@ pub struct Snapshot {
     pub invalid: Vec<InvalidFile>,
 }
 
-/// A file that is not used, and why, in words for a person.
+/// A file that is not used, and why: in words for its owner, and in words for a log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct InvalidFile {
     pub file: FileName,
     pub reason: String,
+    pub for_log: String,
 }
 
 /// One account of the pool with what is known about it beyond its file.

@@ -85,7 +85,8 @@ fn a_stale_view_of_the_directory_changes_nothing() {
 fn a_reconcile_tells_what_changed() {
     let (pool, _) = pool(&["a", "b"]);
     let changed = Account { label: Some("x".into()), ..account("b") };
-    let broken = InvalidFile { file: FileName::parse("x.json").unwrap(), reason: "broken".into() };
+    let file = FileName::parse("x.json").unwrap();
+    let broken = InvalidFile { file, reason: "broken".into(), for_log: "broken".into() };
     let changes =
         pool.reconcile(&pool.snapshot(), vec![changed.clone(), account("c")], vec![broken.clone()]).unwrap();
     let expected = Changes {

@@ -12,13 +12,15 @@ pub(super) fn desired(scan: Scan, current: &Snapshot) -> (Vec<Account>, Vec<Inva
         match finding {
             Ok(loaded) => accounts.push(keep_unsaved(loaded.account, current)),
             Err(unusable) => {
-                let mut reason = unusable.to_string();
+                let (mut reason, mut for_log) = (unusable.to_string(), unusable.for_log());
                 let last_good = current.members.iter().find(|member| member.account.file == file);
                 if let Some(member) = last_good.filter(|_| unusable.is_broken_content()) {
-                    reason.push_str("; the account goes on with what the file said before");
+                    for text in [&mut reason, &mut for_log] {
+                        text.push_str("; the account goes on with what the file said before");
+                    }
                     accounts.push(member.account.clone());
                 }
-                invalid.push(InvalidFile { file, reason });
+                invalid.push(InvalidFile { file, reason, for_log });
             }
         }
     }

@@ -86,7 +86,7 @@ impl Reloader {
             tracing::info!(account.id = %id, "account removed from disk");
         }
         for invalid in &changes.invalid {
-            tracing::warn!(file = %invalid.file.masked(), reason = %invalid.reason, "file not used");
+            tracing::warn!(file = %invalid.file.masked(), reason = %invalid.for_log, "file not used");
         }
     }
 }

@@ -43,6 +43,16 @@ pub enum Unusable {
 }
 
 impl Unusable {
+    /// The reason as a log may show it: the name of another file may hold an e-mail.
+    pub fn for_log(&self) -> String {
+        match self {
+            Self::Superseded { newer } => {
+                format!("the same account as in {}, which is newer", newer.masked())
+            }
+            other => other.to_string(),
+        }
+    }
+
     /// Whether the file is one that was being written or edited badly, so that the account it held goes on with what is known. Every
     /// other reason says that the file must not be used at all.
     pub fn is_broken_content(&self) -> bool {
