@@ -78,12 +78,11 @@ async fn log_in(machine: &Machine, said: &mut Said, answer: Option<&str>) -> Opt
     command.args(["login", "claude", "--no-browser"]).stdin(Stdio::piped());
     let mut live = Live::start(command);
     let url = live.stdout_line("http").await;
-    match answer {
-        Some(line) => live.type_line(line).await,
-        None => {
-            let page = within("the last page", browser().get(&url).send()).await.unwrap();
-            said.to_programs.push(page.text().await.unwrap());
-        }
+    if let Some(line) = answer {
+        live.type_line(line).await;
+    } else {
+        let page = within("the last page", browser().get(&url).send()).await.unwrap();
+        said.to_programs.push(page.text().await.unwrap());
     }
     let done = live.finish().await;
     said.keep(&done, &url);

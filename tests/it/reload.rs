@@ -13,6 +13,9 @@ use serde_json::{Value, json};
 /// What issue and README promise for a change on disk.
 const PROMISED: Duration = Duration::from_secs(1);
 
+/// Makes a file at a path.
+type Make<'a> = Box<dyn Fn(&Path) + 'a>;
+
 /// Waits for a change to take effect and holds it to the promise.
 async fn soon(daemon: &TestDaemon, what: &str, condition: impl Fn(&ListAccountsResponse) -> bool) {
     let changed = Instant::now();
@@ -158,7 +161,7 @@ async fn a_file_that_may_not_be_used_is_shown_with_its_reason_and_left_as_it_is(
     let document = |email: &str| fake.issue_account(email).auth_file().to_string();
     let outside = elsewhere.path().join("outside.json");
     write(&outside, &document("linked@example.com"), 0o600);
-    let cases: Vec<(&str, &str, Box<dyn Fn(&Path)>)> = vec![
+    let cases: Vec<(&str, &str, Make)> = vec![
         ("claude-world.json", "mode 0644", Box::new(|path| write(path, &document("w@example.com"), 0o644))),
         ("claude-group.json", "mode 0640", Box::new(|path| write(path, &document("g@example.com"), 0o640))),
         (
