@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use proxy_proto::v1::{InvalidFile, ListAccountsResponse};
 use proxy_tests::daemon::{Setup, TestDaemon, is_ready, private_dir, put};
 use proxy_tests::fake_claude::{Caller, FakeClaude};
+use proxyd::clock::SignedDuration;
 use serde_json::{Value, json};
 
 /// What issue and README promise for a change on disk.
@@ -257,13 +258,12 @@ async fn a_file_of_another_owner_is_shown_and_not_used() {
 async fn of_two_files_of_one_account_the_newer_is_used() {
     let fake = FakeClaude::start().await;
     let daemon = TestDaemon::start(&fake).await;
-    let document = |at: &str| {
-        let mut document = fake.issue_account("person@example.com").auth_file();
-        document["last_refresh"] = json!(at);
-        document
-    };
-    daemon.put("claude-b-old.json", &document("2026-01-01T00:00:00Z"));
-    daemon.put("claude-a-new.json", &document("2026-02-01T00:00:00Z"));
+    // Not so old that it would be refreshed.
+    let (older, newer) = (fake.issue_account("person@example.com"), fake.issue_account("person@example.com"));
+    let mut old = older.auth_file();
+    old["last_refresh"] = json!((older.issued_at - SignedDuration::from_hours(1)).to_string());
+    daemon.put("claude-b-old.json", &old);
+    daemon.put("claude-a-new.json", &newer.auth_file());
     let why = "the same account as in claude-a-new.json, which is newer";
     soon(&daemon, "the older is left out", |list| reason(list, "claude-b-old.json") == Some(why)).await;
     assert!(daemon.only_account().await.path.ends_with("claude-a-new.json"));

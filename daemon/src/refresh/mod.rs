@@ -200,6 +200,8 @@ impl Refresher {
             let result = flight::fly(&inner, &id).await;
             inner.landed(&id, &result);
             landing.send_replace(Some(result.map_err(Arc::new)));
+            // When the account is due next is known only now.
+            inner.wake.notify_one();
         };
         self.0.tasks.spawn(flying.instrument(span));
         flight
