@@ -49,7 +49,7 @@ async fn a_login_stores_the_account_privately_and_it_serves_at_once() {
     let account = done.account.unwrap();
     assert!(is_ready(&account) && !done.replaced && account.renewable);
     let name = format!("claude-{}-20260601T120000Z.json", account.id);
-    assert_eq!(daemon.files(), std::slice::from_ref(&name));
+    assert_eq!(daemon.files(), [name.as_str()]);
     assert_eq!(Path::new(&done.path), daemon.auth_dir().canonicalize().unwrap().join(&name));
     assert_eq!((mode(Path::new(&done.path)), mode(&daemon.auth_dir())), (0o600, 0o700));
 

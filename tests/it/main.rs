@@ -3,6 +3,10 @@
 #[cfg(test)]
 mod accounts;
 #[cfg(test)]
+mod binaries;
+#[cfg(test)]
+mod canary;
+#[cfg(test)]
 mod fake_claude;
 #[cfg(test)]
 mod formats;

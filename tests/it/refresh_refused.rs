@@ -1,9 +1,12 @@
 //! The issuer says no, or nothing: a refused login asks for a person once, a passing trouble costs nothing that still serves.
 
+use std::time::Duration;
+
 use http::StatusCode;
 use proxy_proto::v1::AccountState;
 use proxy_tests::daemon::{Setup, TestDaemon, expired, fake_at, is_ready, put};
 use proxy_tests::fake_claude::{FakeClaude, Script, TOKEN_PATH};
+use proxy_tests::wait::within;
 use proxyd::clock::{ManualClock, SignedDuration};
 use serde_json::json;
 use tonic::Code;
@@ -92,8 +95,14 @@ async fn while_the_issuer_is_in_trouble_the_token_serves_on_and_is_refreshed_lat
         assert!(is_ready(&account) && !account.degraded, "{words}");
         assert_eq!(daemon.ask("hello").await.status(), 200, "{words}");
         assert_eq!(fake.token_calls(), 1, "{words}");
-        clock.advance(SignedDuration::from_secs(10));
-        daemon.refresher().wake();
+        within("it is tried again", async {
+            while fake.rotations(issued.account) == 0 {
+                clock.advance(SignedDuration::from_secs(5));
+                daemon.refresher().wake();
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
         daemon.wait_until_saved(&fake, &issued, FILE, 1).await;
         daemon.wait_for("the trouble is forgotten", |list| list.accounts[0].last_error.is_empty()).await;
     }

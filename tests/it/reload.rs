@@ -8,10 +8,14 @@ use std::time::{Duration, Instant};
 use proxy_proto::v1::{InvalidFile, ListAccountsResponse};
 use proxy_tests::daemon::{Setup, TestDaemon, is_ready, private_dir, put};
 use proxy_tests::fake_claude::{Caller, FakeClaude};
+use proxyd::clock::SignedDuration;
 use serde_json::{Value, json};
 
 /// What issue and README promise for a change on disk.
 const PROMISED: Duration = Duration::from_secs(1);
+
+/// Makes a file at a path.
+type Make<'a> = Box<dyn Fn(&Path) + 'a>;
 
 /// Waits for a change to take effect and holds it to the promise.
 async fn soon(daemon: &TestDaemon, what: &str, condition: impl Fn(&ListAccountsResponse) -> bool) {
@@ -149,9 +153,6 @@ async fn a_file_that_is_broken_from_the_start_is_shown_and_harms_nobody() {
     assert_eq!((list.accounts.len(), daemon.ask("hello").await.status().as_u16()), (1, 200));
 }
 
-/// Puts something that is no usable account file at a path.
-type Make<'a> = Box<dyn Fn(&Path) + 'a>;
-
 #[tokio::test]
 async fn a_file_that_may_not_be_used_is_shown_with_its_reason_and_left_as_it_is() {
     let fake = FakeClaude::start().await;
@@ -161,7 +162,7 @@ async fn a_file_that_may_not_be_used_is_shown_with_its_reason_and_left_as_it_is(
     let document = |email: &str| fake.issue_account(email).auth_file().to_string();
     let outside = elsewhere.path().join("outside.json");
     write(&outside, &document("linked@example.com"), 0o600);
-    let cases: Vec<(&str, &str, Make<'_>)> = vec![
+    let cases: Vec<(&str, &str, Make)> = vec![
         ("claude-world.json", "mode 0644", Box::new(|path| write(path, &document("w@example.com"), 0o644))),
         ("claude-group.json", "mode 0640", Box::new(|path| write(path, &document("g@example.com"), 0o640))),
         (
@@ -257,13 +258,12 @@ async fn a_file_of_another_owner_is_shown_and_not_used() {
 async fn of_two_files_of_one_account_the_newer_is_used() {
     let fake = FakeClaude::start().await;
     let daemon = TestDaemon::start(&fake).await;
-    let document = |at: &str| {
-        let mut document = fake.issue_account("person@example.com").auth_file();
-        document["last_refresh"] = json!(at);
-        document
-    };
-    daemon.put("claude-b-old.json", &document("2026-01-01T00:00:00Z"));
-    daemon.put("claude-a-new.json", &document("2026-02-01T00:00:00Z"));
+    // Not so old that it would be refreshed.
+    let (older, newer) = (fake.issue_account("person@example.com"), fake.issue_account("person@example.com"));
+    let mut old = older.auth_file();
+    old["last_refresh"] = json!((older.issued_at - SignedDuration::from_hours(1)).to_string());
+    daemon.put("claude-b-old.json", &old);
+    daemon.put("claude-a-new.json", &newer.auth_file());
     soon(&daemon, "the older is left out", |list| {
         reason(list, "claude-b-old.json").is_some_and(|why| why.contains("another file of account"))
     })

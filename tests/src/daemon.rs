@@ -319,7 +319,8 @@ fn config(fake: &FakeClaude, setup: &Setup, home: &Path) -> config::Config {
     config::load(&flags, &environment).expect("a valid configuration").config
 }
 
-async fn channel(socket: &Path) -> Channel {
+/// A connection to a control socket.
+pub async fn channel(socket: &Path) -> Channel {
     let socket = socket.to_owned();
     let connect = tower::service_fn(move |_: Uri| {
         let socket = socket.clone();

@@ -12,9 +12,10 @@ use crate::wire::error::ApiError;
 /// By what the client is told.
 #[derive(Debug, thiserror::Error)]
 pub enum ProxyError {
-    /// The client's own fault, or an answer of upstream in words: what it gets is in the error.
-    #[error("the request is refused")]
-    Api(#[source] ApiError),
+    /// The client's own fault, or an answer of upstream in words: what it gets is in the error. Only its kind is for a log, since its
+    /// words may quote the request.
+    #[error("the request is refused: {}", .0.kind.anthropic())]
+    Api(ApiError),
     /// The pool has nobody for it.
     #[error("no account: {0}")]
     NoAccount(NoAccount),

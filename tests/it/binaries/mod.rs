@@ -1,0 +1,8 @@
+//! The real `proxyd` and `proxyctl`, started as a person or a unit starts them: exit codes, messages, files and signals.
+
+mod commands;
+mod crash;
+mod full_disk;
+mod login;
+mod start;
+mod stop;
