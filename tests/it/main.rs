@@ -3,6 +3,10 @@
 #[cfg(test)]
 mod accounts;
 #[cfg(test)]
+mod chat;
+#[cfg(test)]
+mod failover;
+#[cfg(test)]
 mod fake_claude;
 #[cfg(test)]
 mod formats;
@@ -11,6 +15,8 @@ mod generated;
 #[cfg(test)]
 mod login;
 #[cfg(test)]
+mod passthrough;
+#[cfg(test)]
 mod refresh;
 #[cfg(test)]
 mod refresh_refused;
@@ -18,5 +24,9 @@ mod refresh_refused;
 mod refresh_saved;
 #[cfg(test)]
 mod reload;
+#[cfg(test)]
+mod streams;
+#[cfg(test)]
+mod surface;
 #[cfg(test)]
 mod tidy;

@@ -2,6 +2,7 @@
 //!
 //! Nothing here is part of the product, and nothing here reaches beyond loopback.
 
+pub mod client;
 pub mod daemon;
 pub mod fake_claude;
 pub mod wait;
