@@ -5,11 +5,14 @@ use std::io::Write as _;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::{Method, StatusCode};
-use proxy_tests::client::{Raw, raw};
+use proxy_tests::client::{Raw, raw, read_raw};
 use proxy_tests::daemon::{Setup, TestDaemon};
 use proxy_tests::fake_claude::{FakeClaude, Script, system_now};
+use proxy_tests::wait::within;
 use proxyd::clock::{ManualClock, SignedDuration};
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 
 const MESSAGES: &str = "/v1/messages";
 const COUNT: &str = "/v1/messages/count_tokens";
@@ -360,6 +363,29 @@ async fn a_chunked_body_over_the_limit_is_413_too() {
         let (status, message) = refused(&daemon, path, &[JSON], body).await;
         assert_eq!(status, 413, "{path}");
         assert!(message.contains("32 MiB"), "{message}");
+    }
+}
+
+/// Most client libraries are like this one.
+#[tokio::test]
+async fn a_client_that_sends_all_before_it_reads_hears_why_it_is_refused() {
+    let fake = FakeClaude::start().await;
+    let daemon = TestDaemon::start(&fake).await;
+    let host = format!("host: {}", daemon.address());
+    let body = vec![b' '; LIMIT + (8 << 20)];
+    for (line, headers, expected) in [
+        ("POST /v1/messages", &[host.as_str()][..], 413),
+        ("POST /v1/messages", &[&host, "content-encoding: zstd"], 415),
+        ("POST /v1/nothing", &[&host], 404),
+        ("PUT /v1/messages", &[&host], 405),
+        ("POST /v1/messages", &["host: evil.example"], 421),
+    ] {
+        let head =
+            format!("{line} HTTP/1.1\r\n{}\r\ncontent-length: {}\r\n", headers.join("\r\n"), body.len());
+        let mut connection = TcpStream::connect(daemon.address()).await.unwrap();
+        connection.write_all(format!("{head}connection: close\r\n\r\n").as_bytes()).await.unwrap();
+        within("all is sent", connection.write_all(&body)).await.unwrap();
+        assert_eq!(read_raw(&mut connection).await.status, expected, "{line} {headers:?}");
     }
 }
 
