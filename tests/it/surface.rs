@@ -304,6 +304,26 @@ async fn a_model_that_is_not_listed_is_asked_for_upstream_and_its_404_passes_in_
 }
 
 #[tokio::test]
+async fn a_model_name_with_strange_characters_stays_one_name() {
+    let fake = FakeClaude::start().await;
+    let (daemon, _) = TestDaemon::with_account(&fake).await;
+    for (asked, upstream) in [
+        ("/v1/models/a%2Fb", "/v1/models/a%2Fb"),
+        ("/v1/models/a/b", "/v1/models/a%2Fb"),
+        ("/v1/models/a%20b", "/v1/models/a%20b"),
+        ("/v1/models/caf%C3%A9%3Fx=1", "/v1/models/caf%C3%A9%3Fx%3D1"),
+    ] {
+        fake.on(upstream).once(Script::api_error(StatusCode::NOT_FOUND, "not_found_error", "model: it"));
+        assert_eq!(daemon.get(asked).await.status(), 404, "{asked}");
+        assert_eq!(fake.count(upstream), 1, "{asked}");
+        fake.forget_requests();
+    }
+    let answer = daemon.get("/v1/models/%FF").await;
+    assert_eq!(answer.status(), 400);
+    message_of(&answer.json().await.unwrap(), CHAT);
+}
+
+#[tokio::test]
 async fn a_body_that_is_no_request_is_400_and_names_the_place() {
     let fake = FakeClaude::start().await;
     let (daemon, _) = TestDaemon::with_account(&fake).await;
