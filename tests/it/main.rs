@@ -7,6 +7,10 @@ mod binaries;
 #[cfg(test)]
 mod canary;
 #[cfg(test)]
+mod chat;
+#[cfg(test)]
+mod failover;
+#[cfg(test)]
 mod fake_claude;
 #[cfg(test)]
 mod formats;
@@ -15,6 +19,8 @@ mod generated;
 #[cfg(test)]
 mod login;
 #[cfg(test)]
+mod passthrough;
+#[cfg(test)]
 mod refresh;
 #[cfg(test)]
 mod refresh_refused;
@@ -22,5 +28,9 @@ mod refresh_refused;
 mod refresh_saved;
 #[cfg(test)]
 mod reload;
+#[cfg(test)]
+mod streams;
+#[cfg(test)]
+mod surface;
 #[cfg(test)]
 mod tidy;

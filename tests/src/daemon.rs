@@ -369,6 +369,11 @@ pub async fn fake_at(clock: &ManualClock) -> FakeClaude {
     FakeClaude::serve(options).await.expect("the fake listens")
 }
 
+/// The auth file of a console key.
+pub fn key_file(key: &str) -> Value {
+    json!({"type": "claude", "api_key": key})
+}
+
 /// An auth file whose access token has ended, by its own word, while the refresh token is good.
 pub fn expired(issued: &Issued) -> Value {
     let mut document = issued.auth_file();

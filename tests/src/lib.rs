@@ -3,6 +3,7 @@
 //! Nothing here is part of the product, and nothing here reaches beyond loopback.
 
 pub mod binaries;
+pub mod client;
 pub mod daemon;
 pub mod fake_claude;
 pub mod wait;

@@ -1,4 +1,4 @@
-//! Request bodies, read whole within bounds.
+//! Request bodies, read whole within bounds; and those that are refused, taken in so that the client hears why.
 
 use std::io::Read;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use flate2::read::MultiGzDecoder;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT, HeaderMap};
 use http_body_util::BodyExt as _;
 
 use crate::wire::error::{ApiError, ErrorKind};
@@ -17,13 +17,23 @@ const LIMIT: usize = 32 * 1024 * 1024;
 const FIRST_BUFFER: usize = 1024 * 1024;
 /// A body that makes no progress for this long is given up.
 const STALLED: Duration = Duration::from_mins(1);
+/// What is taken of a refused body, in bytes and in time.
+const MOST_DISCARDED: usize = 8 * LIMIT;
+const DISCARDING: Duration = Duration::from_secs(10);
 
 /// Reads and decodes a body.
 pub(super) async fn read(headers: &HeaderMap, mut body: Body) -> Result<Bytes, ApiError> {
-    let encoding = Encoding::of(headers)?;
+    let encoding = match Encoding::of(headers) {
+        Ok(encoding) => encoding,
+        Err(refusal) => {
+            discard(headers, body).await;
+            return Err(refusal);
+        }
+    };
     let announced =
         headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > LIMIT) {
+        discard(headers, body).await;
         return Err(too_large());
     }
     let mut whole = BytesMut::with_capacity(announced.unwrap_or(0).min(FIRST_BUFFER));
@@ -39,6 +49,8 @@ pub(super) async fn read(headers: &HeaderMap, mut body: Body) -> Result<Bytes, A
         };
         let Ok(data) = frame.into_data() else { continue };
         if whole.len() + data.len() > LIMIT {
+            drop(whole);
+            drain(body).await;
             return Err(too_large());
         }
         whole.extend_from_slice(&data);
@@ -47,6 +59,28 @@ pub(super) async fn read(headers: &HeaderMap, mut body: Body) -> Result<Bytes, A
         Encoding::Identity => Ok(whole.freeze()),
         Encoding::Gzip => gunzip(&whole),
     }
+}
+
+/// Takes in a body that is refused, within bounds. Most clients send all of it before they read: were the connection closed on them
+/// meanwhile, they would see it break instead of the reason. One that asked first (`expect: 100-continue`) is told at once.
+pub(super) async fn discard(headers: &HeaderMap, body: Body) {
+    if !headers.contains_key(EXPECT) {
+        drain(body).await;
+    }
+}
+
+async fn drain(mut body: Body) {
+    let draining = async {
+        let mut left = MOST_DISCARDED;
+        while let Some(Ok(frame)) = body.frame().await {
+            match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
+                Some(less) => left = less,
+                None => return,
+            }
+        }
+    };
+    // One that takes longer will see its connection break.
+    let _out_of_time = tokio::time::timeout(DISCARDING, draining).await;
 }
 
 enum Encoding {

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::guard::{Guard, Peer};
-use super::{State, error, paths, peer, routes};
+use super::{State, body, error, paths, peer, routes};
 use crate::id::RequestId;
 use crate::tasks::Tasks;
 
@@ -188,6 +188,8 @@ async fn handle(
     if let Err(refusal) = service.guard.check(peer, request.uri(), request.headers()) {
         let (id, dialect) = (RequestId::new(), error::dialect(request.uri().path(), request.headers()));
         tracing::warn!(request.id = %id, status = refusal.status, reason = %refusal, "caller refused");
+        let (head, body) = request.into_parts();
+        body::discard(&head.headers, body).await;
         return Ok(error::refuse(&refusal, dialect, id));
     }
     service.router.clone().oneshot(request).await

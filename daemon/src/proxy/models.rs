@@ -79,8 +79,10 @@ impl Proxy {
         {
             return Ok(entry.clone());
         }
-        // Model names are plain; one with other characters is encoded, so that it stays one path segment.
+        // Model names are plain; one with other characters is encoded, so that it stays one path segment. A form writes a space as a
+        // plus, which in a path is nothing but a plus.
         let encoded: String = url::form_urlencoded::byte_serialize(model.as_bytes()).collect();
+        let encoded = encoded.replace('+', "%20");
         let body = self.get(&format!("/v1/models/{encoded}"), dialect, id, sent).await?;
         Page::parse_entry(&body).map_err(|_| ProxyError::BadAnswer)
     }

@@ -15,10 +15,10 @@ const ONLY: &[(&[&str], &[&str])] = &[
     (&["clap"], &["cli.rs"]),
     (&["tracing_subscriber", "tracing_journald"], &["telemetry/"]),
     (&["sd_notify"], &["systemd.rs"]),
-    // Certificates are read in transport.rs, and the kernel's table of connections in peer.rs.
+    // Certificates are read in transport.rs, the kernel's table of connections in peer.rs, and what it says of our signals in main.rs.
     (
         &["std::fs", "tokio::fs"],
-        &["store/", "config/", "control/socket.rs", "claude/transport.rs", "http/peer.rs"],
+        &["store/", "config/", "control/socket.rs", "claude/transport.rs", "http/peer.rs", "main.rs"],
     ),
     (&["std::env"], &["config/"]),
     (&["std::process::Command", "tokio::process"], &[]),

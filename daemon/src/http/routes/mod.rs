@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::header::ALLOW;
 
-use super::{State, error};
+use super::{State, body, error};
 use crate::clock::Timestamp;
 use crate::id::RequestId;
 use crate::proxy::{Answer, ProxyError};
@@ -37,18 +37,22 @@ pub(super) fn router(state: State) -> Router {
 }
 
 async fn not_found(request: Request) -> Response {
-    let message = format!("there is no {} {} here", request.method(), request.uri().path());
-    let dialect = error::dialect(request.uri().path(), request.headers());
-    error::refuse(&ApiError::not_found(message), dialect, RequestId::new())
+    let (head, body) = request.into_parts();
+    body::discard(&head.headers, body).await;
+    let path = head.uri.path();
+    let refusal = ApiError::not_found(format!("there is no {} {path} here", head.method));
+    error::refuse(&refusal, error::dialect(path, &head.headers), RequestId::new())
 }
 
 async fn method_not_allowed(request: Request) -> Response {
-    let path = request.uri().path();
+    let (head, body) = request.into_parts();
+    body::discard(&head.headers, body).await;
+    let path = head.uri.path();
     let allowed =
         if path.starts_with("/v1/") && !path.starts_with("/v1/models") { "POST" } else { "GET, HEAD" };
-    let message = format!("{} is not allowed on {path}: use {allowed}", request.method());
+    let message = format!("{} is not allowed on {path}: use {allowed}", head.method);
     let refusal = ApiError::new(ErrorKind::InvalidRequest, message).with_status(405);
-    let response = error::refuse(&refusal, error::dialect(path, request.headers()), RequestId::new());
+    let response = error::refuse(&refusal, error::dialect(path, &head.headers), RequestId::new());
     ([(ALLOW, allowed)], response).into_response()
 }
 

@@ -1,5 +1,6 @@
 //! `GET /v1/models` and `GET /v1/models/{id}`, in the shape of whoever asks.
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Query, State as Extract};
 use axum::response::Response;
 use http::HeaderMap;
@@ -27,11 +28,14 @@ pub(super) async fn list(
 
 pub(super) async fn one(
     Extract(state): Extract<State>,
-    Path(model): Path<String>,
+    model: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Response {
     let (id, dialect) = (RequestId::new(), dialect(&headers));
-    let result = state.proxy.models(id, ModelsRequest::One(model), dialect, &headers).await;
+    let result = match model {
+        Ok(Path(model)) => state.proxy.models(id, ModelsRequest::One(model), dialect, &headers).await,
+        Err(_) => Err(ApiError::invalid_request("the model's name in the path is not UTF-8").into()),
+    };
     answer(result, dialect, id, state.clock.now())
 }
 
