@@ -186,6 +186,29 @@ async fn when_all_are_limited_the_answer_names_the_true_end_and_upstream_is_not_
 }
 
 #[tokio::test]
+async fn of_several_limits_the_client_is_told_the_one_that_ends_first() {
+    let fake = FakeClaude::start().await;
+    let (daemon, _) = at_a_standstill(&fake, 2).await;
+    fake.on(MESSAGES).once(Script::rate_limited(20));
+    fake.on(MESSAGES).once(Script::rate_limited(3600));
+    let answer = daemon.ask("hello").await;
+    assert_eq!((answer.status().as_u16(), header(&answer, "retry-after")), (429, Some("20")));
+}
+
+#[tokio::test]
+async fn a_limit_of_one_model_does_not_keep_the_others_from_being_asked() {
+    let fake = FakeClaude::start().await;
+    let (daemon, _) = at_a_standstill(&fake, 1).await;
+    fake.on(MESSAGES).once(Script::rate_limited(259_200));
+    let opus =
+        json!({"model": "claude-opus-4-5", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]});
+    assert_eq!(daemon.post(MESSAGES, &opus).await.status(), 429);
+    assert_eq!(daemon.post(MESSAGES, &opus).await.status(), 429);
+    assert_eq!(fake.count(MESSAGES), 1);
+    assert_eq!(daemon.ask("hello").await.status(), 200);
+}
+
+#[tokio::test]
 async fn a_long_limit_is_not_worth_a_retry() {
     let fake = FakeClaude::start().await;
     let (daemon, _) = at_a_standstill(&fake, 1).await;

@@ -25,7 +25,8 @@ fn allow(fake: &FakeClaude, begun: &BeginLoginResponse) -> String {
     pair("code")
 }
 
-async fn log_in(daemon: &TestDaemon, fake: &FakeClaude) -> Result<CompleteLoginResponse, Status> {
+/// A whole login, with a person who allows it.
+pub(crate) async fn log_in(daemon: &TestDaemon, fake: &FakeClaude) -> Result<CompleteLoginResponse, Status> {
     let begun = daemon.begin_login().await;
     daemon.complete_login(&begun.login_id, &allow(fake, &begun), &begun.state).await
 }

@@ -1,13 +1,16 @@
 //! No account is lost on the way: a token that was issued reaches the disk, whoever hangs up, stops or edits meanwhile.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use http::StatusCode;
-use proxy_tests::daemon::{Setup, TestDaemon, expired, put};
+use proxy_tests::daemon::{Setup, TestDaemon, expired, is_ready, put};
 use proxy_tests::fake_claude::{FakeClaude, Gate, Issued, Script, TOKEN_PATH};
 use proxy_tests::wait::within;
 use serde_json::json;
 use tonic::Code;
+
+use crate::login::log_in;
 
 const FILE: &str = "claude-a.json";
 
@@ -133,4 +136,37 @@ async fn a_login_file_put_in_place_during_a_refresh_is_not_overwritten_with_toke
     .await;
     assert_eq!(daemon.read(FILE)["refresh_token"], json!(other.refresh_token));
     assert_eq!(daemon.ask("hello").await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_token_in_memory_only_outlives_its_accounts_absence_from_the_pool() {
+    let fake = FakeClaude::start().await;
+    let (daemon, issued, gate) = rotated_but_not_answered(&fake).await;
+    let path = daemon.auth_dir().join(FILE);
+    // Nobody may use a file that others may read, so the new token cannot be saved into it.
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    daemon.wait_for("the file is not used", |list| list.invalid_files.len() == 1).await;
+    gate.open();
+    daemon.wait_for("the account is out", |list| list.accounts.is_empty()).await;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    daemon.wait_until_saved(&fake, &issued, FILE, 1).await;
+    daemon
+        .wait_for("it is ready and well", |list| list.accounts.iter().any(|a| is_ready(a) && !a.degraded))
+        .await;
+    assert_eq!(daemon.ask("hello").await.status(), 200);
+    assert_eq!(fake.token_calls(), 1);
+}
+
+#[tokio::test]
+async fn a_login_ends_the_trouble_of_the_tokens_it_replaces() {
+    let fake = FakeClaude::start().await;
+    let (daemon, issued, gate) = rotated_but_not_answered(&fake).await;
+    daemon.put(FILE, &json!("no account"));
+    gate.open();
+    daemon.wait_for("the token is in memory only", |list| list.accounts.iter().any(|a| a.degraded)).await;
+    fake.sign_in_as(&issued.identity.email, &issued.identity.organization_name);
+    log_in(&daemon, &fake).await.expect("the login succeeds");
+    let account = daemon.only_account().await;
+    assert!(is_ready(&account) && !account.degraded && account.last_error.is_empty(), "{account:?}");
+    daemon.refresh(&account.id).await.expect("a login that just succeeded can be refreshed");
 }

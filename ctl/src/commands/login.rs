@@ -139,7 +139,14 @@ fn done(ended: Ended, output: &mut Output) -> Result<(), Error> {
     if replaced {
         output.talk(&format!("This replaces the earlier login of {}.", text::clean(&account.to_string())));
     }
-    output.data(&format!("Authentication saved to {path_shown}\nClaude authentication successful!\n"))
+    output.data(&format!("Authentication saved to {path_shown}\nClaude authentication successful!\n"))?;
+    if account.state == "disabled" {
+        output.talk(&format!(
+            "The account is disabled, as it was before: proxyctl accounts enable {}",
+            account.id
+        ));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -352,6 +352,23 @@ mod tests {
         assert!(!one.is_same_identity(&two));
         let partial = account(r#"{"access_token":"a","email":"ME@x.y"}"#).unwrap();
         assert!(partial.is_same_identity(&one));
+        let elsewhere = account(r#"{"access_token":"a","email":"me@x.y","organization_uuid":"o2"}"#).unwrap();
+        assert!(!elsewhere.is_same_identity(&one) && elsewhere.is_same_identity(&two));
+        let without_organization = account(r#"{"access_token":"a","account_uuid":"u"}"#).unwrap();
+        assert!(without_organization.is_same_identity(&one));
+    }
+
+    #[test]
+    fn a_login_without_a_refresh_token_does_not_take_over_the_older_one() {
+        let old = Document::parse(br#"{"access_token":"a","refresh_token":"r","label":"work"}"#).unwrap();
+        let mut new =
+            Document::for_login(&Identity::default(), &tokens("b", None), None, Timestamp::UNIX_EPOCH);
+        new.inherit(&old);
+        let account = new.to_account(FileName::parse("claude-x.json").unwrap()).unwrap();
+        assert_eq!(
+            (account.oauth().unwrap().refresh.clone(), account.label.as_deref()),
+            (None, Some("work"))
+        );
     }
 
     #[test]

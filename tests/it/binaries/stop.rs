@@ -1,6 +1,7 @@
 //! Signals: one stops in order, a second at once.
 
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 
 use nix::sys::signal::Signal;
 use proxy_tests::binaries::Machine;
@@ -21,6 +22,17 @@ async fn a_signal_stops_it_with_code_0_and_its_socket_is_gone() {
         assert!(!machine.control_socket().exists());
         assert!(TcpStream::connect(address).is_err());
     }
+}
+
+#[tokio::test]
+async fn a_client_that_says_nothing_on_the_control_socket_does_not_hold_up_the_end() {
+    let fake = FakeClaude::start().await;
+    let machine = Machine::new(&fake);
+    let daemon = machine.start().await;
+    let silent = UnixStream::connect(machine.control_socket()).unwrap();
+    daemon.signal(Signal::SIGTERM);
+    assert_eq!(daemon.end().await.code, Some(0));
+    drop(silent);
 }
 
 #[tokio::test]
