@@ -3,8 +3,9 @@
 use tokio_util::task::TaskTracker;
 use webbrowser::{Browser, BrowserOptions};
 
-/// Any of these set means that a browser has somewhere to appear: chosen by the person, X11, Wayland, Windows beside
-/// WSL. Without one (an SSH session, a container) a browser may well be installed and start, and show nothing.
+/// Any of these set means that a browser has somewhere to appear: chosen by the person, X11, Wayland, Windows
+/// beside WSL. Without one (an SSH session, a container) a browser may well be installed and start, and show
+/// nothing.
 const SIGNS: [&str; 4] = ["BROWSER", "DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME"];
 
 /// Whether a browser took the URL. The search for one runs aside: it asks other programs, which may be slow.

@@ -1,5 +1,6 @@
-//! Receives the browser's answer on loopback. It serves one path, tells strangers to go away without ending the login,
-//! bounds what it reads, keeps and waits for, and never shows, prints or stores anything of a query.
+//! Receives the browser's answer on loopback. It serves one path, tells strangers to go away without ending
+//! the login, bounds what it reads, keeps and waits for, and never shows, prints or stores anything of a
+//! query.
 
 mod page;
 mod request;
@@ -83,8 +84,8 @@ pub(crate) struct Callback {
     tasks: TaskTracker,
 }
 
-/// Listens on 127.0.0.1 and, where there is IPv6, on `[::1]` with the same port: a browser may take either for
-/// `localhost`, and one held by a stranger would receive the code.
+/// Listens on 127.0.0.1 and, where there is IPv6, on `[::1]` with the same port: a browser may take either
+/// for `localhost`, and one held by a stranger would receive the code.
 pub(crate) async fn bind(port: Port) -> Result<Bound, Error> {
     match port {
         Port::Fixed(port) => pair(port).await.map_err(|source| match source.kind() {

@@ -127,7 +127,8 @@ pub struct Login {
     /// Open no browser: print the URL and accept the pasted answer
     #[arg(long)]
     pub no_browser: bool,
-    /// The loopback port that receives the browser's answer [default: the daemon's, or the next that is free]
+    /// The loopback port that receives the browser's answer [default: the daemon's, or the next that is
+    /// free]
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub callback_port: Option<u16>,
     /// How long to wait for the answer, as in 90s or 2m; five minutes at most

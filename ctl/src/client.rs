@@ -1,5 +1,5 @@
-//! The daemon as this program sees it: one method an RPC, each with a limit of time and with errors that say what was
-//! asked. It speaks only over the unix socket.
+//! The daemon as this program sees it: one method an RPC, each with a limit of time and with errors that say
+//! what was asked. It speaks only over the unix socket.
 
 use std::io;
 use std::path::{Path, PathBuf};

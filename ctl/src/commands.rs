@@ -1,4 +1,5 @@
-//! One file a verb. A command asks the daemon and prints what it said; it decides nothing the daemon could decide.
+//! One file a verb. A command asks the daemon and prints what it said; it decides nothing the daemon could
+//! decide.
 
 mod accounts;
 mod completions;

@@ -1,5 +1,5 @@
-//! Everything that can go wrong, told in three parts: what failed, why, and what to run next. The exit code follows
-//! from the variant by exhaustive match. No text here ever holds a code, a state, a token or a key.
+//! Everything that can go wrong, told in three parts: what failed, why, and what to run next. The exit code
+//! follows from the variant by exhaustive match. No text here ever holds a code, a state, a token or a key.
 
 use std::fmt;
 use std::io;

@@ -1,9 +1,9 @@
-//! The JSON this program prints with `--json`. It is an interface: fields are added, never renamed or removed within
-//! one `schema_version`.
+//! The JSON this program prints with `--json`. It is an interface: fields are added, never renamed or removed
+//! within one `schema_version`.
 //!
-//! Every document is one line. Names are in snake_case, enums are lower-case words, times are RFC 3339 in UTC. What
-//! does not exist (a time that is not known, a text that is empty) is `null`; no field is ever left out. A word this
-//! version does not know, sent by a newer daemon, reads `"unknown"`.
+//! Every document is one line. Names are in snake_case, enums are lower-case words, times are RFC 3339 in
+//! UTC. What does not exist (a time that is not known, a text that is empty) is `null`; no field is ever left
+//! out. A word this version does not know, sent by a newer daemon, reads `"unknown"`.
 
 use std::fmt;
 
@@ -101,7 +101,8 @@ pub struct Revoked {
     pub id: String,
     /// The file that was deleted.
     pub path: String,
-    /// `revoked`, `failed`, or `not_offered` where the provider has no revocation for this kind of credential.
+    /// `revoked`, `failed`, or `not_offered` where the provider has no revocation for this kind of
+    /// credential.
     pub provider: &'static str,
     /// What the provider answered when it did not revoke.
     pub provider_error: Option<String>,
@@ -185,9 +186,9 @@ pub struct ErrorDocument {
 
 #[derive(Debug, Serialize)]
 pub struct ErrorBody {
-    /// One word an exit code: `failed` 1, `usage` 2, `daemon_not_running` 3, `login_needed` 4, `not_found` 5,
-    /// `not_permitted` 6, `callback_port_in_use` 13, `timed_out` 14, `authentication_failed` 15, `could_not_save` 16,
-    /// `interrupted` 130.
+    /// One word an exit code: `failed` 1, `usage` 2, `daemon_not_running` 3, `login_needed` 4, `not_found`
+    /// 5, `not_permitted` 6, `callback_port_in_use` 13, `timed_out` 14, `authentication_failed` 15,
+    /// `could_not_save` 16, `interrupted` 130.
     pub code: &'static str,
     /// What failed and why, in words.
     pub message: String,

@@ -1,8 +1,8 @@
-//! `proxyctl`, the client of `proxyd`: it carries a login between a browser and the daemon, and shows and changes
-//! the accounts of the pool over the control socket.
+//! `proxyctl`, the client of `proxyd`: it carries a login between a browser and the daemon, and shows and
+//! changes the accounts of the pool over the control socket.
 //!
-//! It never holds a token or a PKCE verifier, and never prints or logs an authorization code, a login's state (but
-//! inside the URL it is part of) or an API key.
+//! It never holds a token or a PKCE verifier, and never prints or logs an authorization code, a login's state
+//! (but inside the URL it is part of) or an API key.
 
 mod browser;
 mod callback;
@@ -66,8 +66,8 @@ fn execute(cli: cli::Cli) -> Exit {
     }
 }
 
-/// What clap says: help and the version on standard output, a mistake on standard error. A mistake is JSON if JSON
-/// was asked for, although the command line that asked for it could not be read as a whole.
+/// What clap says: help and the version on standard output, a mistake on standard error. A mistake is JSON if
+/// JSON was asked for, although the command line that asked for it could not be read as a whole.
 fn explain(refused: &clap::Error, args: &[OsString]) -> Exit {
     match refused.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {

@@ -1,5 +1,6 @@
-//! Where words go: data to standard output, talk to standard error, and in JSON mode nothing on standard output that
-//! is not JSON. A reader that went away is no error. Colour codes are taken out where nobody can see them.
+//! Where words go: data to standard output, talk to standard error, and in JSON mode nothing on standard
+//! output that is not JSON. A reader that went away is no error. Colour codes are taken out where nobody can
+//! see them.
 
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Write as _};

@@ -1,5 +1,5 @@
-//! Reads what comes back from the browser: the query of a callback, or a pasted code, `code#state` or redirect URL.
-//! Pure. Its errors never hold any part of what was read.
+//! Reads what comes back from the browser: the query of a callback, or a pasted code, `code#state` or
+//! redirect URL. Pure. Its errors never hold any part of what was read.
 
 use secrecy::{ExposeSecret as _, SecretString};
 use subtle::ConstantTimeEq as _;
@@ -82,7 +82,8 @@ fn check_state(given: &str, state: &SecretString) -> Result<(), NotThisLogin> {
     if same { Ok(()) } else { Err(NotThisLogin::WrongState) }
 }
 
-/// A code is a token of RFC 6749 (appendix A.11): visible ASCII. A space or `&` in it means that something else was pasted.
+/// A code is a token of RFC 6749 (appendix A.11): visible ASCII. A space or `&` in it means that something
+/// else was pasted.
 fn code(code: &str) -> Result<Answer, NotThisLogin> {
     if code.is_empty() {
         return Err(NotThisLogin::NoCode);

@@ -1,5 +1,5 @@
-//! Lines of standard input, read so that waiting for one can be given up at any time: nothing is left behind that
-//! still reads, and the terminal's settings are never touched.
+//! Lines of standard input, read so that waiting for one can be given up at any time: nothing is left behind
+//! that still reads, and the terminal's settings are never touched.
 
 use std::io::{self, Stdin};
 use std::os::fd::AsFd as _;

@@ -47,7 +47,8 @@ pub enum Revocation {
 }
 
 impl Admin {
-    /// Puts an API key into the pool. One that is there already keeps its account; a label given is taken over.
+    /// Puts an API key into the pool. One that is there already keeps its account; a label given is taken
+    /// over.
     pub async fn add_api_key(
         &self,
         key: ApiKey,
@@ -89,7 +90,8 @@ impl Admin {
         Ok(member)
     }
 
-    /// Takes the account out of the pool, deletes its file, whose name is returned, and revokes it at the provider (best effort).
+    /// Takes the account out of the pool, deletes its file, whose name is returned, and revokes it at the
+    /// provider (best effort).
     pub async fn revoke(&self, id: &AccountId) -> Result<(FileName, Revocation), AdminError> {
         // A refresh in flight ends first, so that the token revoked is the newest.
         self.refresher.close(id).await;
@@ -100,7 +102,8 @@ impl Admin {
 
     async fn revoke_closed(&self, id: &AccountId) -> Result<(FileName, Revocation), AdminError> {
         let account = self.newest(id).await?.ok_or(AdminError::Gone)?;
-        // The file goes first: for as long as it is there a scan puts the account back, and the provider may take its time.
+        // The file goes first: for as long as it is there a scan puts the account back, and the provider may
+        // take its time.
         let (store, file) = (self.store.clone(), account.file.clone());
         self.blocking(move || store.remove(&file)).await?;
         self.pool.remove(id);
@@ -114,7 +117,8 @@ impl Admin {
         Ok((account.file, revocation))
     }
 
-    /// The account with the token the issuer holds as current: what its file says, unless that is still to be saved.
+    /// The account with the token the issuer holds as current: what its file says, unless that is still to be
+    /// saved.
     async fn newest(&self, id: &AccountId) -> Result<Option<Account>, AdminError> {
         let Some(member) = self.pool.get(id) else { return Ok(None) };
         let (store, file) = (self.store.clone(), member.account.file.clone());

@@ -1,4 +1,5 @@
-//! The composition root: builds every component from its own part of the configuration, and runs them until the daemon is to stop.
+//! The composition root: builds every component from its own part of the configuration, and runs them until
+//! the daemon is to stop.
 
 use std::future::Future;
 use std::net::SocketAddr;

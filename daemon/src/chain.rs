@@ -1,4 +1,5 @@
-//! An error with all its causes on one line. `Display` of our errors never repeats its source, so nothing stands twice.
+//! An error with all its causes on one line. `Display` of our errors never repeats its source, so nothing
+//! stands twice.
 
 use std::error::Error;
 use std::fmt;

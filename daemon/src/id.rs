@@ -1,11 +1,13 @@
-//! Identifiers as types, so that none is taken for another. An identifier is never secret and never holds an e-mail.
+//! Identifiers as types, so that none is taken for another. An identifier is never secret and never holds an
+//! e-mail.
 
 use std::fmt;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-/// How many hex digits of a hash name an account: 48 bits, enough for any one person's accounts, short enough to type.
+/// How many hex digits of a hash name an account: 48 bits, enough for any one person's accounts, short enough
+/// to type.
 const ACCOUNT_ID_DIGITS: usize = 12;
 
 /// One identity of the pool: twelve hex digits, stable for as long as the identity is the same.
@@ -13,7 +15,8 @@ const ACCOUNT_ID_DIGITS: usize = 12;
 pub struct AccountId(Arc<str>);
 
 impl AccountId {
-    /// Derives the id from what makes the identity: `kind` separates the kinds of identity, `parts` tell them apart.
+    /// Derives the id from what makes the identity: `kind` separates the kinds of identity, `parts` tell them
+    /// apart.
     pub fn derive(kind: &str, parts: &[&str]) -> Self {
         let mut hash = Sha256::new();
         hash.update(kind.as_bytes());

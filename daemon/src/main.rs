@@ -109,7 +109,8 @@ async fn hung_up(signal: Option<&mut Signal>) {
     }
 }
 
-/// Whether SIGHUP was ignored when we were started (`SigIgn` of proc_pid_status(5), whose lowest bit is SIGHUP).
+/// Whether SIGHUP was ignored when we were started (`SigIgn` of proc_pid_status(5), whose lowest bit is
+/// SIGHUP).
 fn ignores_hangup() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

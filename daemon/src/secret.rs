@@ -1,5 +1,5 @@
-//! Secrets as types that cannot print. Each leaves its type through `expose` only, and the callers of that are few:
-//! the account's document, the token endpoint's request and [`sensitive_header`].
+//! Secrets as types that cannot print. Each leaves its type through `expose` only, and the callers of that
+//! are few: the account's document, the token endpoint's request and [`sensitive_header`].
 
 use std::fmt;
 

@@ -1,7 +1,7 @@
 //! The control API between `proxyd` and `proxyctl`, and where its socket is.
 //!
-//! Everything here is generated from `proto/proxy/control/v1` but [`socket`] and two `Debug` implementations that keep
-//! secrets out of logs. No message carries a token in a reply.
+//! Everything here is generated from `proto/proxy/control/v1` but [`socket`] and two `Debug` implementations
+//! that keep secrets out of logs. No message carries a token in a reply.
 
 use std::fmt;
 

@@ -1,4 +1,5 @@
-//! Where the control socket is when nobody says otherwise. Both programs must agree, so the rule lives here, once.
+//! Where the control socket is when nobody says otherwise. Both programs must agree, so the rule lives here,
+//! once.
 
 use std::path::PathBuf;
 
@@ -7,8 +8,8 @@ use directories::ProjectDirs;
 /// The system daemon's socket.
 pub const SYSTEM: &str = "/run/proxyd/control.sock";
 
-/// The socket of this user's own daemon: `$XDG_RUNTIME_DIR/proxyd/control.sock`, or where there is no runtime directory,
-/// `run/control.sock` in the private state directory. `None` when the user has no home either.
+/// The socket of this user's own daemon: `$XDG_RUNTIME_DIR/proxyd/control.sock`, or where there is no runtime
+/// directory, `run/control.sock` in the private state directory. `None` when the user has no home either.
 pub fn user() -> Option<PathBuf> {
     let dirs = ProjectDirs::from("", "", "proxyd")?;
     let dir = match dirs.runtime_dir() {

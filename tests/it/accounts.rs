@@ -279,7 +279,8 @@ async fn a_revocation_waits_for_the_refresh_in_flight_and_revokes_what_it_brough
     within("the token is rotated", gate.reached_by(1)).await;
     let newest = fake.current_refresh_token(issued.account).unwrap();
     let (reply, ()) = tokio::join!(revoke(&daemon, "person@example.com"), async {
-        // It has begun once no other refresh may start; before, one joins the refresh in flight and waits with it.
+        // It has begun once no other refresh may start; before, one joins the refresh in flight and waits
+        // with it.
         within("the account is closed", async {
             let closed = |asked: Result<Result<Account, Status>, _>| {
                 asked.is_ok_and(|refreshed| refreshed.is_err_and(|status| status.code() == Code::NotFound))

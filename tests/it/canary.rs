@@ -1,5 +1,5 @@
-//! One run of the real programs through everything that handles a secret, at the most talkative log level; then nothing of any of them
-//! may be in anything that was logged, answered or printed.
+//! One run of the real programs through everything that handles a secret, at the most talkative log level;
+//! then nothing of any of them may be in anything that was logged, answered or printed.
 
 use std::fs;
 use std::process::Stdio;
@@ -40,7 +40,8 @@ impl Said {
         done
     }
 
-    /// Keeps what a run printed; the state may be seen inside the authorize URL, which is where a person needs it.
+    /// Keeps what a run printed; the state may be seen inside the authorize URL, which is where a person
+    /// needs it.
     fn keep(&mut self, done: &Done, url: &str) {
         let printed = format!("{}{}", done.stdout, done.stderr);
         self.to_the_owner.push(if url.is_empty() { printed } else { printed.replace(url, "") });
@@ -230,7 +231,8 @@ async fn no_secret_is_ever_logged_answered_or_printed() {
     check(&said, secrets);
 }
 
-/// Looks for each secret everywhere, and first shows that there was something to find and somewhere to find it.
+/// Looks for each secret everywhere, and first shows that there was something to find and somewhere to find
+/// it.
 fn check(said: &Said, mut secrets: Vec<String>) {
     secrets.sort();
     secrets.dedup();

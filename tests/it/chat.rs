@@ -1,5 +1,5 @@
-//! `/v1/chat/completions` over HTTP: what an OpenAI client sends is served by Claude accounts, and what comes back is what that client
-//! expects. The fake refuses whatever the Messages API would.
+//! `/v1/chat/completions` over HTTP: what an OpenAI client sends is served by Claude accounts, and what comes
+//! back is what that client expects. The fake refuses whatever the Messages API would.
 
 use http::{Method, StatusCode};
 use proxy_tests::client::{Reading, frames};

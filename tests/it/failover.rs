@@ -1,4 +1,5 @@
-//! One request, several accounts: who is asked next, who is left alone and until when, and what the client gets when nobody can help.
+//! One request, several accounts: who is asked next, who is left alone and until when, and what the client
+//! gets when nobody can help.
 
 use std::collections::HashSet;
 

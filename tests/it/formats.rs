@@ -1,5 +1,5 @@
-//! Every form of an account's file that ever shipped stays loadable. A form is added to `fixtures/auth` when it ships, and none is ever
-//! changed or removed.
+//! Every form of an account's file that ever shipped stays loadable. A form is added to `fixtures/auth` when
+//! it ships, and none is ever changed or removed.
 
 use std::fs;
 use std::path::Path;

@@ -1,5 +1,6 @@
-//! Keeps what is generated under `packaging/` (man pages, completions, the annotated configuration) what the command lines
-//! and the table of keys say. After a change of either, `UPDATE_GENERATED=1 cargo test -p proxy-tests --test it -- generated` writes it anew.
+//! Keeps what is generated under `packaging/` (man pages, completions, the annotated configuration) what the
+//! command lines and the table of keys say. After a change of either, `UPDATE_GENERATED=1 cargo test -p
+//! proxy-tests --test it -- generated` writes it anew.
 
 #![expect(
     clippy::disallowed_methods,

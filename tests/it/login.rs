@@ -1,4 +1,5 @@
-//! Logging an account in over the control plane: what is stored, what a wrong answer changes (nothing), and what a login replaces.
+//! Logging an account in over the control plane: what is stored, what a wrong answer changes (nothing), and
+//! what a login replaces.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

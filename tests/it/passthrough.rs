@@ -1,5 +1,5 @@
-//! `/v1/messages` and its token counting pass through: what a client sent goes up as it came, and so does the answer come back, but for
-//! credentials and what belongs to a single connection.
+//! `/v1/messages` and its token counting pass through: what a client sent goes up as it came, and so does the
+//! answer come back, but for credentials and what belongs to a single connection.
 
 use std::convert::Infallible;
 

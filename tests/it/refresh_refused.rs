@@ -1,4 +1,5 @@
-//! The issuer says no, or nothing: a refused login asks for a person once, a passing trouble costs nothing that still serves.
+//! The issuer says no, or nothing: a refused login asks for a person once, a passing trouble costs nothing
+//! that still serves.
 
 use std::time::Duration;
 

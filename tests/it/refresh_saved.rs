@@ -1,4 +1,5 @@
-//! No account is lost on the way: a token that was issued reaches the disk, whoever hangs up, stops or edits meanwhile.
+//! No account is lost on the way: a token that was issued reaches the disk, whoever hangs up, stops or edits
+//! meanwhile.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

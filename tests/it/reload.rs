@@ -1,4 +1,5 @@
-//! The pool is what the auth directory says: files that come, change and go, files that may not be used, and the directory itself.
+//! The pool is what the auth directory says: files that come, change and go, files that may not be used, and
+//! the directory itself.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,5 +1,5 @@
-//! Streams under stress: cut ones are never silent, abandoned ones stop upstream, none waits for another, and a stop of the daemon lets
-//! them finish or says that it did not.
+//! Streams under stress: cut ones are never silent, abandoned ones stop upstream, none waits for another, and
+//! a stop of the daemon lets them finish or says that it did not.
 
 use std::time::Duration;
 

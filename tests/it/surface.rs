@@ -1,4 +1,5 @@
-//! What the daemon answers by itself: paths, methods, models, health, bodies it cannot take, and callers it does not serve.
+//! What the daemon answers by itself: paths, methods, models, health, bodies it cannot take, and callers it
+//! does not serve.
 
 use std::io::Write as _;
 

@@ -1,7 +1,8 @@
-//! The house rules that the compiler does not know: who may import whom, who may touch the outside world, what stays
-//! pure, how long a file may be, and what lies at the top of the repository.
+//! The house rules that the compiler does not know: who may import whom, who may touch the outside world,
+//! what stays pure, how long a file may be, and what lies at the top of the repository.
 //!
-//! Each rule is a function from source text to what breaks it, so each is also shown to find what it is there to find.
+//! Each rule is a function from source text to what breaks it, so each is also shown to find what it is there
+//! to find.
 
 mod form;
 mod layers;

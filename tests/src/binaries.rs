@@ -1,4 +1,5 @@
-//! The real programs as black boxes: built once per process, run in a home of their own with nothing of this machine's environment.
+//! The real programs as black boxes: built once per process, run in a home of their own with nothing of this
+//! machine's environment.
 #![expect(
     clippy::expect_used,
     clippy::missing_panics_doc,
@@ -47,7 +48,8 @@ fn build() -> Programs {
     if !cfg!(debug_assertions) {
         build.arg("--release");
     }
-    // What cargo says about this package is not to reach the build scripts: they would run again, and each time anew.
+    // What cargo says about this package is not to reach the build scripts: they would run again, and each
+    // time anew.
     for (name, _) in std::env::vars_os() {
         let about_us = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"];
         if about_us.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
@@ -159,7 +161,8 @@ impl Machine {
         Daemon::ready(Live::start(command)).await
     }
 
-    /// A daemon that outlives a limit on the size of files, as one on a full disk would live; see [`Daemon::limit_files`].
+    /// A daemon that outlives a limit on the size of files, as one on a full disk would live; see
+    /// [`Daemon::limit_files`].
     pub async fn start_limitable(&self) -> Daemon {
         let mut command = self.command("sh");
         // An ignored signal stays ignored: the write fails instead, as on a full disk.

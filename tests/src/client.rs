@@ -1,5 +1,5 @@
-//! What a client sends and how it reads what comes back: events, frames, bytes as they arrive, and HTTP written by hand where a client library
-//! would correct what a test wants to be wrong.
+//! What a client sends and how it reads what comes back: events, frames, bytes as they arrive, and HTTP
+//! written by hand where a client library would correct what a test wants to be wrong.
 #![expect(
     clippy::expect_used,
     clippy::missing_panics_doc,

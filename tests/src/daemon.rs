@@ -1,4 +1,5 @@
-//! `TestDaemon`: the real `App` on free loopback ports and in a temporary directory, pointed at a [`FakeClaude`].
+//! `TestDaemon`: the real `App` on free loopback ports and in a temporary directory, pointed at a
+//! [`FakeClaude`].
 //!
 //! The black-box tests start the real binaries instead; see `it/binaries.rs`.
 #![expect(
@@ -264,7 +265,8 @@ impl TestDaemon {
         names
     }
 
-    /// Waits until the file holds the refresh token that the issuer holds as current, rotated `rotations` times.
+    /// Waits until the file holds the refresh token that the issuer holds as current, rotated `rotations`
+    /// times.
     pub async fn wait_until_saved(&self, fake: &FakeClaude, issued: &Issued, file: &str, rotations: usize) {
         within("the newest token is on disk", async {
             while !self.holds_newest(fake, issued, file) || fake.rotations(issued.account) < rotations {

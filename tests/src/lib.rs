@@ -1,4 +1,5 @@
-//! The harness of the integration tests: a fake of everything Claude, the real daemon in process, and helpers to wait for states.
+//! The harness of the integration tests: a fake of everything Claude, the real daemon in process, and helpers
+//! to wait for states.
 //!
 //! Nothing here is part of the product, and nothing here reaches beyond loopback.
 

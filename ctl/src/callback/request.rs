@@ -28,8 +28,8 @@ impl Site {
     /// The answer this request carries, or the page for a stranger.
     pub(super) fn check<B>(&self, request: &Request<B>) -> Result<Answer, Page> {
         let (headers, uri) = (request.headers(), request.uri());
-        // Another name for this address is how a foreign page reaches it (DNS rebinding), and only a page of this
-        // listener, of which there is none, could have its origin.
+        // Another name for this address is how a foreign page reaches it (DNS rebinding), and only a page of
+        // this listener, of which there is none, could have its origin.
         let host = only(headers, &HOST).is_some_and(|host| self.is_mine(host));
         let origin = headers.get_all(ORIGIN).iter().all(|origin| {
             origin

@@ -1,6 +1,6 @@
-//! `proxyctl login`: carries a login between the person's browser and the daemon. It listens before it shows the URL,
-//! takes whichever comes first of callback and paste, and however it ends, the daemon is told and the listener closed.
-//! The code and the state pass through; neither is ever printed but inside the URL.
+//! `proxyctl login`: carries a login between the person's browser and the daemon. It listens before it shows
+//! the URL, takes whichever comes first of callback and paste, and however it ends, the daemon is told and
+//! the listener closed. The code and the state pass through; neither is ever printed but inside the URL.
 
 mod interrupt;
 mod wait;
@@ -69,7 +69,8 @@ async fn login(args: &Login, client: &Client, output: &mut Output) -> Result<Box
     let ended = follow(args, client, &begun, &session, &mut callback, &mut interrupt, output).await;
     callback.close().await;
     if ended.as_ref().is_err_and(is_over) {
-        // The daemon forgets the login by itself in the end; what was wrong is worth more than that this failed.
+        // The daemon forgets the login by itself in the end; what was wrong is worth more than that this
+        // failed.
         let _forgotten = client.cancel_login(&session.id).await;
     }
     ended
@@ -101,7 +102,8 @@ async fn follow(
     wait.run(!args.no_browser).await
 }
 
-/// Whether the daemon may forget the login. Not where it holds tokens it could not save: those are still worth saving.
+/// Whether the daemon may forget the login. Not where it holds tokens it could not save: those are still
+/// worth saving.
 fn is_over(err: &Error) -> bool {
     !matches!(err, Error::Refused { refusal: Refusal::NotSaved, .. })
 }

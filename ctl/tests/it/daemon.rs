@@ -1,5 +1,5 @@
-//! A daemon that answers what the test scripted, writes down what it was asked, and fails the test when it was asked
-//! anything else.
+//! A daemon that answers what the test scripted, writes down what it was asked, and fails the test when it
+//! was asked anything else.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};

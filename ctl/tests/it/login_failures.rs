@@ -1,4 +1,5 @@
-//! `proxyctl login claude` that ends badly: each way has its message and exit code, and leaves nothing behind.
+//! `proxyctl login claude` that ends badly: each way has its message and exit code, and leaves nothing
+//! behind.
 
 use std::process::Stdio;
 use std::sync::Arc;

@@ -11,8 +11,9 @@
 //! | `label`, `disabled` | set by a person |
 //! | `needs_login` | `{since, reason, token}`; `token` names the refresh token that was refused |
 //!
-//! The keys are those of the widespread Go implementation, so its files load as they are. Every form that ever shipped stays
-//! loadable (`tests/fixtures/auth`). A document holds secrets: it has no `Debug` of its content.
+//! The keys are those of the widespread Go implementation, so its files load as they are. Every form that
+//! ever shipped stays loadable (`tests/fixtures/auth`). A document holds secrets: it has no `Debug` of its
+//! content.
 
 use std::fmt;
 
@@ -100,8 +101,8 @@ impl Document {
         format!("{:#}\n", Value::Object(self.0.clone())).into_bytes()
     }
 
-    /// Puts newly issued tokens in place of the old ones and forgets that a login was needed. A reply without a refresh token
-    /// keeps the old one (RFC 6749, section 6).
+    /// Puts newly issued tokens in place of the old ones and forgets that a login was needed. A reply without
+    /// a refresh token keeps the old one (RFC 6749, section 6).
     pub fn set_tokens(&mut self, tokens: &OAuth, scope: Option<&str>, issued_at: Timestamp) {
         self.set("access_token", Some(tokens.access.expose().into()));
         if let Some(refresh) = &tokens.refresh {
@@ -116,8 +117,8 @@ impl Document {
         self.set("needs_login", None);
     }
 
-    /// Takes over every setting and unknown key of `old` that this document does not hold itself: what a person set stays when an
-    /// account logs in again.
+    /// Takes over every setting and unknown key of `old` that this document does not hold itself: what a
+    /// person set stays when an account logs in again.
     pub fn inherit(&mut self, old: &Document) {
         for (key, value) in &old.0 {
             if !ISSUED.contains(&key.as_str()) && !self.0.contains_key(key) {
@@ -239,7 +240,8 @@ impl Document {
         }
     }
 
-    /// A time, where one can be read. An unreadable one counts as unknown: the tokens may well work, and a refresh writes it anew.
+    /// A time, where one can be read. An unreadable one counts as unknown: the tokens may well work, and a
+    /// refresh writes it anew.
     fn time(&self, key: &str) -> Option<Timestamp> {
         self.0.get(key)?.as_str()?.parse().ok()
     }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use crate::clock::Timestamp;
 use crate::id::AccountId;
 
-/// One plain component that ends in `.json` and is not hidden. May hold an e-mail, so a log shows [`FileName::masked`].
+/// One plain component that ends in `.json` and is not hidden. May hold an e-mail, so a log shows
+/// [`FileName::masked`].
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FileName(Arc<str>);
 

@@ -46,8 +46,9 @@ impl Account {
         self.oauth()?.refresh.as_ref()
     }
 
-    /// Whether both are the same identity: the same id, or the same account or e-mail where one of them knows less (files of other
-    /// programs often hold no UUIDs). Two organizations that are known to differ never are.
+    /// Whether both are the same identity: the same id, or the same account or e-mail where one of them knows
+    /// less (files of other programs often hold no UUIDs). Two organizations that are known to differ
+    /// never are.
     pub fn is_same_identity(&self, other: &Account) -> bool {
         if self.id == other.id {
             return true;
@@ -87,7 +88,8 @@ pub struct OAuth {
     pub expires_at: Option<Timestamp>,
 }
 
-/// Who the account is. One e-mail can belong to two organizations, so account and organization make the identity.
+/// Who the account is. One e-mail can belong to two organizations, so account and organization make the
+/// identity.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Identity {
     pub email: Option<String>,

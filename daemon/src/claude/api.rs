@@ -1,5 +1,5 @@
-//! Model traffic: one call upstream by one lease. What the caller sent goes up as it came; the credential is added here and nowhere
-//! else.
+//! Model traffic: one call upstream by one lease. What the caller sent goes up as it came; the credential is
+//! added here and nowhere else.
 
 use std::time::Duration;
 
@@ -30,7 +30,8 @@ const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
 
-/// One request as it goes upstream, but for the credential. Cloned for each attempt: the body is shared, not copied.
+/// One request as it goes upstream, but for the credential. Cloned for each attempt: the body is shared, not
+/// copied.
 #[derive(Clone, Debug)]
 pub struct Call {
     pub method: Method,
@@ -80,8 +81,8 @@ impl Api {
         Ok(Self { client, scheme, authority, prefix: prefix(&config.api_base_url) })
     }
 
-    /// Sends `call` by the lease's credential and waits for the answer's head. Dropping the future, or later the answer's body, closes
-    /// the call upstream.
+    /// Sends `call` by the lease's credential and waits for the answer's head. Dropping the future, or later
+    /// the answer's body, closes the call upstream.
     pub async fn send(&self, call: Call, lease: &Lease) -> Result<Response<UpstreamBody>, SendError> {
         let mut headers = call.headers;
         complete(&mut headers);
@@ -101,7 +102,8 @@ impl Api {
         let path = if self.prefix.is_empty() {
             path
         } else {
-            // Both parts were valid alone; should they not be together, upstream answers 404 to the bare path.
+            // Both parts were valid alone; should they not be together, upstream answers 404 to the bare
+            // path.
             PathAndQuery::try_from(format!("{}{path}", self.prefix)).unwrap_or(path)
         };
         let mut parts = http::uri::Parts::default();
@@ -116,7 +118,8 @@ fn prefix(base: &Url) -> String {
     base.path().trim_end_matches('/').to_owned()
 }
 
-/// Adds what every call needs and the caller may have left out. We decode nothing we can avoid: identity is asked for.
+/// Adds what every call needs and the caller may have left out. We decode nothing we can avoid: identity is
+/// asked for.
 fn complete(headers: &mut HeaderMap) {
     headers.entry(ANTHROPIC_VERSION).or_insert(DEFAULT_VERSION);
     headers.entry(header::USER_AGENT).or_insert(HeaderValue::from_static(USER_AGENT));

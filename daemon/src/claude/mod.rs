@@ -1,5 +1,5 @@
-//! Everything Claude: the OAuth endpoints, model traffic, and what upstream's answers mean. The only module that talks to the
-//! outside. Requests go as what they are: nothing here imitates another client.
+//! Everything Claude: the OAuth endpoints, model traffic, and what upstream's answers mean. The only module
+//! that talks to the outside. Requests go as what they are: nothing here imitates another client.
 
 pub mod api;
 mod classify;

@@ -1,7 +1,8 @@
-//! The OAuth endpoints: token (exchange and refresh), revocation and profile. Bodies are JSON, as this issuer wants them.
+//! The OAuth endpoints: token (exchange and refresh), revocation and profile. Bodies are JSON, as this issuer
+//! wants them.
 //!
-//! A reply holds single-use tokens: it is read whole and handed on, never logged. What an error may show is the issuer's `error` and
-//! `error_description` (RFC 6749, section 5.2), nothing else of a body.
+//! A reply holds single-use tokens: it is read whole and handed on, never logged. What an error may show is
+//! the issuer's `error` and `error_description` (RFC 6749, section 5.2), nothing else of a body.
 
 use std::time::Duration;
 

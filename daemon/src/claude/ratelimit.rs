@@ -28,8 +28,8 @@ pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Timesta
     Some(date.min(after(now, FURTHEST)))
 }
 
-/// Of subscriptions: the reset of the whole (`unified`) when its status is `rejected`. Of API keys: the last reset among the limits
-/// with nothing remaining.
+/// Of subscriptions: the reset of the whole (`unified`) when its status is `rejected`. Of API keys: the last
+/// reset among the limits with nothing remaining.
 fn window_reset(headers: &HeaderMap) -> Option<Timestamp> {
     let text = |name: &str| headers.get(name)?.to_str().ok();
     if text("anthropic-ratelimit-unified-status") == Some("rejected") {

@@ -1,8 +1,8 @@
 //! Connections to the outside: one TLS configuration and one way through a proxy, for both HTTP clients.
 //!
-//! Model traffic takes hyper's pooled client over HTTP/1.1: each stream then has a connection of its own, and none waits for a
-//! server's limit of streams per connection. No redirect is followed, no proxy is taken from the environment, and certificate checks
-//! cannot be switched off.
+//! Model traffic takes hyper's pooled client over HTTP/1.1: each stream then has a connection of its own, and
+//! none waits for a server's limit of streams per connection. No redirect is followed, no proxy is taken from
+//! the environment, and certificate checks cannot be switched off.
 
 use std::fs::File;
 use std::io::{self, BufReader};
@@ -27,7 +27,8 @@ use url::Url;
 use super::{TransportConfig, USER_AGENT};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Shorter than the idle limit of the usual load balancer (60 s), so that a connection is rarely found closed.
+/// Shorter than the idle limit of the usual load balancer (60 s), so that a connection is rarely found
+/// closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 /// Kept ready per host: a burst of agents comes back within seconds and should find its connections warm.
 const IDLE_CONNECTIONS: usize = 256;
@@ -56,8 +57,8 @@ pub enum TransportError {
 pub struct Tls(ClientConfig);
 
 impl Tls {
-    /// Trusts the machine's roots and those of `ca_file`. `required` says that there is an https address to reach: without one a machine
-    /// without roots is no error.
+    /// Trusts the machine's roots and those of `ca_file`. `required` says that there is an https address to
+    /// reach: without one a machine without roots is no error.
     pub fn load(ca_file: Option<&Path>, required: bool) -> Result<Self, TransportError> {
         let mut roots = RootCertStore::empty();
         let native = rustls_native_certs::load_native_certs();

@@ -1,4 +1,5 @@
-//! From raw settings to a valid configuration. Each check names the value's origin, what is wrong and what would be right; all of them run.
+//! From raw settings to a valid configuration. Each check names the value's origin, what is wrong and what
+//! would be right; all of them run.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -116,7 +117,8 @@ impl Check<'_> {
         port.or_else(|| self.mistake(path, "must be a port number from 1 to 65535"))
     }
 
-    /// A path that was set, made absolute so that it means the same whatever happens; else what the machine says.
+    /// A path that was set, made absolute so that it means the same whatever happens; else what the machine
+    /// says.
     fn path(&mut self, path: &str, default: impl FnOnce() -> Option<PathBuf>) -> Option<PathBuf> {
         let set = match &self.setting(path)?.value {
             Raw::Text(text) if !text.is_empty() => Some(PathBuf::from(text)),

@@ -1,5 +1,6 @@
-//! Every configuration key, once: its name, what it takes, what it is without being set, and what it means. Loading, `print-config`, the
-//! environment's names and the annotated file under `packaging/` all come from this table.
+//! Every configuration key, once: its name, what it takes, what it is without being set, and what it means.
+//! Loading, `print-config`, the environment's names and the annotated file under `packaging/` all come from
+//! this table.
 
 /// What a key takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,4 +1,5 @@
-//! The sources of configuration, merged. A later source replaces a key of an earlier one; what it replaced is forgotten.
+//! The sources of configuration, merged. A later source replaces a key of an earlier one; what it replaced is
+//! forgotten.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

@@ -1,5 +1,5 @@
-//! Configuration: raw texts from five places (flag, environment, drop-in, file, default), then one valid [`Config`], or every mistake at once
-//! with the place it was made.
+//! Configuration: raw texts from five places (flag, environment, drop-in, file, default), then one valid
+//! [`Config`], or every mistake at once with the place it was made.
 //!
 //! This is the one module that reads the environment. Components are handed their own part, never the whole.
 

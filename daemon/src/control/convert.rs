@@ -1,5 +1,5 @@
-//! From our types to the control API's, and from our errors to its status codes: the other edge, beside `http::error`, where an error becomes
-//! text.
+//! From our types to the control API's, and from our errors to its status codes: the other edge, beside
+//! `http::error`, where an error becomes text.
 
 use proxy_proto::v1;
 use tonic::{Code, Status};

@@ -1,4 +1,5 @@
-//! The control plane: gRPC on a unix socket, for the daemon's own user and root. No token or key is ever in a reply.
+//! The control plane: gRPC on a unix socket, for the daemon's own user and root. No token or key is ever in a
+//! reply.
 
 mod accounts;
 mod convert;

@@ -1,4 +1,5 @@
-//! Who may use the control socket: root and the daemon's own user, by what the kernel says of the peer, whatever the socket's mode.
+//! Who may use the control socket: root and the daemon's own user, by what the kernel says of the peer,
+//! whatever the socket's mode.
 
 use tonic::service::Interceptor;
 use tonic::transport::server::UdsConnectInfo;

@@ -1,5 +1,5 @@
-//! The control socket: bound, closed to others, and only then listening. A socket that a crash left behind is replaced; one that answers is
-//! not.
+//! The control socket: bound, closed to others, and only then listening. A socket that a crash left behind is
+//! replaced; one that answers is not.
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;

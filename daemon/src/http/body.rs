@@ -1,4 +1,5 @@
-//! Request bodies, read whole within bounds; and those that are refused, taken in so that the client hears why.
+//! Request bodies, read whole within bounds; and those that are refused, taken in so that the client hears
+//! why.
 
 use std::io::Read;
 use std::time::Duration;
@@ -61,8 +62,9 @@ pub(super) async fn read(headers: &HeaderMap, mut body: Body) -> Result<Bytes, A
     }
 }
 
-/// Takes in a body that is refused, within bounds. Most clients send all of it before they read: were the connection closed on them
-/// meanwhile, they would see it break instead of the reason. One that asked first (`expect: 100-continue`) is told at once.
+/// Takes in a body that is refused, within bounds. Most clients send all of it before they read: were the
+/// connection closed on them meanwhile, they would see it break instead of the reason. One that asked first
+/// (`expect: 100-continue`) is told at once.
 pub(super) async fn discard(headers: &HeaderMap, body: Body) {
     if !headers.contains_key(EXPECT) {
         drain(body).await;

@@ -1,5 +1,6 @@
-//! The one edge where an error becomes a response, in the caller's own dialect. Statuses are chosen by what clients do with them: a pool
-//! without accounts must not be retried for minutes in silence, and a limit names its end.
+//! The one edge where an error becomes a response, in the caller's own dialect. Statuses are chosen by what
+//! clients do with them: a pool without accounts must not be retried for minutes in silence, and a limit
+//! names its end.
 
 use axum::body::Body;
 use axum::response::Response;
@@ -60,7 +61,8 @@ pub(super) fn refuse(error: &ApiError, dialect: Dialect, id: RequestId) -> Respo
     response
 }
 
-/// Which shape an error has where no route decided it: by the path, else by the header that only one API's clients send.
+/// Which shape an error has where no route decided it: by the path, else by the header that only one API's
+/// clients send.
 pub(super) fn dialect(path: &str, headers: &HeaderMap) -> Dialect {
     if path.starts_with("/v1/messages") || headers.contains_key("anthropic-version") {
         Dialect::Messages

@@ -1,7 +1,8 @@
-//! Who may call: programs of this machine's same user, and no web page. Pure but for the peer's uid, which the accept loop found out.
+//! Who may call: programs of this machine's same user, and no web page. Pure but for the peer's uid, which
+//! the accept loop found out.
 //!
-//! A page in a browser reaches loopback as easily as any program, so a foreign `Host` (DNS rebinding), any `Origin` and any cross-site
-//! request are refused on every route, and their bodies looked at by nobody.
+//! A page in a browser reaches loopback as easily as any program, so a foreign `Host` (DNS rebinding), any
+//! `Origin` and any cross-site request are refused on every route, and their bodies looked at by nobody.
 
 use std::net::SocketAddr;
 

@@ -1,5 +1,5 @@
-//! The data plane: accepts connections, refuses who does not belong, and turns requests into exchanges. Handlers are thin; errors become
-//! responses in one place.
+//! The data plane: accepts connections, refuses who does not belong, and turns requests into exchanges.
+//! Handlers are thin; errors become responses in one place.
 
 mod body;
 mod error;

@@ -1,5 +1,5 @@
-//! Base URLs as people write them: with and without `/v1`, with it twice, with doubled or trailing slashes. All of them are served; none
-//! is redirected, since clients lose bodies and headers on the way. Pure.
+//! Base URLs as people write them: with and without `/v1`, with it twice, with doubled or trailing slashes.
+//! All of them are served; none is redirected, since clients lose bodies and headers on the way. Pure.
 
 use std::borrow::Cow;
 

@@ -1,5 +1,5 @@
-//! Whose connection is this? The kernel knows: one exact question by netlink socket diagnostics (`sock_diag(7)`) per accepted connection, and
-//! where that is not to be had, a look at `/proc/net/tcp`.
+//! Whose connection is this? The kernel knows: one exact question by netlink socket diagnostics
+//! (`sock_diag(7)`) per accepted connection, and where that is not to be had, a look at `/proc/net/tcp`.
 
 use std::fs;
 use std::io;
@@ -24,7 +24,8 @@ const REQUEST: usize = 56;
 const UID_AT: usize = HEADER + 64;
 const INODE_AT: usize = HEADER + 68;
 
-/// The uid that holds the other end of a connection accepted on this machine: `remote` is the client's address, `local` ours.
+/// The uid that holds the other end of a connection accepted on this machine: `remote` is the client's
+/// address, `local` ours.
 pub(super) fn owner(remote: SocketAddr, local: SocketAddr) -> Peer {
     let (remote, local) = (unmapped(remote), unmapped(local));
     if !remote.ip().is_loopback() {
@@ -125,7 +126,8 @@ fn find_in_table(table: &str, remote: SocketAddr, local: SocketAddr) -> Option<u
     })
 }
 
-/// A socket that its process has closed already has no inode, and the kernel calls uid 0 its owner: that must not pass for root.
+/// A socket that its process has closed already has no inode, and the kernel calls uid 0 its owner: that must
+/// not pass for root.
 fn is_held(inode: u32) -> bool {
     inode != 0
 }

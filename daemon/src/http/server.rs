@@ -1,5 +1,5 @@
-//! The accept loop. `axum::serve` leaves silent and half-open connections standing, so connections are served here: a deadline for the first
-//! byte, one for the headers, and an end when the daemon stops.
+//! The accept loop. `axum::serve` leaves silent and half-open connections standing, so connections are served
+//! here: a deadline for the first byte, one for the headers, and an end when the daemon stops.
 
 use std::io;
 use std::net::SocketAddr;

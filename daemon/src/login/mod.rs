@@ -1,5 +1,5 @@
-//! Logging an account in: begin makes state, verifier and deadline; complete exchanges the code, stores the account and publishes it.
-//! No token and no verifier leaves the daemon, and the verifier is never stored.
+//! Logging an account in: begin makes state, verifier and deadline; complete exchanges the code, stores the
+//! account and publishes it. No token and no verifier leaves the daemon, and the verifier is never stored.
 
 mod pkce;
 mod session;
@@ -116,7 +116,8 @@ impl Logins {
         Ok(Begun { id, authorize_url, state, redirect_uri, deadline })
     }
 
-    /// Exchanges the code and stores the account. Runs to its end even if the caller goes away: the code is single use.
+    /// Exchanges the code and stores the account. Runs to its end even if the caller goes away: the code is
+    /// single use.
     pub async fn complete(
         &self,
         id: LoginId,

@@ -37,7 +37,8 @@ impl Sessions {
         Ok(())
     }
 
-    /// Whether this answer may complete the login. A wrong state leaves it as it is: a stranger cannot end it.
+    /// Whether this answer may complete the login. A wrong state leaves it as it is: a stranger cannot end
+    /// it.
     pub(super) fn check(&self, id: &LoginId, state: &LoginState, now: Timestamp) -> Result<(), LoginError> {
         let mut sessions = self.lock();
         let session = sessions.get(id).ok_or(LoginError::NotFound)?;

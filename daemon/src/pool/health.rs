@@ -1,11 +1,12 @@
 //! What an account's answers say about it. Pure: it is told the time.
 //!
-//! Two kinds of cooldown never mix. A *named* one was told by upstream (`retry-after`, a window's reset) and makes the account
-//! unusable until then. A *guess* is ours (5xx, 529, a dead connection, a 429 without a time): it grows with each failure, is forgotten
-//! on success, and only orders the accounts.
+//! Two kinds of cooldown never mix. A *named* one was told by upstream (`retry-after`, a window's reset) and
+//! makes the account unusable until then. A *guess* is ours (5xx, 529, a dead connection, a 429 without a
+//! time): it grows with each failure, is forgotten on success, and only orders the accounts.
 //!
-//! A named time binds for the model whose request earned it, since a provider has limits per model, too. For every other model it is a guess
-//! like any other: the account comes last, is asked all the same, and answers for itself.
+//! A named time binds for the model whose request earned it, since a provider has limits per model, too. For
+//! every other model it is a guess like any other: the account comes last, is asked all the same, and answers
+//! for itself.
 
 use super::select::Standing;
 use crate::clock::{SignedDuration, Timestamp, after};

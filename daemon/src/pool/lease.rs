@@ -1,5 +1,5 @@
-//! The right to send one request by one account. While it lives the account counts the request; what came of it settles the
-//! account's health.
+//! The right to send one request by one account. While it lives the account counts the request; what came of
+//! it settles the account's health.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -8,7 +8,8 @@ use super::{Member, Signal};
 use crate::account::Account;
 use crate::clock::Clock;
 
-/// Handed out by [`super::Pool::acquire`]. Dropped unsettled (the client went away), it says nothing about the account.
+/// Handed out by [`super::Pool::acquire`]. Dropped unsettled (the client went away), it says nothing about
+/// the account.
 #[derive(Debug)]
 pub struct Lease {
     member: Arc<Member>,

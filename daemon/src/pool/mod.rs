@@ -1,5 +1,5 @@
-//! The pool: which accounts there are, and which one a request gets. Readers take a snapshot and hold no lock; a change makes a new
-//! snapshot. An account's health outlives a change of its file.
+//! The pool: which accounts there are, and which one a request gets. Readers take a snapshot and hold no
+//! lock; a change makes a new snapshot. An account's health outlives a change of its file.
 //!
 //! The pool knows no files and no network: it is told what is so, and asked.
 
@@ -136,7 +136,8 @@ impl Pool {
         });
     }
 
-    /// Puts an account in place of what it was; one that left the pool meanwhile, or has another file by now, stays as it is.
+    /// Puts an account in place of what it was; one that left the pool meanwhile, or has another file by now,
+    /// stays as it is.
     pub fn replace(&self, account: Account) {
         self.change(|snapshot| {
             let same = snapshot.get(&account.id).filter(|old| old.account.file == account.file);
@@ -199,8 +200,8 @@ impl Pool {
         Ok(changes)
     }
 
-    /// Chooses an account for a request for `model` that has `tried` some already. Requests rotate over the usable ones; one that we only
-    /// guess to be in trouble comes after those, never instead of nobody.
+    /// Chooses an account for a request for `model` that has `tried` some already. Requests rotate over the
+    /// usable ones; one that we only guess to be in trouble comes after those, never instead of nobody.
     pub fn acquire(&self, model: &str, tried: &[AccountId]) -> Result<Lease, NoAccount> {
         let now = self.clock.now();
         let snapshot = self.current.load();

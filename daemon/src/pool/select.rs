@@ -22,8 +22,8 @@ pub(super) enum Choice {
     Nobody,
 }
 
-/// The first ready account at or after `cursor` (modulo `len`), else the guessed one that is due back first, else when the first named
-/// one is.
+/// The first ready account at or after `cursor` (modulo `len`), else the guessed one that is due back first,
+/// else when the first named one is.
 pub(super) fn select(standings: impl Iterator<Item = Standing> + Clone, len: usize, cursor: usize) -> Choice {
     if len == 0 {
         return Choice::Nobody;

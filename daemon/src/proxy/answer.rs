@@ -26,7 +26,8 @@ pub enum Body {
     Pumped(Box<Pump>),
 }
 
-/// Upstream's body broke off where the protocol has no way to say so: the connection is cut instead of passing it off as complete.
+/// Upstream's body broke off where the protocol has no way to say so: the connection is cut instead of
+/// passing it off as complete.
 #[derive(Debug, thiserror::Error)]
 #[error("upstream's answer broke off")]
 pub struct BrokenOff;
@@ -92,7 +93,8 @@ pub(super) fn whole(
     respond(status, headers, Body::whole(body))
 }
 
-/// Names the exchange, and keeps clients from hammering a credential that is refused: they would retry for minutes and print nothing.
+/// Names the exchange, and keeps clients from hammering a credential that is refused: they would retry for
+/// minutes and print nothing.
 pub(super) fn mark(headers: &mut HeaderMap, id: RequestId, status: StatusCode) {
     if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
         headers.insert(REQUEST_ID, id);
@@ -134,7 +136,8 @@ fn has_type(headers: &HeaderMap, wanted: &str) -> bool {
     value.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(wanted))
 }
 
-/// An error page that is not JSON (a load balancer's HTML): clients need an error they can read, with the same status.
+/// An error page that is not JSON (a load balancer's HTML): clients need an error they can read, with the
+/// same status.
 fn unreadable(status: StatusCode, upstream: &HeaderMap, id: RequestId) -> Answer {
     let error = ApiError::new(
         ErrorKind::of_status(status.as_u16()),

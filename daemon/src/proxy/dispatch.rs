@@ -1,5 +1,5 @@
-//! Attempts. One request gets one account after another until an answer is worth giving to the client; each attempt settles what it
-//! says about its account.
+//! Attempts. One request gets one account after another until an answer is worth giving to the client; each
+//! attempt settles what it says about its account.
 
 use http::{Response, StatusCode};
 use tracing::{debug, info};
@@ -97,7 +97,8 @@ impl Inner {
         }
     }
 
-    /// A lease whose token will outlive the call. Where none can be had, the old token serves for as long as it lasts.
+    /// A lease whose token will outlive the call. Where none can be had, the old token serves for as long as
+    /// it lasts.
     async fn renew(&self, lease: Lease) -> Result<Lease, ProxyError> {
         match self.renewed(&lease).await {
             Ok(renewed) => Ok(renewed),
@@ -158,8 +159,8 @@ fn is_shared_trouble(result: &Result<Attempt, ProxyError>) -> bool {
     }
 }
 
-/// Of several failures the client gets the one that helps it most: a limit or an overload, which pass, before a refusal of one
-/// account, which is not the client's concern, before no answer at all.
+/// Of several failures the client gets the one that helps it most: a limit or an overload, which pass, before
+/// a refusal of one account, which is not the client's concern, before no answer at all.
 fn rank(result: &Result<Attempt, ProxyError>) -> u8 {
     match result {
         Ok(attempt) if attempt.response.status() == StatusCode::TOO_MANY_REQUESTS => 4,

@@ -1,4 +1,5 @@
-//! Why a request has no answer from upstream, and whose fault that is. Becomes text at one edge only, `http::error`.
+//! Why a request has no answer from upstream, and whose fault that is. Becomes text at one edge only,
+//! `http::error`.
 
 use std::sync::Arc;
 
@@ -12,8 +13,8 @@ use crate::wire::error::ApiError;
 /// By what the client is told.
 #[derive(Debug, thiserror::Error)]
 pub enum ProxyError {
-    /// The client's own fault, or an answer of upstream in words: what it gets is in the error. Only its kind is for a log, since its
-    /// words may quote the request.
+    /// The client's own fault, or an answer of upstream in words: what it gets is in the error. Only its kind
+    /// is for a log, since its words may quote the request.
     #[error("the request is refused: {}", .0.kind.anthropic())]
     Api(ApiError),
     /// The pool has nobody for it.

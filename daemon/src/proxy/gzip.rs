@@ -1,4 +1,5 @@
-//! Incremental gzip decoding of an upstream body. We ask for identity; this is for an upstream that does not listen.
+//! Incremental gzip decoding of an upstream body. We ask for identity; this is for an upstream that does not
+//! listen.
 
 use std::io::{self, Write};
 

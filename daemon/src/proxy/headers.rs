@@ -1,5 +1,5 @@
-//! Which headers cross from one side to the other. What belongs to a connection, to the caller's own credentials or to a browser stays
-//! on its side; everything else passes, known or not. Pure.
+//! Which headers cross from one side to the other. What belongs to a connection, to the caller's own
+//! credentials or to a browser stays on its side; everything else passes, known or not. Pure.
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 

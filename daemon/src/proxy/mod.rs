@@ -1,7 +1,8 @@
-//! Carries requests: chooses accounts, sends, judges the answers, and pumps bodies back. It speaks no HTTP server and no dialect's
-//! details: `http` hands it an [`Exchange`], `wire` and `translate` do the formats.
+//! Carries requests: chooses accounts, sends, judges the answers, and pumps bodies back. It speaks no HTTP
+//! server and no dialect's details: `http` hands it an [`Exchange`], `wire` and `translate` do the formats.
 //!
-//! Nothing is retried once a byte has gone downstream, no stream ends in silence, and a client that leaves takes its upstream call with it.
+//! Nothing is retried once a byte has gone downstream, no stream ends in silence, and a client that leaves
+//! takes its upstream call with it.
 
 mod answer;
 mod dispatch;
@@ -79,7 +80,8 @@ impl Proxy {
         Self(Arc::new(Inner { pool, refresher, api, clock, models: ModelCache::default(), cut }))
     }
 
-    /// Passes a Messages request through: body, query and end-to-end headers go up as they came, and so does the answer come back.
+    /// Passes a Messages request through: body, query and end-to-end headers go up as they came, and so does
+    /// the answer come back.
     pub async fn pass_through(&self, exchange: &Exchange) -> Result<Answer, ProxyError> {
         let attempt = self.unless_cut(self.0.dispatch(exchange)).await?;
         Ok(answer::native(attempt, exchange, &self.0))

@@ -1,5 +1,5 @@
-//! The list of models: asked upstream, kept for a while, served in either shape. A model that is not listed is asked for upstream, and
-//! used as it is in requests: nothing is refused here for being unknown.
+//! The list of models: asked upstream, kept for a while, served in either shape. A model that is not listed
+//! is asked for upstream, and used as it is in requests: nothing is refused here for being unknown.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,7 +40,8 @@ pub enum ModelsRequest {
 }
 
 impl Proxy {
-    /// `GET /v1/models` and `GET /v1/models/{id}`, in the shape of `dialect`. `sent` are the client's headers, for the version it speaks.
+    /// `GET /v1/models` and `GET /v1/models/{id}`, in the shape of `dialect`. `sent` are the client's
+    /// headers, for the version it speaks.
     pub async fn models(
         &self,
         id: RequestId,
@@ -79,8 +80,8 @@ impl Proxy {
         {
             return Ok(entry.clone());
         }
-        // Model names are plain; one with other characters is encoded, so that it stays one path segment. A form writes a space as a
-        // plus, which in a path is nothing but a plus.
+        // Model names are plain; one with other characters is encoded, so that it stays one path segment. A
+        // form writes a space as a plus, which in a path is nothing but a plus.
         let encoded: String = url::form_urlencoded::byte_serialize(model.as_bytes()).collect();
         let encoded = encoded.replace('+', "%20");
         let body = self.get(&format!("/v1/models/{encoded}"), dialect, id, sent).await?;

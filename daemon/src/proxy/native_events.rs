@@ -1,5 +1,6 @@
-//! Follows a Messages stream that passes through byte for byte, only to know at its end whether the protocol ended it: after
-//! `message_stop` or an `error` event nothing is missing, anything else was cut off and must be told so.
+//! Follows a Messages stream that passes through byte for byte, only to know at its end whether the protocol
+//! ended it: after `message_stop` or an `error` event nothing is missing, anything else was cut off and must
+//! be told so.
 
 use bytes::Bytes;
 
@@ -55,7 +56,8 @@ impl NativeEvents {
             closing.extend_from_slice(b"\n");
         }
         if self.in_line || self.in_event {
-            // Closes what was cut off: its data is incomplete, and clients pass over an event they cannot read only if it stands alone.
+            // Closes what was cut off: its data is incomplete, and clients pass over an event they cannot
+            // read only if it stands alone.
             closing.extend_from_slice(b"\n");
         }
         closing.extend_from_slice(b"event: error\ndata: ");
@@ -90,7 +92,8 @@ impl NativeEvents {
     }
 }
 
-/// The error's type stands at the start of the data, as upstream writes it; where it does not, the error counts as one of upstream's own.
+/// The error's type stands at the start of the data, as upstream writes it; where it does not, the error
+/// counts as one of upstream's own.
 fn kind_in(line: &[u8]) -> ErrorKind {
     let text = String::from_utf8_lossy(line);
     let has = |name: &str| text.contains(name);

@@ -1,5 +1,6 @@
-//! The body pump: takes what upstream has ready, encodes it for the client, and hands it on as one frame. What is ready leaves together,
-//! what is alone leaves at once, and nothing is read from upstream that the client has not taken: there is no queue.
+//! The body pump: takes what upstream has ready, encodes it for the client, and hands it on as one frame.
+//! What is ready leaves together, what is alone leaves at once, and nothing is read from upstream that the
+//! client has not taken: there is no queue.
 
 use std::fmt;
 use std::pin::Pin;
@@ -147,7 +148,8 @@ impl Pump {
         }
     }
 
-    /// Reads up to the first event, before the head goes down: an error in its place is an answer with a status of its own.
+    /// Reads up to the first event, before the head goes down: an error in its place is an answer with a
+    /// status of its own.
     pub(super) async fn first_event(&mut self) -> Result<(), ApiError> {
         while let Some(upstream) = &mut self.upstream {
             let data = match upstream.frame().await {

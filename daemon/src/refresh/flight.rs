@@ -1,5 +1,5 @@
-//! One refresh, from the reservation of disk space to the publication of the new token. The order is the invariant: reserve, re-read,
-//! ask, save, publish. Runs on a task of its own.
+//! One refresh, from the reservation of disk space to the publication of the new token. The order is the
+//! invariant: reserve, re-read, ask, save, publish. Runs on a task of its own.
 
 use std::sync::Arc;
 
@@ -74,8 +74,8 @@ fn is_renewed(current: &Account, known: &Account) -> bool {
     }
 }
 
-/// Saves what the issuer gave, then publishes it. Where it cannot be saved it is published all the same, marked, and the saving goes on
-/// until it succeeds or the daemon stops.
+/// Saves what the issuer gave, then publishes it. Where it cannot be saved it is published all the same,
+/// marked, and the saving goes on until it succeeds or the daemon stops.
 async fn save(
     inner: &Arc<Inner>,
     reservation: Reservation,
@@ -139,7 +139,8 @@ async fn refused(
     }
 }
 
-/// Writes the new tokens where the token that was spent for them is. Another login that was put there meanwhile stays.
+/// Writes the new tokens where the token that was spent for them is. Another login that was put there
+/// meanwhile stays.
 pub(super) async fn write(
     inner: &Inner,
     reservation: Reservation,

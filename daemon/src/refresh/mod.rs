@@ -1,5 +1,5 @@
-//! Keeps tokens fresh. One refresh per account is in flight at most, on a task of its own that no client's hanging up and no SIGTERM
-//! cancels; what it got is on disk before anyone uses it.
+//! Keeps tokens fresh. One refresh per account is in flight at most, on a task of its own that no client's
+//! hanging up and no SIGTERM cancels; what it got is on disk before anyone uses it.
 
 mod error;
 mod flight;
@@ -27,11 +27,13 @@ use crate::store::Store;
 use crate::tasks::Tasks;
 use unsaved::Unsaved;
 
-/// However far the next due time is, the loop looks at the clock this often: it may have jumped, or the machine slept.
+/// However far the next due time is, the loop looks at the clock this often: it may have jumped, or the
+/// machine slept.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 /// Token calls at once, over all accounts.
 const CALLS_AT_ONCE: usize = 8;
-/// A token that was refused without ever having served is not refreshed again sooner: another one would fare no better.
+/// A token that was refused without ever having served is not refreshed again sooner: another one would fare
+/// no better.
 const UNPROVEN: SignedDuration = SignedDuration::from_mins(1);
 
 /// The refresher's handle; clones share everything.
@@ -61,7 +63,8 @@ struct Record {
     refreshed_at: Option<Timestamp>,
     /// Being revoked: no refresh starts any more.
     closed: bool,
-    /// Tokens that were issued and are in memory only. They outlive the account's place in the pool: its file may come back.
+    /// Tokens that were issued and are in memory only. They outlive the account's place in the pool: its
+    /// file may come back.
     unsaved: Option<Arc<Unsaved>>,
 }
 
@@ -116,8 +119,8 @@ impl Refresher {
         account.renewable().is_some() && schedule::is_stale(account, self.0.clock.now())
     }
 
-    /// Waits until the account has another access token than `seen`, joining the refresh in flight or starting one. Dropping the
-    /// future stops the waiting, never the refresh.
+    /// Waits until the account has another access token than `seen`, joining the refresh in flight or
+    /// starting one. Dropping the future stops the waiting, never the refresh.
     pub async fn renew(&self, id: &AccountId, seen: &AccessToken) -> FlightResult {
         let flight = {
             let mut records = self.0.records();
@@ -148,7 +151,8 @@ impl Refresher {
         landed(flight).await
     }
 
-    /// Lets no further refresh of the account start, and waits for the one in flight: afterwards its file holds the newest token.
+    /// Lets no further refresh of the account start, and waits for the one in flight: afterwards its file
+    /// holds the newest token.
     pub async fn close(&self, id: &AccountId) {
         let flight = {
             let mut records = self.0.records();
@@ -162,7 +166,8 @@ impl Refresher {
         }
     }
 
-    /// The account with its newest tokens, where those are in memory only and the file still holds the ones spent for them.
+    /// The account with its newest tokens, where those are in memory only and the file still holds the ones
+    /// spent for them.
     #[must_use]
     pub fn newest(&self, account: Account) -> Account {
         let unsaved = self.0.records().get(&account.id).and_then(|record| record.unsaved.clone());
@@ -172,8 +177,8 @@ impl Refresher {
         }
     }
 
-    /// Starts afresh with the account: it logged in again, or is gone for good. Tokens that are still to be saved belong to the
-    /// past.
+    /// Starts afresh with the account: it logged in again, or is gone for good. Tokens that are still to be
+    /// saved belong to the past.
     pub fn reset(&self, id: &AccountId) {
         let mut records = self.0.records();
         // A flight that is still up keeps its record, or a second one could start beside it.
@@ -248,8 +253,8 @@ impl Inner {
         }
     }
 
-    /// Keeps the books after a flight, before anybody is told of its end. The loop looks again: what came due meanwhile was passed
-    /// over for the flight's sake.
+    /// Keeps the books after a flight, before anybody is told of its end. The loop looks again: what came due
+    /// meanwhile was passed over for the flight's sake.
     fn landed(&self, id: &AccountId, result: &FlightResult) {
         let now = self.clock.now();
         let mut records = self.records();

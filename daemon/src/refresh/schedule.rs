@@ -46,7 +46,8 @@ pub(super) fn is_stale(account: &Account, now: Timestamp) -> bool {
     end.is_some_and(|end| after(now, STALE_WITHIN) >= end)
 }
 
-/// When to try again after `strikes` failures in a row: doubling, with jitter, and never before a time the issuer named.
+/// When to try again after `strikes` failures in a row: doubling, with jitter, and never before a time the
+/// issuer named.
 pub(super) fn retry_at(now: Timestamp, strikes: u32, named: Option<Timestamp>, id: &AccountId) -> Timestamp {
     let seconds = FIRST_RETRY_SECONDS.saturating_mul(1 << strikes.min(16)).min(LONGEST_RETRY_SECONDS);
     let wait = SignedDuration::from_secs(seconds);

@@ -1,5 +1,6 @@
-//! Tokens that were issued and could not be saved: kept in memory, used from there, and saved as soon as that is possible. Until then the
-//! account is not refreshed, since spending a token whose successor is not on disk could lose it.
+//! Tokens that were issued and could not be saved: kept in memory, used from there, and saved as soon as that
+//! is possible. Until then the account is not refreshed, since spending a token whose successor is not on
+//! disk could lose it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,8 +25,8 @@ pub(super) struct Unsaved {
 }
 
 impl Unsaved {
-    /// Whether `found` is still the login whose token was spent. An older copy of its file that came back is: it holds a token that is
-    /// spent, too.
+    /// Whether `found` is still the login whose token was spent. An older copy of its file that came back is:
+    /// it holds a token that is spent, too.
     pub(super) fn applies_to(&self, found: &Account) -> bool {
         let refresh = |account: &Account| account.oauth().and_then(|tokens| tokens.refresh.clone());
         let same_token = refresh(found) == refresh(&self.spent);

@@ -28,8 +28,8 @@ pub(super) fn desired(scan: Scan, current: &Snapshot) -> (Vec<Account>, Vec<Inva
     (accounts, invalid)
 }
 
-/// Of several files that hold one identity one is used: that with the tokens issued last, since the others hold spent ones, and of equal
-/// ones that which is in use already.
+/// Of several files that hold one identity one is used: that with the tokens issued last, since the others
+/// hold spent ones, and of equal ones that which is in use already.
 fn keep_one_each(accounts: &mut Vec<Account>, current: &Snapshot) -> Vec<InvalidFile> {
     let in_use = |account: &Account| {
         current.get(&account.id).is_some_and(|member| member.account.file == account.file)

@@ -1,5 +1,5 @@
-//! Keeps the pool what the auth directory says. inotify only *wakes* a reconcile; what is so comes from a full scan. Where the watch
-//! fails (limits, a moved directory), a timer does the same every 30 s.
+//! Keeps the pool what the auth directory says. inotify only *wakes* a reconcile; what is so comes from a
+//! full scan. Where the watch fails (limits, a moved directory), a timer does the same every 30 s.
 
 mod diff;
 mod watch;

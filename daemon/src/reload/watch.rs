@@ -1,4 +1,5 @@
-//! The inotify watch on the auth directory. It carries no data: an event that could matter wakes the reconcile, nothing more.
+//! The inotify watch on the auth directory. It carries no data: an event that could matter wakes the
+//! reconcile, nothing more.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -21,7 +22,8 @@ struct Armed {
     _watcher: RecommendedWatcher,
 }
 
-/// Which directory it is, whatever its name: device, inode, and its birth where the file system tells it, since inodes are used again.
+/// Which directory it is, whatever its name: device, inode, and its birth where the file system tells it,
+/// since inodes are used again.
 type Identity = (u64, u64, Option<SystemTime>);
 
 impl Watch {
@@ -31,7 +33,8 @@ impl Watch {
         watch
     }
 
-    /// Watches the directory that has this path *now*: after it was moved and made anew the old watch sees the old one.
+    /// Watches the directory that has this path *now*: after it was moved and made anew the old watch sees
+    /// the old one.
     pub(super) fn follow(&mut self) {
         let watched = self.armed.as_ref().and_then(|armed| armed.watched);
         if watched.is_none() || watched != identity(&self.dir) {
@@ -73,8 +76,8 @@ fn identity(dir: &Path) -> Option<Identity> {
     dir.metadata().ok().map(|meta| (meta.dev(), meta.ino(), meta.created().ok()))
 }
 
-/// Our own reads raise events too (open, close without write): those would wake us for ever. An overflow comes as an event without paths
-/// and must not be missed. Of the parent's other entries nothing matters.
+/// Our own reads raise events too (open, close without write): those would wake us for ever. An overflow
+/// comes as an event without paths and must not be missed. Of the parent's other entries nothing matters.
 fn matters(event: &Event, dir: &Path) -> bool {
     if event.need_rescan() {
         return true;

@@ -1,6 +1,6 @@
-//! A file that appears whole or not at all. The space is taken first: a temporary file of mode 0600 in the same directory,
-//! preallocated and synced, so that a full disk shows before a single-use token is spent. Then write, fsync, rename; the
-//! caller syncs the directory.
+//! A file that appears whole or not at all. The space is taken first: a temporary file of mode 0600 in the
+//! same directory, preallocated and synced, so that a full disk shows before a single-use token is spent.
+//! Then write, fsync, rename; the caller syncs the directory.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, Write};
@@ -12,10 +12,12 @@ use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 
 use super::{StoreError, Unusable};
 
-/// Room for one account file. Accounts are 1-3 KiB; a document larger than this still fits where the disk has room.
+/// Room for one account file. Accounts are 1-3 KiB; a document larger than this still fits where the disk has
+/// room.
 const RESERVED: i64 = 16 * 1024;
 
-/// What a temporary file is for: a rewrite may only replace a file that is still there, a new one stands for itself.
+/// What a temporary file is for: a rewrite may only replace a file that is still there, a new one stands for
+/// itself.
 pub(super) const UPDATE: &str = ".update-";
 pub(super) const CREATE: &str = ".create-";
 
@@ -59,8 +61,8 @@ impl Reservation {
         Ok(reservation)
     }
 
-    /// Writes `bytes` and puts the file in its place. On an error the reservation is given back: the bytes are still the
-    /// caller's, and a later try may succeed.
+    /// Writes `bytes` and puts the file in its place. On an error the reservation is given back: the bytes
+    /// are still the caller's, and a later try may succeed.
     pub(super) fn commit(mut self, place: Place<'_>, bytes: &[u8]) -> Result<(), (StoreError, Self)> {
         match self.try_commit(place, bytes) {
             Ok(()) => {
@@ -121,8 +123,8 @@ impl<'a> Place<'a> {
     }
 }
 
-/// Swaps the two files, which fails where one of them is missing, and removes the one that was replaced. A file system that cannot swap
-/// renames.
+/// Swaps the two files, which fails where one of them is missing, and removes the one that was replaced. A
+/// file system that cannot swap renames.
 fn exchange(temp: &Path, target: &Path) -> io::Result<()> {
     match renameat2(AT_FDCWD, temp, AT_FDCWD, target, RenameFlags::RENAME_EXCHANGE) {
         // What cannot be removed now is removed by the next start: it is the older of the two.

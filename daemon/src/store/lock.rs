@@ -1,5 +1,5 @@
-//! One refresh-token family has one owner: an advisory lock on a file of the directory, released by the kernel however the
-//! process ends.
+//! One refresh-token family has one owner: an advisory lock on a file of the directory, released by the
+//! kernel however the process ends.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;

@@ -1,7 +1,8 @@
-//! The one writer of the auth directory. What it writes is private (0600), whole and durable before anyone uses it.
+//! The one writer of the auth directory. What it writes is private (0600), whole and durable before anyone
+//! uses it.
 //!
-//! Everything here blocks; callers run it off the runtime's threads. Nothing else in the daemon writes into the directory, and
-//! nothing here knows what a pool or an issuer is.
+//! Everything here blocks; callers run it off the runtime's threads. Nothing else in the daemon writes into
+//! the directory, and nothing here knows what a pool or an issuer is.
 
 mod atomic;
 mod lock;
@@ -73,8 +74,8 @@ pub enum Edit {
 }
 
 impl Store {
-    /// Takes the directory: makes it where it is missing, closes it to others, locks it, and shows by a trial reservation that it
-    /// can be written.
+    /// Takes the directory: makes it where it is missing, closes it to others, locks it, and shows by a trial
+    /// reservation that it can be written.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let io_error = |source| OpenError::Io { path: path.to_owned(), source };
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io_error)?;
@@ -100,7 +101,8 @@ impl Store {
         };
         let store = Self(Arc::new(Inner { path, writing: Mutex::new(()), _lock: lock }));
         match Reservation::update(&store.0.path, "trial.json") {
-            // Full today is no reason not to serve the accounts there are: nothing is refreshed until there is space.
+            // Full today is no reason not to serve the accounts there are: nothing is refreshed until there
+            // is space.
             Err(error @ StoreError::NoSpace { .. }) => {
                 tracing::error!(error = %ErrorChain(&error), "the auth directory has no space: tokens cannot be refreshed");
             }
@@ -129,7 +131,8 @@ impl Store {
         read::read(&self.0.path, file)
     }
 
-    /// Adopts what a crash left behind between the writing of a file and its appearance. Called once, before the first scan.
+    /// Adopts what a crash left behind between the writing of a file and its appearance. Called once, before
+    /// the first scan.
     pub fn recover(&self) -> io::Result<Vec<Recovered>> {
         recover::recover(&self.0.path)
     }
@@ -155,8 +158,8 @@ impl Store {
         self.commit(reservation, Place::New(&self.path_of(file)), document)
     }
 
-    /// Rewrites `file`: `change` gets the document as it is *now*, so that what a person edited meanwhile stays. A file that was
-    /// deleted meanwhile stays deleted.
+    /// Rewrites `file`: `change` gets the document as it is *now*, so that what a person edited meanwhile
+    /// stays. A file that was deleted meanwhile stays deleted.
     pub fn update(
         &self,
         reservation: Reservation,
@@ -169,7 +172,8 @@ impl Store {
         })
     }
 
-    /// As [`Store::update`], where `edit` may also leave the file as it found it. Returns what the file holds afterwards.
+    /// As [`Store::update`], where `edit` may also leave the file as it found it. Returns what the file holds
+    /// afterwards.
     pub fn update_if(
         &self,
         reservation: Reservation,
@@ -210,7 +214,8 @@ impl Store {
         document: &Document,
     ) -> Result<(), (StoreError, Reservation)> {
         reservation.commit(place, &document.to_bytes())?;
-        // The rename is in place: even if this fails, nothing older can come back but by a power cut, and the caller tries again.
+        // The rename is in place: even if this fails, nothing older can come back but by a power cut, and the
+        // caller tries again.
         self.sync_dir().map_err(|error| (error, Reservation::spent(&self.0.path)))
     }
 

@@ -41,8 +41,8 @@ pub enum Unusable {
 }
 
 impl Unusable {
-    /// Whether the file is one that was being written or edited badly, so that the account it held goes on with what is known. Every
-    /// other reason says that the file must not be used at all.
+    /// Whether the file is one that was being written or edited badly, so that the account it held goes on
+    /// with what is known. Every other reason says that the file must not be used at all.
     pub fn is_broken_content(&self) -> bool {
         matches!(self, Self::Broken(error) if *error != DocumentError::OtherProvider)
     }
@@ -55,7 +55,8 @@ pub(super) fn read(dir: &Path, file: &FileName) -> Result<Loaded, Unusable> {
     Ok(Loaded { account, document })
 }
 
-/// Reads a file that only we may read. The checks are made on the opened file, so that nobody can swap it in between.
+/// Reads a file that only we may read. The checks are made on the opened file, so that nobody can swap it in
+/// between.
 pub(super) fn read_private(path: &Path) -> Result<Vec<u8>, Unusable> {
     let mut file = open(path)?;
     let meta = file.metadata().map_err(Unusable::Io)?;

@@ -1,5 +1,6 @@
-//! What a crash left behind. A process killed after a file was written and synced but before its rename leaves the newest token
-//! of an account in a temporary file: the next start adopts it when it is whole and newer, and removes it otherwise.
+//! What a crash left behind. A process killed after a file was written and synced but before its rename
+//! leaves the newest token of an account in a temporary file: the next start adopts it when it is whole and
+//! newer, and removes it otherwise.
 
 use std::fs::{self, File};
 use std::io;

@@ -1,5 +1,6 @@
-//! Where log lines go: the journal with structured fields when systemd started us, readable text on stderr otherwise. What a line may say is
-//! decided where it is written: ids, states and reasons, never a token, a prompt, a body or an e-mail.
+//! Where log lines go: the journal with structured fields when systemd started us, readable text on stderr
+//! otherwise. What a line may say is decided where it is written: ids, states and reasons, never a token, a
+//! prompt, a body or an e-mail.
 
 use std::io::IsTerminal as _;
 

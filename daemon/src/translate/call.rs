@@ -43,8 +43,8 @@ pub(super) fn upstream_name(name: &str) -> String {
     if is_plain(name) && name.len() <= MAX_NAME { name.to_owned() } else { plain(name, MAX_NAME) }
 }
 
-/// A call's arguments as the object upstream wants. Nothing becomes `{}`; text that is no JSON object is kept whole
-/// under the key `arguments`, so that the model sees what it wrote.
+/// A call's arguments as the object upstream wants. Nothing becomes `{}`; text that is no JSON object is kept
+/// whole under the key `arguments`, so that the model sees what it wrote.
 pub(super) fn input_object(arguments: &str) -> Box<RawValue> {
     let trimmed = arguments.trim();
     if trimmed.is_empty() || trimmed == "null" {

@@ -1,5 +1,6 @@
-//! The last step of every request translation: decides what depends on several fields at once (limits, thinking,
-//! sampling, forced tools, structured output, prefill, cache markers) and writes the Messages request.
+//! The last step of every request translation: decides what depends on several fields at once (limits,
+//! thinking, sampling, forced tools, structured output, prefill, cache markers) and writes the Messages
+//! request.
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
@@ -190,7 +191,8 @@ fn answer_by_tool(
     Shape { format: None, answer_tool: Some(name), tool_choice: Some(choice) }
 }
 
-/// A final assistant turn is continued where `allowed` (true is returned), and followed by a user turn elsewhere.
+/// A final assistant turn is continued where `allowed` (true is returned), and followed by a user turn
+/// elsewhere.
 fn end_with_user(turns: &mut Turns<'_>, allowed: bool) -> bool {
     if !turns.is_prefilled() {
         return false;
@@ -309,8 +311,8 @@ pub(super) fn token_count(value: Option<f64>, param: &str) -> Result<Option<u64>
     Ok(Some(value as u64))
 }
 
-/// What tells this conversation from others: the client's cache key, else whom it is for. The latter may be a person's
-/// address, so only a hash of it is used.
+/// What tells this conversation from others: the client's cache key, else whom it is for. The latter may be a
+/// person's address, so only a hash of it is used.
 pub(super) fn session_key(cache_key: Option<&str>, user: Option<&str>) -> Option<String> {
     cache_key.map(str::to_owned).or_else(|| user.map(sha256_hex))
 }

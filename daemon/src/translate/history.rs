@@ -1,5 +1,5 @@
-//! The conversation as upstream wants it: alternating turns that begin with the user, results right behind their
-//! calls, system text where it is allowed, nothing empty.
+//! The conversation as upstream wants it: alternating turns that begin with the user, results right behind
+//! their calls, system text where it is allowed, nothing empty.
 //!
 //! Each step looks only at what came before it, so a longer history never changes the turns of a shorter one.
 
@@ -31,8 +31,8 @@ pub(super) struct History<'a> {
     asked: bool,
 }
 
-/// An assistant turn and what follows it up to the next one. The first exchange has no assistant turn unless the
-/// client's conversation starts with one.
+/// An assistant turn and what follows it up to the next one. The first exchange has no assistant turn unless
+/// the client's conversation starts with one.
 #[derive(Debug, Default)]
 struct Exchange<'a> {
     assistant: Vec<Block<'a>>,
@@ -166,7 +166,8 @@ impl<'a> History<'a> {
         id
     }
 
-    /// The result of the latest call with this id; of several results the last counts. False if there is no such call.
+    /// The result of the latest call with this id; of several results the last counts. False if there is no
+    /// such call.
     #[must_use]
     pub(super) fn tool_result(
         &mut self,
@@ -243,7 +244,8 @@ impl<'a> Turns<'a> {
             self.turns.push(Turn { role: Role::User, content: vec![Block::text(CONTINUE)] });
         }
         let mut recent = self.turns.iter_mut().rev();
-        // User text behind a system message belongs to the user turn before it: that message must follow a user turn.
+        // User text behind a system message belongs to the user turn before it: that message must follow a
+        // user turn.
         let place = recent.find(|turn| !(role == Role::User && turn.role == Role::System));
         match place {
             Some(turn) if turn.role == role => turn.content.append(&mut content),
@@ -289,8 +291,8 @@ impl<'a> Turns<'a> {
         self.turns.iter().any(|turn| turn.content.iter().any(Block::is_thinking))
     }
 
-    /// The model is in the middle of a tool loop whose last assistant turn does not begin with its thinking. Models
-    /// with a thinking budget refuse to go on with thinking from there.
+    /// The model is in the middle of a tool loop whose last assistant turn does not begin with its thinking.
+    /// Models with a thinking budget refuse to go on with thinking from there.
     pub(super) fn lacks_thinking_in_open_loop(&self) -> bool {
         let mut recent = self.turns.iter().rev().filter(|turn| turn.role != Role::System);
         let (Some(user), Some(assistant)) = (recent.next(), recent.next()) else {

@@ -1,4 +1,5 @@
-//! Images and files of client requests as sources upstream takes. Nothing is fetched and nothing is stored here.
+//! Images and files of client requests as sources upstream takes. Nothing is fetched and nothing is stored
+//! here.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

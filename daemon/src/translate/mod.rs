@@ -1,8 +1,8 @@
 //! Turns `OpenAI` requests into Messages requests, and Messages replies and streams back.
 //!
-//! Pure: the same request gives the same bytes, whatever the hour and whoever asks, because upstream checks that the
-//! history before a thinking block has not changed. Content is never dropped silently: what has no counterpart is a
-//! 400 that names the field, or a name in [`Prepared::dropped`].
+//! Pure: the same request gives the same bytes, whatever the hour and whoever asks, because upstream checks
+//! that the history before a thinking block has not changed. Content is never dropped silently: what has no
+//! counterpart is a 400 that names the field, or a name in [`Prepared::dropped`].
 
 mod call;
 pub mod chat;

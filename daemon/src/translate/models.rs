@@ -1,7 +1,7 @@
 //! What each model family takes, as far as translation must know it.
 //!
-//! A table, not a gate: a model nobody knows is passed on, with the newest family's habits when its name is Claude's
-//! and with the most careful ones otherwise.
+//! A table, not a gate: a model nobody knows is passed on, with the newest family's habits when its name is
+//! Claude's and with the most careful ones otherwise.
 
 /// How a model thinks, and which `thinking` objects it accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -72,7 +72,8 @@ const MIN_BUDGET: u64 = 1_024;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Situation {
     pub(super) max_tokens: u64,
-    /// Thinking must stay off: a tool is forced, the answer is prefilled, or an open tool loop lost its thinking.
+    /// Thinking must stay off: a tool is forced, the answer is prefilled, or an open tool loop lost its
+    /// thinking.
     pub(super) forced_tool: bool,
     pub(super) prefilled: bool,
     pub(super) loop_lost_thinking: bool,

@@ -1,6 +1,8 @@
-//! JSON schemas of clients made fit for upstream: tool inputs must be objects, and structured output takes a subset.
+//! JSON schemas of clients made fit for upstream: tool inputs must be objects, and structured output takes a
+//! subset.
 //!
-//! What a removed keyword meant is told to the model in the description. Property order stays as the client wrote it.
+//! What a removed keyword meant is told to the model in the description. Property order stays as the client
+//! wrote it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -37,7 +39,8 @@ const HOLDS_ONE: [&str; 3] = ["items", "additionalItems", "contains"];
 const HOLDS_LIST: [&str; 4] = ["anyOf", "oneOf", "allOf", "prefixItems"];
 const HOLDS_NAMED: [&str; 3] = ["properties", "$defs", "definitions"];
 
-/// Definitions that may lead from one to the next; more are taken for a cycle, so that none can exhaust the stack.
+/// Definitions that may lead from one to the next; more are taken for a cycle, so that none can exhaust the
+/// stack.
 const LONGEST_CHAIN: usize = 100;
 
 fn read(raw: &RawValue, param: &str) -> Result<Schema, ApiError> {
@@ -92,8 +95,8 @@ fn resolve_top_reference(schema: &mut Schema) {
     }
 }
 
-/// Upstream takes no alternatives at the top: their properties are put together. A property is required if all
-/// alternatives require it (`anyOf`, `oneOf`) or any part does (`allOf`).
+/// Upstream takes no alternatives at the top: their properties are put together. A property is required if
+/// all alternatives require it (`anyOf`, `oneOf`) or any part does (`allOf`).
 fn merge_variants(schema: &mut Schema, variants: Vec<Value>, all: bool) {
     let mut required: Option<Vec<Value>> = None;
     for variant in variants {

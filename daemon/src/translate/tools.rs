@@ -1,4 +1,5 @@
-//! The client's tools as upstream's, the choice among them, and the names by which answers find their way back.
+//! The client's tools as upstream's, the choice among them, and the names by which answers find their way
+//! back.
 
 use std::collections::{HashMap, HashSet};
 

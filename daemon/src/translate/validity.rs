@@ -1,5 +1,5 @@
-//! Property tests: whatever a client sends, what is sent upstream keeps the rules upstream checks, or the client gets
-//! a 400 that names a field.
+//! Property tests: whatever a client sends, what is sent upstream keeps the rules upstream checks, or the
+//! client gets a 400 that names a field.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};

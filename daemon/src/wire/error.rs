@@ -1,7 +1,7 @@
 //! Errors as each API writes them, and upstream's errors read into one type.
 //!
-//! Nothing here decides whose fault an error is or what to try next. A message kept from upstream is what upstream
-//! said in its own error object; a body that is no such object is never repeated to a client.
+//! Nothing here decides whose fault an error is or what to try next. A message kept from upstream is what
+//! upstream said in its own error object; a body that is no such object is never repeated to a client.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -104,7 +104,8 @@ impl ErrorKind {
     }
 }
 
-/// One error, ready to be written in any dialect. `status` is the Anthropic API's; see [`ApiError::http_status`].
+/// One error, ready to be written in any dialect. `status` is the Anthropic API's; see
+/// [`ApiError::http_status`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct ApiError {

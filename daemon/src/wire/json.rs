@@ -1,5 +1,5 @@
-//! Small JSON tools shared by the wire types: strings that borrow from the body, raw values that stay as they were
-//! written, and errors that say what is wrong without repeating the body.
+//! Small JSON tools shared by the wire types: strings that borrow from the body, raw values that stay as they
+//! were written, and errors that say what is wrong without repeating the body.
 //!
 //! Nothing here builds a tree of a whole body.
 
@@ -286,7 +286,8 @@ impl Kind {
     }
 }
 
-/// The message of a serde error without its "at line … column …" tail, for texts that give the place themselves.
+/// The message of a serde error without its "at line … column …" tail, for texts that give the place
+/// themselves.
 pub fn reason(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let tail = format!(" at line {} column {}", error.line(), error.column());

@@ -1,8 +1,8 @@
-//! The wire formats the daemon reads and writes: Anthropic Messages, OpenAI Chat Completions and Responses, their
-//! errors, their model lists, and server-sent events.
+//! The wire formats the daemon reads and writes: Anthropic Messages, OpenAI Chat Completions and Responses,
+//! their errors, their model lists, and server-sent events.
 //!
-//! Types and bytes only. Nothing here knows a socket, a file or a clock, and nothing here turns one dialect into
-//! another: that is `translate`, which `wire` never uses.
+//! Types and bytes only. Nothing here knows a socket, a file or a clock, and nothing here turns one dialect
+//! into another: that is `translate`, which `wire` never uses.
 
 pub mod chat;
 pub mod error;

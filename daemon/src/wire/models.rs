@@ -1,4 +1,5 @@
-//! The list of models in both shapes: read from upstream's pages, written as an Anthropic page or an `OpenAI` list.
+//! The list of models in both shapes: read from upstream's pages, written as an Anthropic page or an `OpenAI`
+//! list.
 //!
 //! An entry keeps every field upstream gave it, in its order. Nothing here asks upstream or caches.
 

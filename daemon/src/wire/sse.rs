@@ -1,7 +1,8 @@
 //! Server-sent events, read and written byte-exactly.
 //!
-//! Only LF, CR and CRLF end a line; U+2028 and its relatives are text. Bytes may arrive split anywhere, also inside a
-//! character. A reader never holds more than the limit it was made with, and never interprets what an event says.
+//! Only LF, CR and CRLF end a line; U+2028 and its relatives are text. Bytes may arrive split anywhere, also
+//! inside a character. A reader never holds more than the limit it was made with, and never interprets what
+//! an event says.
 
 use bytes::{BufMut, BytesMut};
 

@@ -174,7 +174,8 @@ async fn another_user_is_refused_even_where_the_modes_let_him_connect() {
         command.arg("--socket").arg(&socket).args(["accounts", "list"]);
         Live::start(command).finish()
     };
-    // By the modes as they are, by the directory's once it is open, and by the daemon once the socket is, too.
+    // By the modes as they are, by the directory's once it is open, and by the daemon once the socket is,
+    // too.
     assert_eq!(as_nobody().await.code, Some(6));
     open(socket.parent().unwrap().parent().unwrap());
     open(socket.parent().unwrap());

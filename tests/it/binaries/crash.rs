@@ -1,4 +1,5 @@
-//! Killed without a word, at the worst moments: the next start makes the best of what is on disk, and says what it did.
+//! Killed without a word, at the worst moments: the next start makes the best of what is on disk, and says
+//! what it did.
 
 use std::fs;
 

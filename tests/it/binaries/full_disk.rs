@@ -1,4 +1,5 @@
-//! A disk on which nothing can be written: no token is spent for nothing, and one that came all the same is not lost.
+//! A disk on which nothing can be written: no token is spent for nothing, and one that came all the same is
+//! not lost.
 //!
 //! A limit on the size of files, set from outside, makes every write fail for a while; it needs no rights.
 

@@ -1,4 +1,5 @@
-//! `proxyctl login claude` from the first line to the last, with the real daemon and a browser that follows redirects.
+//! `proxyctl login claude` from the first line to the last, with the real daemon and a browser that follows
+//! redirects.
 
 use std::fs;
 use std::net::TcpListener;

@@ -1,4 +1,5 @@
-//! The real `proxyd` and `proxyctl`, started as a person or a unit starts them: exit codes, messages, files and signals.
+//! The real `proxyd` and `proxyctl`, started as a person or a unit starts them: exit codes, messages, files
+//! and signals.
 
 mod commands;
 mod crash;

@@ -1,4 +1,5 @@
-//! The annotated configuration file is read by the daemon's own loader: as it is, and with every key brought to life.
+//! The annotated configuration file is read by the daemon's own loader: as it is, and with every key brought
+//! to life.
 
 use std::fs;
 use std::path::PathBuf;

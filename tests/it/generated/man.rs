@@ -45,7 +45,8 @@ fn pages(command: &Command, section: &str, files: &mut Files) {
     }
 }
 
-/// Each paragraph that starts with a known heading is a section, laid out as it is written; other text is notes.
+/// Each paragraph that starts with a known heading is a section, laid out as it is written; other text is
+/// notes.
 fn extra(text: &str) -> Roff {
     let mut roff = Roff::new();
     for paragraph in text.split("\n\n") {

@@ -9,8 +9,8 @@ use super::source::{self, Source, is_cfg_test};
 
 /// No file is longer than this, its tests not counted.
 const HARD_CAP: usize = 600;
-/// A file longer than this does two things, or its name is too wide: split it. The one that cannot be split well goes
-/// into [`LONG_FOR_A_REASON`].
+/// A file longer than this does two things, or its name is too wide: split it. The one that cannot be split
+/// well goes into [`LONG_FOR_A_REASON`].
 const SOFT_CAP: usize = 400;
 /// Path and reason of each file between the two caps.
 const LONG_FOR_A_REASON: &[(&str, &str)] = &[];

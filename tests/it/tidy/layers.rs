@@ -3,8 +3,8 @@
 use super::source::{self, Source};
 use super::{hold, uses};
 
-/// A module uses only modules of the rows before its own, and itself. `config` is late because it hands each component
-/// that component's own `Config`.
+/// A module uses only modules of the rows before its own, and itself. `config` is late because it hands each
+/// component that component's own `Config`.
 const ROWS: &[&[&str]] = &[
     &["id", "secret", "clock", "chain", "tasks"],
     &["wire", "account"],

@@ -1,5 +1,5 @@
-//! Who may touch what lies outside the daemon's own code: files, the environment, the runtime, the network, and the
-//! crates that stand for them.
+//! Who may touch what lies outside the daemon's own code: files, the environment, the runtime, the network,
+//! and the crates that stand for them.
 
 use super::source::{self, Source};
 use super::{hold, layers, uses};
@@ -15,7 +15,8 @@ const ONLY: &[(&[&str], &[&str])] = &[
     (&["clap"], &["cli.rs"]),
     (&["tracing_subscriber", "tracing_journald"], &["telemetry/"]),
     (&["sd_notify"], &["systemd.rs"]),
-    // Certificates are read in transport.rs, the kernel's table of connections in peer.rs, and what it says of our signals in main.rs.
+    // Certificates are read in transport.rs, the kernel's table of connections in peer.rs, and what it says
+    // of our signals in main.rs.
     (
         &["std::fs", "tokio::fs"],
         &["store/", "config/", "control/socket.rs", "claude/transport.rs", "http/peer.rs", "main.rs"],

@@ -1,5 +1,5 @@
-//! The pure modules: the same input gives the same output. They do no I/O, wait for nothing and read neither a clock nor
-//! the machine's randomness.
+//! The pure modules: the same input gives the same output. They do no I/O, wait for nothing and read neither
+//! a clock nor the machine's randomness.
 
 use super::source::{self, Source};
 use super::{hold, uses};

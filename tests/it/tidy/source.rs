@@ -24,7 +24,8 @@ impl Source {
         syn::parse_file(&self.text).unwrap_or_else(|error| panic!("{} is not Rust: {error}", self.path))
     }
 
-    /// Where the modules lie that this file declares for tests, without the end of their names: `daemon/src/pool/tests`.
+    /// Where the modules lie that this file declares for tests, without the end of their names:
+    /// `daemon/src/pool/tests`.
     fn test_modules(&self) -> Vec<String> {
         let (folder, name) = self.path.rsplit_once('/').unwrap_or(("", &self.path));
         let own = match name.strip_suffix(".rs") {
@@ -48,7 +49,8 @@ impl Source {
         self.path.strip_prefix("daemon/src/").unwrap_or(&self.path)
     }
 
-    /// The module's names from the crate's root, as in `["pool", "select"]`. `main` and `lib` count as modules.
+    /// The module's names from the crate's root, as in `["pool", "select"]`. `main` and `lib` count as
+    /// modules.
     pub(super) fn module(&self) -> Vec<String> {
         let path = self.in_daemon();
         let path = path.strip_suffix("/mod.rs").or_else(|| path.strip_suffix(".rs")).unwrap_or(path);

@@ -1,5 +1,5 @@
-//! What a file uses: every path of it, in `use` declarations, types, expressions, attributes and macro arguments, outside
-//! of its tests; and where it waits.
+//! What a file uses: every path of it, in `use` declarations, types, expressions, attributes and macro
+//! arguments, outside of its tests; and where it waits.
 
 use proc_macro2::{Spacing, TokenStream, TokenTree};
 use syn::spanned::Spanned as _;
@@ -8,7 +8,8 @@ use syn::{ImplItem, Item, TraitItem, UseTree};
 
 use super::source::{Source, is_cfg_test};
 
-/// A path as if written from the outside: it starts with `crate` or, it may be, with the name of another crate.
+/// A path as if written from the outside: it starts with `crate` or, it may be, with the name of another
+/// crate.
 pub(super) struct Used {
     pub(super) path: Vec<String>,
     pub(super) line: usize,

@@ -1,5 +1,5 @@
-//! `fake-claude`: the fake upstream as a program, to try the product without an account and to drive it from other
-//! languages. It listens on loopback only and stops on Ctrl-C or SIGTERM.
+//! `fake-claude`: the fake upstream as a program, to try the product without an account and to drive it from
+//! other languages. It listens on loopback only and stops on Ctrl-C or SIGTERM.
 
 use std::io::{self, Write as _};
 use std::net::SocketAddr;

@@ -175,8 +175,9 @@ impl Body {
         }
     }
 
-    /// Ends the connection after what was sent so far is flushed. The connection's task runs the HTTP machinery first
-    /// and looks at this request after it, so a pending body is always flushed before the end.
+    /// Ends the connection after what was sent so far is flushed. The connection's task runs the HTTP
+    /// machinery first and looks at this request after it, so a pending body is always flushed before the
+    /// end.
     fn end(&mut self, ending: Ending) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         self.watched.answered();
         self.connection.end(ending);

@@ -47,8 +47,8 @@ pub(super) enum Next {
     Redirect(Url),
 }
 
-/// Answers `GET /oauth/authorize`. `auto=allow|deny` in the query, or the buttons' `decision`, beats the person's
-/// standing decision; `email` and `organization` beat the person's own.
+/// Answers `GET /oauth/authorize`. `auto=allow|deny` in the query, or the buttons' `decision`, beats the
+/// person's standing decision; `email` and `organization` beat the person's own.
 pub(super) fn authorize(
     book: &mut Book,
     person: &Person,
@@ -106,7 +106,8 @@ pub(super) fn authorize(
     Ok(Next::Redirect(back))
 }
 
-/// Loopback as the client registered it, or the paste page; the real service's paste page is answered by our own.
+/// Loopback as the client registered it, or the paste page; the real service's paste page is answered by our
+/// own.
 fn redirect_target(redirect_uri: &str, base: &Url) -> Result<Url, String> {
     let own_paste = base.join(PASTE_PATH).map_err(|e| e.to_string())?;
     if redirect_uri == PASTE_REDIRECT_URI || redirect_uri == own_paste.as_str() {

@@ -1,7 +1,8 @@
 //! The issuer's book: who exists, which tokens belong to whom, and which of them are current.
 //!
-//! Pure: it opens no socket and reads no clock; "now" is an argument. It never forgives: a refresh token or an
-//! authorization code that comes a second time is refused and takes its whole family down, as the real issuer does.
+//! Pure: it opens no socket and reads no clock; "now" is an argument. It never forgives: a refresh token or
+//! an authorization code that comes a second time is refused and takes its whole family down, as the real
+//! issuer does.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -131,8 +132,8 @@ impl Book {
         format!("{prefix}FAKE{}{:06}", self.run, self.serial)
     }
 
-    /// The account of `email` in the organization of that name; made when it is new. One email in two organizations is
-    /// two accounts with one account uuid.
+    /// The account of `email` in the organization of that name; made when it is new. One email in two
+    /// organizations is two accounts with one account uuid.
     pub(super) fn account(&mut self, email: &str, organization_name: &str) -> AccountNumber {
         let known = |i: &Identity| i.email == email && i.organization_name == organization_name;
         if let Some(at) = self.identities.iter().position(known) {
@@ -266,7 +267,8 @@ impl Book {
         token
     }
 
-    /// Revokes whatever family the token (of either kind) belongs to; an unknown token is no error (RFC 7009, 2.2).
+    /// Revokes whatever family the token (of either kind) belongs to; an unknown token is no error (RFC 7009,
+    /// 2.2).
     pub(super) fn revoke(&mut self, token: &str) {
         let family = self.refresh.get(token).copied().or_else(|| self.access.get(token).map(|a| a.family));
         if let Some(family) = family {
@@ -274,7 +276,8 @@ impl Book {
         }
     }
 
-    /// Makes every access token given out so far worth nothing; refresh tokens stay good. Returns how many were current.
+    /// Makes every access token given out so far worth nothing; refresh tokens stay good. Returns how many
+    /// were current.
     pub(super) fn expire_access_tokens(&mut self, now: Timestamp) -> usize {
         let current = self.access.values_mut().filter(|a| a.expires_at > now);
         current.map(|a| a.expires_at = now).count()

@@ -1,4 +1,5 @@
-//! The `/fake/` endpoints, for scripts in other languages. Only the program serves them; they are not recorded.
+//! The `/fake/` endpoints, for scripts in other languages. Only the program serves them; they are not
+//! recorded.
 //!
 //! | call | does |
 //! |---|---|
@@ -40,7 +41,8 @@ Endpoints for scripts (JSON in and out):
   GET    /fake/state                  token calls, and what no correct client
                                       does";
 
-/// The body of `POST /fake/script`. Without `status`, `body` and `chunks` the answer is the real one, shaped by the rest.
+/// The body of `POST /fake/script`. Without `status`, `body` and `chunks` the answer is the real one, shaped
+/// by the rest.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scripted {

@@ -59,7 +59,8 @@ impl Gate {
         self.seen.send_modify(|s| s.arrived += 1);
         let leaving = Leaving(Some(&self.seen));
         let mut open = self.open.subscribe();
-        // It cannot fail: the sender is ours. The guard it returns locks the gate and must not outlive this line.
+        // It cannot fail: the sender is ours. The guard it returns locks the gate and must not outlive this
+        // line.
         drop(open.wait_for(|open| *open).await);
         leaving.passed();
     }

@@ -95,7 +95,8 @@ impl Block {
     }
 }
 
-/// Pieces of a few characters, so that streams have several deltas and boundaries fall anywhere between characters.
+/// Pieces of a few characters, so that streams have several deltas and boundaries fall anywhere between
+/// characters.
 fn pieces(text: &str) -> Vec<String> {
     let chars: Vec<char> = text.chars().collect();
     chars.chunks(7).map(|c| c.iter().collect()).collect()
@@ -165,9 +166,9 @@ impl Message {
     }
 }
 
-/// The events of a plain text answer with these deltas, for scripts that put gates or cuts between them. Element 0 is
-/// `message_start`, 1 `content_block_start`, then one per delta, then `content_block_stop`, `message_delta`,
-/// `message_stop`.
+/// The events of a plain text answer with these deltas, for scripts that put gates or cuts between them.
+/// Element 0 is `message_start`, 1 `content_block_start`, then one per delta, then `content_block_stop`,
+/// `message_delta`, `message_stop`.
 pub fn text_events(model: &str, deltas: &[&str]) -> Vec<Step> {
     let usage = json!({"input_tokens": 10, "output_tokens": 1});
     let message = json!({

@@ -1,9 +1,9 @@
 //! `FakeClaude`: everything Claude a client may talk to, on loopback.
 //!
-//! It plays the authorize page, the token and revoke endpoints, the profile, the models and the Messages API. It is as
-//! strict as the real service and stricter where that shows a mistake: a spent refresh token revokes its family, a
-//! request the Messages API would refuse gets the same 400, and a call no correct client makes fails the test when the
-//! fake is dropped (or at [`FakeClaude::verify`]).
+//! It plays the authorize page, the token and revoke endpoints, the profile, the models and the Messages API.
+//! It is as strict as the real service and stricter where that shows a mistake: a spent refresh token revokes
+//! its family, a request the Messages API would refuse gets the same 400, and a call no correct client makes
+//! fails the test when the fake is dropped (or at [`FakeClaude::verify`]).
 //!
 //! Answers can be scripted, per path and per credential, with gates instead of times:
 //!
@@ -22,7 +22,8 @@
 //! # }
 //! ```
 //!
-//! It never talks to anything but the clients that connect to it, and it never reads a clock but the one it was given.
+//! It never talks to anything but the clients that connect to it, and it never reads a clock but the one it
+//! was given.
 
 mod answer;
 mod authorize;
@@ -75,7 +76,8 @@ use self::state::{Rule, Shared, Times};
 /// Path of the token endpoint.
 pub const TOKEN_PATH: &str = "/v1/oauth/token";
 
-/// A running fake. Dropping it stops it and, unless told otherwise, fails the test if something surprising happened.
+/// A running fake. Dropping it stops it and, unless told otherwise, fails the test if something surprising
+/// happened.
 #[derive(Debug)]
 pub struct FakeClaude {
     shared: Arc<Shared>,
@@ -147,8 +149,8 @@ impl FakeClaude {
         self.issue_account_in(email, "Example")
     }
 
-    /// A finished login of that person in that organization. Issuing twice is logging in twice: one account, two
-    /// independent chains of refresh tokens.
+    /// A finished login of that person in that organization. Issuing twice is logging in twice: one account,
+    /// two independent chains of refresh tokens.
     pub fn issue_account_in(&self, email: &str, organization: &str) -> Issued {
         let now = self.shared.now();
         self.shared.change(|s| {
@@ -199,7 +201,8 @@ impl FakeClaude {
         self.shared.look().book.rotations(account)
     }
 
-    /// Makes every access token given out so far worth nothing: its next use is a 401. Returns how many were current.
+    /// Makes every access token given out so far worth nothing: its next use is a 401. Returns how many were
+    /// current.
     pub fn expire_access_tokens(&self) -> usize {
         let now = self.shared.now();
         self.shared.change(|s| s.book.expire_access_tokens(now))
@@ -230,8 +233,8 @@ impl FakeClaude {
         self.shared.change(|s| s.person.decision = decision);
     }
 
-    /// Opens an authorize URL as the person's browser would and returns where it is sent: the redirect URI with `code`
-    /// and `state`, or with `error`. An invalid request is an error with the page's reason.
+    /// Opens an authorize URL as the person's browser would and returns where it is sent: the redirect URI
+    /// with `code` and `state`, or with `error`. An invalid request is an error with the page's reason.
     pub fn browse(&self, authorize_url: &str, decision: Decision) -> Result<Url, String> {
         let url = Url::parse(authorize_url).map_err(|e| e.to_string())?;
         let query = url.query_pairs().into_owned().collect();

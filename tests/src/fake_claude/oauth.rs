@@ -1,7 +1,7 @@
 //! The token and revoke endpoints, and the two endpoints about the person.
 //!
-//! They take JSON as the real ones do and refuse everything that is not exactly right: a malformed call is a mistake of
-//! the client and is remembered as a [`Surprise`](super::Surprise).
+//! They take JSON as the real ones do and refuse everything that is not exactly right: a malformed call is a
+//! mistake of the client and is remembered as a [`Surprise`](super::Surprise).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

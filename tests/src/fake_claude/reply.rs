@@ -1,8 +1,8 @@
 //! What the fake model says, as a pure function of the request, and how that looks whole and as events.
 //!
 //! - Plain text is answered with `You said: ...`, naming images and documents it was shown.
-//! - If there are tools and the last user text contains [`TOOL_WORD`], or a tool is forced, the first (or the forced)
-//!   tool is called with an input made from its schema. [`ALL_TOOLS_WORD`] calls every tool at once.
+//! - If there are tools and the last user text contains [`TOOL_WORD`], or a tool is forced, the first (or the
+//!   forced) tool is called with an input made from its schema. [`ALL_TOOLS_WORD`] calls every tool at once.
 //! - After tool results the answer is `The tools said: ...`.
 //! - With a JSON schema as output format the answer is an instance of it.
 //! - With thinking on, a signed thinking block comes first; its text is empty where the display is `omitted`.
@@ -31,7 +31,8 @@ pub(super) fn compose(
     let mut blocks = Vec::new();
     // A forced call comes without thoughts: asked for, they are refused, and unasked they do not come.
     if !forces_a_tool(body) && model.thinks(thinking.map(|t| text(t, "type"))) {
-        // Models that take a budget show their thoughts unless told not to; the newer ones the other way round.
+        // Models that take a budget show their thoughts unless told not to; the newer ones the other way
+        // round.
         let shown = match thinking.map(|t| text(t, "display")) {
             Some("omitted") => false,
             Some("summarized") => true,

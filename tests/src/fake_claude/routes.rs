@@ -1,6 +1,7 @@
 //! From a request to its answer: record it, look for a script, do the work, shape the answer.
 //!
-//! A path the real service does not have is a [`Surprise`](super::Surprise) and gets a 404; nothing is served leniently.
+//! A path the real service does not have is a [`Surprise`](super::Surprise) and gets a 404; nothing is served
+//! leniently.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! The listener and its connections.
 //!
-//! It is hyper and not a framework because a script must be able to end a connection in the middle of a body, by a
-//! reset or by a plain close. Every task lives in a `JoinSet`: dropping the server ends all of them.
+//! It is hyper and not a framework because a script must be able to end a connection in the middle of a body,
+//! by a reset or by a plain close. Every task lives in a `JoinSet`: dropping the server ends all of them.
 
 use std::convert::Infallible;
 use std::io;

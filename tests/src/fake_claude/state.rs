@@ -1,4 +1,5 @@
-//! The one piece of shared state: the issuer's book, the scripts, the record, and who is watching for changes.
+//! The one piece of shared state: the issuer's book, the scripts, the record, and who is watching for
+//! changes.
 //!
 //! The lock is held for a few lines at a time and never across an await.
 
@@ -127,8 +128,8 @@ impl State {
         self.rules.clear();
     }
 
-    /// The script for this request, if there is one. Queued scripts come before standing ones, and among each the ones
-    /// for this caller before the ones for anybody.
+    /// The script for this request, if there is one. Queued scripts come before standing ones, and among each
+    /// the ones for this caller before the ones for anybody.
     pub(super) fn take_script(&mut self, path: &str, caller: Option<&Caller>) -> Option<Script> {
         for (times, own) in
             [(Times::Once, true), (Times::Once, false), (Times::Always, true), (Times::Always, false)]

@@ -1,4 +1,5 @@
-//! `proxyctl accounts add`: puts an API key into the pool. The key goes from the file to the daemon and nowhere else.
+//! `proxyctl accounts add`: puts an API key into the pool. The key goes from the file to the daemon and
+//! nowhere else.
 
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Read};

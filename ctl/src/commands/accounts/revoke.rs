@@ -1,4 +1,5 @@
-//! `proxyctl accounts revoke`: revokes at the provider, deletes the file, and says plainly which of the two was done.
+//! `proxyctl accounts revoke`: revokes at the provider, deletes the file, and says plainly which of the two
+//! was done.
 
 use std::io::{self, IsTerminal as _};
 

@@ -1,4 +1,5 @@
-//! The frames of a chat stream, written straight into the output. Knows how a chunk looks, not when it is due.
+//! The frames of a chat stream, written straight into the output. Knows how a chunk looks, not when it is
+//! due.
 
 use bytes::{BufMut, BytesMut};
 use serde::Serialize;

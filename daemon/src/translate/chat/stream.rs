@@ -1,7 +1,7 @@
 //! A stream of Messages events becomes a stream of chat completion chunks.
 //!
-//! One state machine: what goes out depends on the events so far and on nothing else. A stream that did not end as the
-//! protocol ends it gets an error frame, and never `[DONE]`.
+//! One state machine: what goes out depends on the events so far and on nothing else. A stream that did not
+//! end as the protocol ends it gets an error frame, and never `[DONE]`.
 
 use bytes::BytesMut;
 

@@ -1,7 +1,7 @@
 //! Puts the output of a response together, block by block and delta by delta.
 //!
-//! The one place that knows how Claude's blocks become items: a whole reply goes through it silently, so that a
-//! stream's last event and the whole answer cannot differ.
+//! The one place that knows how Claude's blocks become items: a whole reply goes through it silently, so that
+//! a stream's last event and the whole answer cannot differ.
 
 use bytes::BytesMut;
 use serde_json::value::RawValue;
@@ -35,7 +35,8 @@ enum Block {
     Skipped,
     /// The open message, from this character on.
     Text { start: usize, citations: Vec<Citation<'static>> },
-    /// The answer as a tool's input, which is the open message's text. Its initial input is used if no part follows.
+    /// The answer as a tool's input, which is the open message's text. Its initial input is used if no part
+    /// follows.
     Answer { initial: Option<String> },
     /// The open item itself.
     Item,

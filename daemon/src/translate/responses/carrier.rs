@@ -1,7 +1,8 @@
-//! `encrypted_content` of reasoning items: how a client that keeps nothing else carries a thinking block through.
+//! `encrypted_content` of reasoning items: how a client that keeps nothing else carries a thinking block
+//! through.
 //!
-//! `pxd1:<kind>:<model>:<payload>`; the payload is the exact block, because a client may change the summary. Nothing
-//! in it is secret: upstream signed or hid the thinking itself.
+//! `pxd1:<kind>:<model>:<payload>`; the payload is the exact block, because a client may change the summary.
+//! Nothing in it is secret: upstream signed or hid the thinking itself.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

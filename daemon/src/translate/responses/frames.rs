@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use crate::wire::responses::{EventFields, Response};
 
-/// Numbers events from 0 without gaps. A silent one writes nothing: a whole reply is put together the same way.
+/// Numbers events from 0 without gaps. A silent one writes nothing: a whole reply is put together the same
+/// way.
 #[derive(Debug)]
 pub(super) struct Frames {
     silent: bool,

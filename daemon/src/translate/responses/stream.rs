@@ -1,7 +1,7 @@
 //! A stream of Messages events becomes the events of a response.
 //!
-//! What goes out depends on the events so far and on nothing else. There is exactly one terminal event: completed,
-//! incomplete, or failed when the stream did not end as the protocol ends it.
+//! What goes out depends on the events so far and on nothing else. There is exactly one terminal event:
+//! completed, incomplete, or failed when the stream did not end as the protocol ends it.
 
 use bytes::BytesMut;
 

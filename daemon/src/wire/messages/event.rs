@@ -1,6 +1,7 @@
 //! The events of a streamed reply, read from their data lines.
 //!
-//! Events, blocks and deltas of unknown types are `Other` and never an error: upstream may add more at any time.
+//! Events, blocks and deltas of unknown types are `Other` and never an error: upstream may add more at any
+//! time.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;

@@ -1,8 +1,8 @@
-//! Anthropic Messages: a look at a request that is passed through, the request that translation writes, and the
-//! replies and stream events it reads.
+//! Anthropic Messages: a look at a request that is passed through, the request that translation writes, and
+//! the replies and stream events it reads.
 //!
-//! The types are open: what they do not know is skipped on reading and never invented on writing. The pass-through
-//! path uses [`peek`] alone and sends the original bytes.
+//! The types are open: what they do not know is skipped on reading and never invented on writing. The
+//! pass-through path uses [`peek`] alone and sends the original bytes.
 
 mod event;
 mod peek;

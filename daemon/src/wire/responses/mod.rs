@@ -1,4 +1,5 @@
-//! `OpenAI` Responses: the request a client sends, and the response object, its items and the stream's events.
+//! `OpenAI` Responses: the request a client sends, and the response object, its items and the stream's
+//! events.
 //!
 //! Reading checks types only; what a field means for Claude is `translate`'s to say.
 

@@ -54,7 +54,8 @@ pub(super) fn system_messages_stand_where_they_may(r: &Request<'_>) -> Result<()
     Ok(())
 }
 
-/// A turn is what the service sees: adjacent messages of one role are one turn, and system messages do not part them.
+/// A turn is what the service sees: adjacent messages of one role are one turn, and system messages do not
+/// part them.
 struct Turn<'a> {
     at: usize,
     role: &'a str,

@@ -1,7 +1,7 @@
 //! What the Messages API refuses: a table of checks, each of which knows one rule.
 //!
-//! Pure. The point is that a mistake of a translation shows up as a 400 with the field's path in the text. Where the
-//! real service is known to take something, so does the fake; it never repairs a request.
+//! Pure. The point is that a mistake of a translation shows up as a 400 with the field's path in the text.
+//! Where the real service is known to take something, so does the fake; it never repairs a request.
 
 mod blocks;
 mod conversation;
@@ -20,8 +20,8 @@ pub(super) struct Request<'a> {
     pub(super) model: &'a Model,
     /// `anthropic-version`.
     pub(super) version: &'a str,
-    /// The request asks for features beyond the table (`?beta=true` or a beta that is not about credentials), so that
-    /// fields and blocks unknown here may well be right.
+    /// The request asks for features beyond the table (`?beta=true` or a beta that is not about
+    /// credentials), so that fields and blocks unknown here may well be right.
     pub(super) beta: bool,
     /// It came to `count_tokens`.
     pub(super) counting: bool,

@@ -224,7 +224,8 @@ pub(super) fn thinking_excludes_sampling_and_forced_tools(r: &Request<'_>) -> Re
         return Err(format!("`{name}` may not be set when thinking is enabled."));
     }
     let choice = r.field("tool_choice").map(|c| text(c, "type")).unwrap_or_default();
-    // A model that thinks unasked stops doing so for a forced tool; only thinking that was asked for is a conflict.
+    // A model that thinks unasked stops doing so for a forced tool; only thinking that was asked for is a
+    // conflict.
     if r.thinking_type().is_some() && matches!(choice, "any" | "tool") {
         return Err("Thinking may not be enabled when tool_choice forces tool use.".to_owned());
     }

@@ -1,5 +1,5 @@
-//! A call of a client's tool. A function's arguments flow on as they come; free text can be told only when all of the
-//! object around it is there.
+//! A call of a client's tool. A function's arguments flow on as they come; free text can be told only when
+//! all of the object around it is there.
 
 use super::Sink;
 use crate::translate::call::unwrap_custom_input;

@@ -1,5 +1,5 @@
-//! A thinking block as reasoning: its text as a summary where the client asked for one, the block itself carried in
-//! `encrypted_content`.
+//! A thinking block as reasoning: its text as a summary where the client asked for one, the block itself
+//! carried in `encrypted_content`.
 
 use super::Sink;
 use crate::translate::responses::carrier;
@@ -15,7 +15,8 @@ pub(in super::super) struct Reasoning {
 }
 
 impl Reasoning {
-    /// `redacted` is the data of a block whose thinking upstream hid; `show` says whether the client sees the text.
+    /// `redacted` is the data of a block whose thinking upstream hid; `show` says whether the client sees the
+    /// text.
     pub(in super::super) fn open(
         id: String,
         redacted: Option<String>,
