@@ -171,6 +171,9 @@ impl App {
         let stopping = CancellationToken::new();
         let serving_http = tasks.spawn(server.serve(http, Stop { stopping: stopping.clone(), drain, cut }));
         tracing::info!(listen = addresses.join(" "), accounts.usable = usable, "proxyd is ready");
+        if usable == 0 {
+            tracing::warn!("no account is usable yet: log one in with `proxyctl login claude`");
+        }
         systemd::ready(&format!("{usable} accounts usable"));
 
         stop.await;
