@@ -355,6 +355,30 @@ async fn a_stream_that_fails_sets_its_account_behind_the_others() {
 }
 
 #[tokio::test]
+async fn a_translated_stream_cut_before_its_first_event_means_the_next_account() {
+    for (path, body) in [
+        (
+            "/v1/chat/completions",
+            json!({"model": "claude-sonnet-4-5", "stream": true, "messages": [{"role": "user", "content": "hi"}]}),
+        ),
+        ("/v1/responses", json!({"model": "claude-sonnet-4-5", "stream": true, "input": "hi"})),
+    ] {
+        let fake = FakeClaude::start().await;
+        let (daemon, _) = at_a_standstill(&fake, 2).await;
+        fake.on(MESSAGES).once(Script::real().cut_after(0));
+        let answer = daemon.post(path, &body).await;
+        assert_eq!(answer.status(), 200, "{path}");
+        let text = answer.text().await.unwrap();
+        assert!(
+            text.contains("data: [DONE]") || text.contains("event: response.completed"),
+            "{path}: {text}"
+        );
+        let callers = callers(&fake, MESSAGES);
+        assert!(callers.len() == 2 && callers[0] != callers[1], "{path}: {callers:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_harms_no_account() {
     let fake = FakeClaude::start().await;
     let (daemon, _) = at_a_standstill(&fake, 2).await;

@@ -75,11 +75,10 @@ impl Proxy {
     ) -> Result<Answer, ProxyError> {
         let exchange = Exchange::translated(id, R::DIALECT, prepared.model, prepared.body, &prepared.betas);
         let created = self.0.clock.now().as_second();
-        let attempt = self.unless_cut(self.0.dispatch(&exchange)).await?;
-        let mut answer = if attempt.response.status().is_success() {
-            self.success(attempt, &exchange, prepared.reply, created).await?
-        } else {
-            failure(attempt, &exchange).await?
+        let mut answer = match self.answer(&exchange, prepared.reply.clone(), created).await {
+            // Nothing has gone down yet. The account that was cut off comes last now, so another one is asked where there is one.
+            Err(error) if is_cut_off(&error) => self.answer(&exchange, prepared.reply, created).await?,
+            answered => answered?,
         };
         if !prepared.dropped.is_empty()
             && let Ok(dropped) = HeaderValue::from_str(&prepared.dropped.join(", "))
@@ -87,6 +86,20 @@ impl Proxy {
             answer.headers_mut().insert(DROPPED_FIELDS, dropped);
         }
         Ok(answer)
+    }
+
+    async fn answer<R: Translation>(
+        &self,
+        exchange: &Exchange,
+        reply: R,
+        created: i64,
+    ) -> Result<Answer, ProxyError> {
+        let attempt = self.unless_cut(self.0.dispatch(exchange)).await?;
+        if attempt.response.status().is_success() {
+            self.success(attempt, exchange, reply, created).await
+        } else {
+            failure(attempt, exchange).await
+        }
     }
 
     async fn success<R: Translation>(
@@ -109,6 +122,11 @@ impl Proxy {
         answer::mark(&mut headers, exchange.id, StatusCode::OK);
         Ok(answer::respond(StatusCode::OK, headers, Body::Pumped(Box::new(pump))))
     }
+}
+
+/// Whether upstream's stream ended before its first event.
+fn is_cut_off(error: &ProxyError) -> bool {
+    matches!(error, ProxyError::Api(error) if error.code == ApiError::upstream_disconnected().code)
 }
 
 /// An answer's head as far as a client of another dialect may see it, and its body.
