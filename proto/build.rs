@@ -1,19 +1,27 @@
 //! Compiles the control API with protox, so that no machine needs protoc.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const FILES: [&str; 3] =
     ["proxy/control/v1/accounts.proto", "proxy/control/v1/logins.proto", "proxy/control/v1/daemon.proto"];
 
 /// Messages that carry a secret: their `Debug` is written by hand in `src/lib.rs`.
-const SECRET: [&str; 2] = ["proxy.control.v1.AddApiKeyRequest", "proxy.control.v1.CompleteLoginRequest"];
+const SECRET: [&str; 3] = [
+    "proxy.control.v1.AddAccountRequest",
+    "proxy.control.v1.AddAccountRequest.credential",
+    "proxy.control.v1.CompleteLoginRequest",
+];
 
+#[expect(clippy::disallowed_methods, reason = "a build script is told where to write by the environment")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for file in FILES {
         println!("cargo:rerun-if-changed={}", root.join(file).display());
     }
     let descriptors = protox::compile(FILES, [root])?;
+    // For the reflection service.
+    let out = PathBuf::from(std::env::var("OUT_DIR")?).join("descriptors.bin");
+    std::fs::write(out, prost::Message::encode_to_vec(&descriptors))?;
     tonic_prost_build::configure().skip_debug(SECRET).compile_fds(descriptors)?;
     Ok(())
 }

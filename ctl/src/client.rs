@@ -12,10 +12,11 @@ use proxy_proto::v1::accounts_client::AccountsClient;
 use proxy_proto::v1::daemon_client::DaemonClient;
 use proxy_proto::v1::logins_client::LoginsClient;
 use proxy_proto::v1::{
-    Account, AddApiKeyRequest, AddApiKeyResponse, BeginLoginRequest, BeginLoginResponse, CancelLoginRequest,
-    CompleteLoginRequest, CompleteLoginResponse, DisableAccountRequest, EnableAccountRequest,
-    GetAccountRequest, GetStatusRequest, GetStatusResponse, ListAccountsRequest, ListAccountsResponse,
-    RefreshAccountRequest, RevokeAccountRequest, RevokeAccountResponse,
+    Account, AccountChanges, AddAccountRequest, AddAccountResponse, BeginLoginRequest, BeginLoginResponse,
+    CancelLoginRequest, CompleteLoginRequest, CompleteLoginResponse, DisableAccountRequest,
+    EnableAccountRequest, GetAccountRequest, GetStatusRequest, GetStatusResponse, ListAccountsRequest,
+    ListAccountsResponse, RefreshAccountRequest, RevokeAccountRequest, RevokeAccountResponse,
+    add_account_request,
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::net::UnixStream;
@@ -81,15 +82,18 @@ impl Client {
 
     pub(crate) async fn get(&self, name: &str) -> Result<Account, Error> {
         let operation = operation("show", name);
-        let request = GetAccountRequest { account: name.to_owned() };
+        let request = GetAccountRequest { account: name.to_owned(), fresh: false };
         let reply = self.call(operation.clone(), LOCAL, self.accounts().get_account(request)).await?;
         required(reply.account, operation)
     }
 
     pub(crate) async fn add_key(&self, key: &SecretString, label: String) -> Result<(Account, bool), Error> {
-        let request = AddApiKeyRequest { api_key: key.expose_secret().to_owned(), label };
-        let AddApiKeyResponse { account, replaced } =
-            self.call(Operation::AddKey, PROVIDER, self.accounts().add_api_key(request)).await?;
+        let credential = add_account_request::Credential::ApiKey(key.expose_secret().to_owned());
+        let settings = AccountChanges { label: Some(label), ..AccountChanges::default() };
+        let request =
+            AddAccountRequest { credential: Some(credential), settings: Some(settings), expires_at: None };
+        let AddAccountResponse { account, replaced } =
+            self.call(Operation::AddKey, PROVIDER, self.accounts().add_account(request)).await?;
         Ok((required(account, Operation::AddKey)?, replaced))
     }
 
@@ -120,8 +124,11 @@ impl Client {
     }
 
     pub(crate) async fn begin_login(&self, callback_port: u16) -> Result<BeginLoginResponse, Error> {
-        let request =
-            BeginLoginRequest { provider: "claude".to_owned(), callback_port: callback_port.into() };
+        let request = BeginLoginRequest {
+            provider: "claude".to_owned(),
+            callback_port: callback_port.into(),
+            ..Default::default()
+        };
         self.call(Operation::BeginLogin, LOCAL, self.logins().begin_login(request)).await
     }
 

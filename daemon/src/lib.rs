@@ -3,6 +3,7 @@
 //! The modules are layered; ARCHITECTURE.md says which may use which, and a test keeps it so.
 
 pub mod account;
+pub mod address;
 pub mod admin;
 pub mod app;
 pub mod chain;

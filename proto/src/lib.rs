@@ -1,7 +1,7 @@
 //! The control API between `proxyd` and `proxyctl`, and where its socket is.
 //!
-//! Everything here is generated from `proto/proxy/control/v1` but [`socket`] and two `Debug` implementations
-//! that keep secrets out of logs. No message carries a token in a reply.
+//! Everything here is generated from `proto/proxy/control/v1` but [`socket`], [`REVISION`] and the `Debug`
+//! implementations that keep secrets out of logs. No message carries a token in a reply.
 
 use std::fmt;
 
@@ -13,9 +13,25 @@ pub mod v1 {
     tonic::include_proto!("proxy.control.v1");
 }
 
-impl fmt::Debug for v1::AddApiKeyRequest {
+/// Counts the additions to version 1: a peer with a smaller number does not know the newest of them. Raised with
+/// every release that adds a call, a field or a word.
+pub const REVISION: u32 = 1;
+
+/// The compiled descriptions of every service, for gRPC server reflection.
+pub const DESCRIPTORS: &[u8] = tonic::include_file_descriptor_set!("descriptors");
+
+impl fmt::Debug for v1::AddAccountRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AddApiKeyRequest").field("api_key", &"****").field("label", &self.label).finish()
+        f.debug_struct("AddAccountRequest").field("credential", &"****").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for v1::add_account_request::Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ApiKey(_) => "ApiKey(****)",
+            Self::SetupToken(_) => "SetupToken(****)",
+        })
     }
 }
 

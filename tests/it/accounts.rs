@@ -6,9 +6,9 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use http::StatusCode;
 use proxy_proto::v1::{
-    Account, AccountState, AddApiKeyRequest, AddApiKeyResponse, CredentialKind, DisableAccountRequest,
-    EnableAccountRequest, GetAccountRequest, GetStatusRequest, ProviderRevocation, RevokeAccountRequest,
-    RevokeAccountResponse,
+    Account, AccountChanges, AccountState, AddAccountRequest, AddAccountResponse, CredentialKind,
+    DisableAccountRequest, EnableAccountRequest, GetAccountRequest, GetStatusRequest, ProviderRevocation,
+    RevokeAccountRequest, RevokeAccountResponse, add_account_request::Credential,
 };
 use proxy_tests::daemon::{Setup, TestDaemon, expired, is_ready, put};
 use proxy_tests::fake_claude::{Caller, FakeClaude, Gate, Script, TOKEN_PATH};
@@ -20,13 +20,15 @@ use tonic::{Code, Status};
 const REVOKE_PATH: &str = "/v1/oauth/revoke";
 
 async fn show(daemon: &TestDaemon, account: &str) -> Result<Account, Status> {
-    let request = GetAccountRequest { account: account.to_owned() };
+    let request = GetAccountRequest { account: account.to_owned(), fresh: false };
     Ok(daemon.accounts_client().await.get_account(request).await?.into_inner().account.unwrap())
 }
 
-async fn add_key(daemon: &TestDaemon, key: &str, label: &str) -> Result<AddApiKeyResponse, Status> {
-    let request = AddApiKeyRequest { api_key: key.to_owned(), label: label.to_owned() };
-    Ok(daemon.accounts_client().await.add_api_key(request).await?.into_inner())
+async fn add_key(daemon: &TestDaemon, key: &str, label: &str) -> Result<AddAccountResponse, Status> {
+    let settings = AccountChanges { label: Some(label.to_owned()), ..AccountChanges::default() };
+    let credential = Some(Credential::ApiKey(key.to_owned()));
+    let request = AddAccountRequest { credential, settings: Some(settings), expires_at: None };
+    Ok(daemon.accounts_client().await.add_account(request).await?.into_inner())
 }
 
 async fn disable(daemon: &TestDaemon, account: &str) -> Account {

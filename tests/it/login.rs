@@ -205,7 +205,8 @@ async fn what_cannot_be_a_login_is_refused_before_it_begins() {
     let fake = FakeClaude::start().await;
     let daemon = TestDaemon::start(&fake).await;
     for (provider, callback_port) in [("", 1), ("gemini", 1), ("claude", 0), ("claude", 65536)] {
-        let request = BeginLoginRequest { provider: provider.to_owned(), callback_port };
+        let request =
+            BeginLoginRequest { provider: provider.to_owned(), callback_port, ..Default::default() };
         let status = daemon.logins_client().await.begin_login(request).await.unwrap_err();
         assert_eq!(status.code(), Code::InvalidArgument, "{provider} {callback_port}");
     }

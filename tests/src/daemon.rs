@@ -234,7 +234,11 @@ impl TestDaemon {
 
     /// `BeginLogin`, as `proxyctl` would with a listener on port 54545.
     pub async fn begin_login(&self) -> BeginLoginResponse {
-        let request = BeginLoginRequest { provider: "claude".to_owned(), callback_port: 54545 };
+        let request = BeginLoginRequest {
+            provider: "claude".to_owned(),
+            callback_port: 54545,
+            ..BeginLoginRequest::default()
+        };
         let begun = within("an answer", self.logins_client().await.begin_login(request)).await;
         begun.expect("a login begins").into_inner()
     }

@@ -48,7 +48,7 @@ struct Script {
     list: Queue<ListAccountsResponse>,
     /// Answers every verb that returns one account.
     account: Queue<Account>,
-    add: Queue<AddApiKeyResponse>,
+    add: Queue<AddAccountResponse>,
     revoke: Queue<RevokeAccountResponse>,
     begin: Queue<BeginLoginResponse>,
     complete: Queue<CompleteLoginResponse>,
@@ -110,7 +110,7 @@ impl FakeDaemon {
     }
 
     pub(crate) fn add(self, replaced: bool) -> Self {
-        let reply = AddApiKeyResponse { account: Some(api_key_account()), replaced };
+        let reply = AddAccountResponse { account: Some(api_key_account()), replaced };
         self.script().add.0.push_back(Reply::Now(Ok(reply)));
         self
     }
@@ -204,6 +204,15 @@ impl Services {
 
 #[tonic::async_trait]
 impl Daemon for Services {
+    type WatchEventsStream = tokio_stream::Empty<Result<WatchEventsResponse, Status>>;
+
+    async fn watch_events(
+        &self,
+        _: Request<WatchEventsRequest>,
+    ) -> Result<Response<Self::WatchEventsStream>, Status> {
+        Err(Status::unimplemented("not scripted"))
+    }
+
     async fn get_status(&self, _: Request<GetStatusRequest>) -> Result<Response<GetStatusResponse>, Status> {
         self.answer("status".to_owned(), |script| &mut script.status).await
     }
@@ -211,6 +220,43 @@ impl Daemon for Services {
 
 #[tonic::async_trait]
 impl Accounts for Services {
+    type WatchAccountsStream = tokio_stream::Empty<Result<WatchAccountsResponse, Status>>;
+
+    async fn watch_accounts(
+        &self,
+        _: Request<WatchAccountsRequest>,
+    ) -> Result<Response<Self::WatchAccountsStream>, Status> {
+        Err(Status::unimplemented("not scripted"))
+    }
+
+    async fn update_account(
+        &self,
+        _: Request<UpdateAccountRequest>,
+    ) -> Result<Response<UpdateAccountResponse>, Status> {
+        Err(Status::unimplemented("not scripted"))
+    }
+
+    async fn remove_account(
+        &self,
+        _: Request<RemoveAccountRequest>,
+    ) -> Result<Response<RemoveAccountResponse>, Status> {
+        Err(Status::unimplemented("not scripted"))
+    }
+
+    async fn import_accounts(
+        &self,
+        _: Request<ImportAccountsRequest>,
+    ) -> Result<Response<ImportAccountsResponse>, Status> {
+        Err(Status::unimplemented("not scripted"))
+    }
+
+    async fn export_account(
+        &self,
+        _: Request<ExportAccountRequest>,
+    ) -> Result<Response<ExportAccountResponse>, Status> {
+        Err(Status::unimplemented("not scripted"))
+    }
+
     async fn list_accounts(
         &self,
         _: Request<ListAccountsRequest>,
@@ -226,12 +272,17 @@ impl Accounts for Services {
         Ok(Response::new(GetAccountResponse { account }))
     }
 
-    async fn add_api_key(
+    async fn add_account(
         &self,
-        request: Request<AddApiKeyRequest>,
-    ) -> Result<Response<AddApiKeyResponse>, Status> {
-        let AddApiKeyRequest { api_key, label } = request.into_inner();
-        self.answer(format!("add {api_key} {label}"), |script| &mut script.add).await
+        request: Request<AddAccountRequest>,
+    ) -> Result<Response<AddAccountResponse>, Status> {
+        let AddAccountRequest { credential, settings, .. } = request.into_inner();
+        let (kind, secret) = match credential.unwrap() {
+            add_account_request::Credential::ApiKey(key) => ("key", key),
+            add_account_request::Credential::SetupToken(token) => ("token", token),
+        };
+        let label = settings.and_then(|settings| settings.label).unwrap_or_default();
+        self.answer(format!("add {kind} {secret} {label}"), |script| &mut script.add).await
     }
 
     async fn revoke_account(
@@ -272,7 +323,7 @@ impl Logins for Services {
         &self,
         request: Request<BeginLoginRequest>,
     ) -> Result<Response<BeginLoginResponse>, Status> {
-        let BeginLoginRequest { provider, callback_port } = request.into_inner();
+        let BeginLoginRequest { provider, callback_port, .. } = request.into_inner();
         let mut reply = self.answer(format!("begin {provider}"), |script| &mut script.begin).await?;
         let begun = reply.get_mut();
         begun.redirect_uri = format!("http://localhost:{callback_port}/callback");
@@ -327,8 +378,14 @@ pub(crate) fn account() -> Account {
         last_refresh_at: Some(at(-3600)),
         in_flight: 2,
         renewable: true,
+        settings: Some(settings()),
         ..Account::default()
     }
+}
+
+/// The settings of an account on which nobody has set anything.
+pub(crate) fn settings() -> AccountSettings {
+    AccountSettings { weight: 1, ..AccountSettings::default() }
 }
 
 /// The JSON of [`account`].
@@ -337,7 +394,9 @@ pub(crate) const ACCOUNT_JSON: &str = concat!(
     r#""email":"ada@example.com","account_uuid":"00000000-0000-4000-8000-000000000001","#,
     r#""organization_uuid":"00000000-0000-4000-8000-000000000002","organization_name":"Example Org","#,
     r#""path":"/auth/claude-ada@example.com-1.json","expires_at":"2026-11-23T12:00:00Z","#,
-    r#""last_refresh_at":"2026-11-23T11:00:00Z","in_flight":2,"last_error":null,"degraded":false,"renewable":true}"#
+    r#""last_refresh_at":"2026-11-23T11:00:00Z","in_flight":2,"last_error":null,"degraded":false,"renewable":true,"#,
+    r#""priority":0,"weight":1,"prefix":null,"proxy_url":null,"base_url":null,"model_aliases":[],"excluded_models":[],"#,
+    r#""note":null,"warnings":[],"usage":null}"#
 );
 
 pub(crate) fn api_key_account() -> Account {
@@ -347,6 +406,7 @@ pub(crate) fn api_key_account() -> Account {
         state: AccountState::Ready.into(),
         label: "build".to_owned(),
         path: "/auth/claude-key-9c1d00aa22bb.json".to_owned(),
+        settings: Some(settings()),
         ..Account::default()
     }
 }
@@ -364,6 +424,8 @@ pub(crate) fn status() -> GetStatusResponse {
         problems: vec![],
         login_callback_port: 54545,
         requests_in_flight: 4,
+        api_revision: proxy_proto::REVISION,
+        warnings: vec![],
     }
 }
 

@@ -24,7 +24,7 @@ fn a_key_goes_from_the_file_to_the_daemon_and_is_not_shown() {
     );
     let done = daemon.run(&["accounts", "add", "claude", "--key-file", &path]);
     assert_eq!((done.code, done.stdout.as_str()), (0, "Updated build (9c1d00aa22bb).\n"));
-    assert_eq!(daemon.calls(), [format!("add {KEY} build"), format!("add {KEY} ")]);
+    assert_eq!(daemon.calls(), [format!("add key {KEY} build"), format!("add key {KEY} ")]);
 }
 
 #[test]
@@ -42,11 +42,12 @@ fn a_key_is_read_from_a_pipe_and_reported_as_json() {
             r#""state_reason":null,"available_at":null,"label":"build","email":null,"account_uuid":null,"#,
             r#""organization_uuid":null,"organization_name":null,"path":"/auth/claude-key-9c1d00aa22bb.json","#,
             r#""expires_at":null,"last_refresh_at":null,"in_flight":0,"last_error":null,"degraded":false,"#,
-            r#""renewable":false},"replaced":true}"#,
+            r#""renewable":false,"priority":0,"weight":1,"prefix":null,"proxy_url":null,"base_url":null,"#,
+            r#""model_aliases":[],"excluded_models":[],"note":null,"warnings":[],"usage":null},"replaced":true}"#,
             "\n"
         )
     );
-    assert_eq!((done.code, daemon.calls()), (0, vec![format!("add {KEY} ")]));
+    assert_eq!((done.code, daemon.calls()), (0, vec![format!("add key {KEY} ")]));
 }
 
 #[test]

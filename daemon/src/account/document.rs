@@ -8,7 +8,7 @@
 //! | `email`, `account_uuid`, `organization_uuid`, `organization_name` | the identity |
 //! | `pkce_method` | the method of the login that made the tokens; its verifier is never stored |
 //! | `api_key` | instead of tokens: a console key |
-//! | `label`, `disabled` | set by a person |
+//! | `label`, `disabled` | set by a person, as are those of [`Settings`] |
 //! | `needs_login` | `{since, reason, token}`; `token` names the refresh token that was refused |
 //!
 //! The keys are those of the widespread Go implementation, so its files load as they are. Every form that
@@ -19,7 +19,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::{Account, Credential, FileName, Identity, NeedsLogin, OAuth};
+use super::{Account, Credential, FileName, Identity, NeedsLogin, OAuth, Settings};
 use crate::clock::Timestamp;
 use crate::id::AccountId;
 use crate::secret::{AccessToken, ApiKey, RefreshToken};
@@ -154,7 +154,10 @@ impl Document {
         }
         let credential = self.credential()?;
         let identity = self.identity()?;
+        let (settings, faults) = Settings::read(&self.0);
         Ok(Account {
+            settings,
+            faults,
             id: account_id(&credential, &identity, &file),
             needs_login: self.needs_login(&credential),
             last_refresh: self.time("last_refresh"),

@@ -2,11 +2,13 @@
 
 mod document;
 mod file_name;
+pub mod settings;
 
 use std::fmt;
 
 pub use document::{Document, DocumentError};
 pub use file_name::{FileName, FileNameError};
+pub use settings::{Fault, ModelAlias, Settings};
 
 use crate::clock::Timestamp;
 use crate::id::AccountId;
@@ -23,6 +25,10 @@ pub struct Account {
     pub label: Option<String>,
     /// Switched off by a person.
     pub disabled: bool,
+    /// What else a person set.
+    pub settings: Settings,
+    /// Settings of the file that cannot be read.
+    pub faults: Vec<Fault>,
     /// Set once the issuer no longer takes the refresh token this account holds.
     pub needs_login: Option<NeedsLogin>,
     /// When the tokens were last issued.
@@ -44,6 +50,19 @@ impl Account {
             return None;
         }
         self.oauth()?.refresh.as_ref()
+    }
+
+    /// Whether a setting that decides what is sent where cannot be read: then the account sends nothing.
+    pub fn is_closed(&self) -> bool {
+        self.faults.iter().any(|fault| fault.closes)
+    }
+
+    /// Why the account sends nothing, whatever its credential: a setting that decides what is sent where cannot
+    /// be read.
+    pub fn closed_by(&self) -> Option<String> {
+        let closing = self.faults.iter().filter(|fault| fault.closes);
+        let reasons: Vec<String> = closing.map(ToString::to_string).collect();
+        (!reasons.is_empty()).then(|| reasons.join("; "))
     }
 
     /// Whether both are the same identity: the same id, or the same account or e-mail where one of them knows

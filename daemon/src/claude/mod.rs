@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 use url::Url;
 
+use crate::address::ProxyUrl;
 pub use api::Api;
 pub use classify::{Outcome, Verdict, classify};
 pub use oauth::OAuthClient;
@@ -32,7 +33,7 @@ pub struct Config {
 #[derive(Clone, Debug, Default)]
 pub struct TransportConfig {
     /// An http, https, socks5 or socks5h proxy for all traffic; never taken from the environment.
-    pub proxy_url: Option<Url>,
+    pub proxy_url: Option<ProxyUrl>,
     /// A PEM file of roots trusted beside the system's.
     pub ca_file: Option<PathBuf>,
 }

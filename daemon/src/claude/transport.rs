@@ -25,6 +25,7 @@ use rustls::{ClientConfig, RootCertStore};
 use url::Url;
 
 use super::{TransportConfig, USER_AGENT};
+use crate::address::ProxyUrl;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Shorter than the idle limit of the usual load balancer (60 s), so that a connection is rarely found
@@ -104,7 +105,7 @@ pub(super) enum ModelClient {
 impl ModelClient {
     pub(super) fn new(config: &TransportConfig, tls: &Tls) -> Result<Self, TransportError> {
         let direct = tcp();
-        let Some(proxy) = &config.proxy_url else {
+        let Some(proxy) = config.proxy_url.as_ref().map(ProxyUrl::expose) else {
             return Ok(Self::Direct(builder().build(over_tls(direct, tls))));
         };
         let problem = |problem: String| TransportError::Proxy { problem };
@@ -154,7 +155,7 @@ pub(super) fn oauth_client(
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(timeout);
     if let Some(proxy) = &config.proxy_url {
-        let proxy = reqwest::Proxy::all(proxy.as_str())
+        let proxy = reqwest::Proxy::all(proxy.expose().as_str())
             .map_err(|error| TransportError::Proxy { problem: error.without_url().to_string() })?;
         builder = builder.proxy(proxy);
     }

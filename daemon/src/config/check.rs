@@ -8,11 +8,11 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use directories::ProjectDirs;
-use url::{Host, Url};
 
 use super::Config;
 use super::keys::Key;
 use super::load::{Environment, Raw, Setting};
+use crate::address::{ProxyUrl, upstream_url};
 use crate::claude::{self, TransportConfig, oauth};
 use crate::clock::SignedDuration;
 use crate::refresh;
@@ -43,15 +43,15 @@ pub(super) fn config(
         duration(text, SignedDuration::from_mins(1), SignedDuration::from_hours(24))
     });
     let log_level = check.text("log.level", str::parse);
-    let api_base_url = check.text("claude.api_base_url", url);
-    let authorize_url = check.text("claude.oauth.authorize_url", url);
-    let token_url = check.text("claude.oauth.token_url", url);
-    let revoke_url = check.text("claude.oauth.revoke_url", url);
-    let profile_url = check.text("claude.oauth.profile_url", url);
+    let api_base_url = check.text("claude.api_base_url", upstream_url);
+    let authorize_url = check.text("claude.oauth.authorize_url", upstream_url);
+    let token_url = check.text("claude.oauth.token_url", upstream_url);
+    let revoke_url = check.text("claude.oauth.revoke_url", upstream_url);
+    let profile_url = check.text("claude.oauth.profile_url", upstream_url);
     let client_id = check.text("claude.oauth.client_id", not_empty);
     let scopes = check.texts("claude.oauth.scopes");
     let callback_port = check.port("claude.oauth.callback_port");
-    let proxy_url = check.text("upstream.proxy_url", |text| optional(text, proxy_url));
+    let proxy_url = check.text("upstream.proxy_url", |text| optional(text, ProxyUrl::parse));
     let ca_file = check.text("upstream.ca_file", |text| optional(text, |text| Ok(PathBuf::from(text))));
     Some(Config {
         listen: listen?,
@@ -166,35 +166,6 @@ fn duration(text: &str, least: SignedDuration, most: SignedDuration) -> Result<S
     }
 }
 
-/// Credentials go there, so it is https, or stays on this machine.
-fn url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| format!("{text:?} is not a URL: {error}"))?;
-    let loopback = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
-    };
-    match url.scheme() {
-        _ if !url.username().is_empty() || url.password().is_some() => {
-            Err("must not hold a user name or password".to_owned())
-        }
-        "https" => Ok(url),
-        "http" if loopback => Ok(url),
-        "http" => Err(format!("{text:?} must be https: plain http is accepted for loopback addresses only")),
-        other => Err(format!("{text:?} must be https, not {other}")),
-    }
-}
-
-fn proxy_url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| format!("is not a URL: {error}"))?;
-    match (url.scheme(), url.host_str()) {
-        ("http" | "https" | "socks5" | "socks5h", Some(host)) if !host.is_empty() => Ok(url),
-        ("http" | "https" | "socks5" | "socks5h", _) => Err("names no host".to_owned()),
-        (other, _) => Err(format!("must start with http, https, socks5 or socks5h, not {other}")),
-    }
-}
-
 fn not_empty(text: &str) -> Result<String, String> {
     if text.trim().is_empty() { Err("must not be empty".to_owned()) } else { Ok(text.to_owned()) }
 }
@@ -216,13 +187,7 @@ fn default_auth_dir(environment: &Environment) -> Option<PathBuf> {
 
 /// For showing.
 pub(super) fn without_password(text: &str) -> String {
-    match Url::parse(text) {
-        Ok(mut url) if url.password().is_some() => {
-            let _shown_without = url.set_password(Some("****"));
-            url.to_string()
-        }
-        _ => text.to_owned(),
-    }
+    ProxyUrl::parse(text).map_or_else(|_| text.to_owned(), |proxy| proxy.to_string())
 }
 
 impl FromStr for Level {

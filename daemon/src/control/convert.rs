@@ -4,7 +4,7 @@
 use proxy_proto::v1;
 use tonic::{Code, Status};
 
-use crate::account::{Account, Credential};
+use crate::account::{Account, Credential, ModelAlias, Settings};
 use crate::admin::{AdminError, Revocation};
 use crate::chain::ErrorChain;
 use crate::clock::Timestamp;
@@ -27,6 +27,7 @@ pub(super) fn account(member: &Member, store: &Store, now: Timestamp) -> v1::Acc
         State::Cooling { until, reason } => (v1::AccountState::Cooling, reason, Some(until)),
         State::NeedsLogin(needs) => (v1::AccountState::NeedsLogin, needs.reason, None),
         State::Disabled => (v1::AccountState::Disabled, "switched off".to_owned(), None),
+        State::Invalid { reason } => (v1::AccountState::Invalid, reason, None),
     };
     v1::Account {
         id: id.to_string(),
@@ -50,7 +51,34 @@ pub(super) fn account(member: &Member, store: &Store, now: Timestamp) -> v1::Acc
         last_error: trouble.last_error.unwrap_or_default(),
         degraded: trouble.unsaved,
         renewable: tokens.is_some_and(|tokens| tokens.refresh.is_some()),
+        settings: Some(settings(&member.account.settings)),
+        warnings: warnings(&member.account),
+        usage: None,
     }
+}
+
+fn settings(settings: &Settings) -> v1::AccountSettings {
+    let Settings { priority, weight, prefix, proxy, base_url, aliases, excluded, note } = settings;
+    let alias = |ModelAlias { alias, model }: &ModelAlias| v1::ModelAlias {
+        alias: alias.clone(),
+        model: model.clone(),
+    };
+    v1::AccountSettings {
+        priority: *priority,
+        weight: *weight,
+        prefix: prefix.clone().unwrap_or_default(),
+        proxy_url: proxy.as_ref().map(ToString::to_string).unwrap_or_default(),
+        model_aliases: aliases.iter().map(alias).collect(),
+        excluded_models: excluded.clone(),
+        note: note.clone().unwrap_or_default(),
+        base_url: base_url.as_ref().map(ToString::to_string).unwrap_or_default(),
+    }
+}
+
+/// What a person should know although the account serves.
+fn warnings(account: &Account) -> Vec<String> {
+    let unread = account.faults.iter().filter(|fault| !fault.closes);
+    unread.map(|fault| format!("a setting is not used: {fault}")).collect()
 }
 
 pub(super) fn invalid_file(invalid: &InvalidFile, store: &Store) -> v1::InvalidFile {

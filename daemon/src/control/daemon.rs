@@ -1,6 +1,8 @@
 //! The `Daemon` service.
 
-use proxy_proto::v1::{self, AccountCounts, GetStatusRequest, GetStatusResponse};
+use proxy_proto::v1::{
+    self, AccountCounts, GetStatusRequest, GetStatusResponse, WatchEventsRequest, WatchEventsResponse,
+};
 use tonic::{Request, Response, Status};
 
 use super::{State, convert};
@@ -8,6 +10,15 @@ use crate::pool::{self, Snapshot};
 
 #[tonic::async_trait]
 impl v1::daemon_server::Daemon for State {
+    type WatchEventsStream = tokio_stream::Empty<Result<WatchEventsResponse, Status>>;
+
+    async fn watch_events(
+        &self,
+        _: Request<WatchEventsRequest>,
+    ) -> Result<Response<Self::WatchEventsStream>, Status> {
+        Err(Status::unimplemented("watching events"))
+    }
+
     async fn get_status(&self, _: Request<GetStatusRequest>) -> Result<Response<GetStatusResponse>, Status> {
         let (snapshot, now) = (self.pool.snapshot(), self.clock.now());
         let usable = snapshot.members.iter().any(|member| member.is_usable(now));
@@ -22,6 +33,8 @@ impl v1::daemon_server::Daemon for State {
             accounts: Some(counts(&snapshot, now)),
             problems: problems(&snapshot),
             login_callback_port: u32::from(self.info.callback_port),
+            api_revision: proxy_proto::REVISION,
+            warnings: Vec::new(),
             requests_in_flight: snapshot.members.iter().map(|member| member.in_flight()).sum(),
         }))
     }
@@ -40,6 +53,7 @@ fn counts(snapshot: &Snapshot, now: crate::clock::Timestamp) -> AccountCounts {
             pool::State::Cooling { .. } => counts.cooling += 1,
             pool::State::NeedsLogin(_) => counts.needs_login += 1,
             pool::State::Disabled => counts.disabled += 1,
+            pool::State::Invalid { .. } => counts.misconfigured += 1,
         }
     }
     counts

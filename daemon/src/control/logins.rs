@@ -21,7 +21,7 @@ impl v1::logins_server::Logins for State {
         &self,
         request: Request<BeginLoginRequest>,
     ) -> Result<Response<BeginLoginResponse>, Status> {
-        let BeginLoginRequest { provider, callback_port } = request.into_inner();
+        let BeginLoginRequest { provider, callback_port, .. } = request.into_inner();
         if provider != "claude" {
             return Err(Status::invalid_argument(format!(
                 "there is no provider {provider:?}; the one there is is claude"

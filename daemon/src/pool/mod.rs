@@ -84,6 +84,10 @@ pub enum State {
     },
     NeedsLogin(NeedsLogin),
     Disabled,
+    /// A setting that decides what is sent where cannot be used.
+    Invalid {
+        reason: String,
+    },
 }
 
 /// Why there is no account for a request.
@@ -91,8 +95,8 @@ pub enum State {
 pub enum NoAccount {
     /// The pool is empty.
     Empty,
-    /// Every account is disabled or waits for a login.
-    AllOut { disabled: usize, needs_login: usize },
+    /// Every account is disabled, waits for a login, or has a setting that cannot be used.
+    AllOut { disabled: usize, needs_login: usize, invalid: usize },
     /// Every account that could serve is to be left alone until a time that upstream named.
     Cooling { until: Timestamp },
     /// Every account that could serve has been tried by this request.
@@ -270,6 +274,7 @@ impl Snapshot {
             _ => NoAccount::AllOut {
                 disabled: count(|state| matches!(state, State::Disabled)),
                 needs_login: count(|state| matches!(state, State::NeedsLogin(_))),
+                invalid: count(|state| matches!(state, State::Invalid { .. })),
             },
         }
     }
@@ -280,6 +285,9 @@ impl Member {
     pub fn state(&self, now: Timestamp) -> State {
         if self.account.disabled {
             return State::Disabled;
+        }
+        if let Some(reason) = self.account.closed_by() {
+            return State::Invalid { reason };
         }
         if let Some(needs_login) = &self.account.needs_login {
             return State::NeedsLogin(needs_login.clone());
@@ -327,7 +335,8 @@ impl Member {
     }
 
     fn standing(&self, model: &str, now: Timestamp) -> Standing {
-        if self.account.disabled || self.account.needs_login.is_some() || self.ended(now).is_some() {
+        let Account { disabled, needs_login, .. } = &self.account;
+        if *disabled || needs_login.is_some() || self.account.is_closed() || self.ended(now).is_some() {
             return Standing::Out;
         }
         self.health().standing(model, now)
@@ -348,17 +357,17 @@ impl fmt::Display for NoAccount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("there is no Claude account yet: run `proxyctl login claude`"),
-            Self::AllOut { disabled, needs_login: 0 } => {
-                write!(f, "all {disabled} accounts are disabled: run `proxyctl accounts enable ACCOUNT`")
+            Self::AllOut { disabled, needs_login, invalid } => {
+                f.write_str("no account is usable: ")?;
+                let parts = [
+                    (needs_login, "need a new login (`proxyctl login claude`)"),
+                    (disabled, "are disabled (`proxyctl accounts enable ACCOUNT`)"),
+                    (invalid, "have a setting that cannot be used (`proxyctl accounts list`)"),
+                ];
+                let parts = parts.iter().filter(|(count, _)| **count > 0);
+                let parts: Vec<String> = parts.map(|(count, what)| format!("{count} {what}")).collect();
+                f.write_str(&parts.join(", "))
             }
-            Self::AllOut { disabled: 0, needs_login } => {
-                write!(f, "all {needs_login} accounts need a new login: run `proxyctl login claude`")
-            }
-            Self::AllOut { disabled, needs_login } => write!(
-                f,
-                "no account is usable: {needs_login} need a new login (`proxyctl login claude`) and {disabled} are disabled \
-                 (`proxyctl accounts enable ACCOUNT`)"
-            ),
             Self::Cooling { until } => {
                 write!(
                     f,

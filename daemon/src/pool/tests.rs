@@ -43,7 +43,10 @@ fn the_reason_for_nobody_is_told() {
     let (pool, manual) = pool(&[]);
     assert_eq!(pool.acquire("m", &[]).unwrap_err(), NoAccount::Empty);
     pool.publish(Account { disabled: true, ..account("a") });
-    assert_eq!(pool.acquire("m", &[]).unwrap_err(), NoAccount::AllOut { disabled: 1, needs_login: 0 });
+    assert_eq!(
+        pool.acquire("m", &[]).unwrap_err(),
+        NoAccount::AllOut { disabled: 1, needs_login: 0, invalid: 0 }
+    );
     pool.publish(account("a"));
     let until = Timestamp::from_second(60).unwrap();
     pool.acquire("m", &[]).unwrap().settle(&Signal::RateLimited { until: Some(until) });
@@ -110,7 +113,10 @@ fn a_token_that_ended_and_cannot_be_renewed_needs_a_login() {
     pool.publish(Account { credential: Credential::OAuth(tokens), ..account("a") });
     assert!(pool.acquire("m", &[]).is_ok());
     manual.advance(SignedDuration::from_secs(10));
-    assert_eq!(pool.acquire("m", &[]).unwrap_err(), NoAccount::AllOut { disabled: 0, needs_login: 1 });
+    assert_eq!(
+        pool.acquire("m", &[]).unwrap_err(),
+        NoAccount::AllOut { disabled: 0, needs_login: 1, invalid: 0 }
+    );
 }
 
 #[test]

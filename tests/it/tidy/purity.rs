@@ -6,6 +6,7 @@ use super::{hold, uses};
 
 /// Below `daemon/src`.
 const PURE: &[&str] = &[
+    "address.rs",
     "wire/",
     "account/",
     "translate/",

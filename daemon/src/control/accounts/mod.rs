@@ -1,18 +1,22 @@
 //! The `Accounts` service.
 
+mod find;
+
 use std::sync::Arc;
 
 use proxy_proto::v1::{
-    self, AddApiKeyRequest, AddApiKeyResponse, DisableAccountRequest, DisableAccountResponse,
-    EnableAccountRequest, EnableAccountResponse, GetAccountRequest, GetAccountResponse, ListAccountsRequest,
-    ListAccountsResponse, RefreshAccountRequest, RefreshAccountResponse, RevokeAccountRequest,
-    RevokeAccountResponse,
+    self, AddAccountRequest, AddAccountResponse, DisableAccountRequest, DisableAccountResponse,
+    EnableAccountRequest, EnableAccountResponse, ExportAccountRequest, ExportAccountResponse,
+    GetAccountRequest, GetAccountResponse, ImportAccountsRequest, ImportAccountsResponse,
+    ListAccountsRequest, ListAccountsResponse, RefreshAccountRequest, RefreshAccountResponse,
+    RemoveAccountRequest, RemoveAccountResponse, RevokeAccountRequest, RevokeAccountResponse,
+    UpdateAccountRequest, UpdateAccountResponse, WatchAccountsRequest, WatchAccountsResponse,
+    add_account_request,
 };
 use tonic::{Request, Response, Status};
 
 use super::{State, convert};
-use crate::account::Account;
-use crate::pool::{Member, Snapshot};
+use crate::pool::Member;
 use crate::secret::ApiKey;
 
 /// A label longer than this is no label.
@@ -39,11 +43,24 @@ impl v1::accounts_server::Accounts for State {
         Ok(Response::new(GetAccountResponse { account: Some(self.describe(&member)) }))
     }
 
-    async fn add_api_key(
+    type WatchAccountsStream = tokio_stream::Empty<Result<WatchAccountsResponse, Status>>;
+
+    async fn watch_accounts(
         &self,
-        request: Request<AddApiKeyRequest>,
-    ) -> Result<Response<AddApiKeyResponse>, Status> {
-        let AddApiKeyRequest { api_key, label } = request.into_inner();
+        _: Request<WatchAccountsRequest>,
+    ) -> Result<Response<Self::WatchAccountsStream>, Status> {
+        Err(Status::unimplemented("watching accounts"))
+    }
+
+    async fn add_account(
+        &self,
+        request: Request<AddAccountRequest>,
+    ) -> Result<Response<AddAccountResponse>, Status> {
+        let AddAccountRequest { credential, settings, expires_at: _ } = request.into_inner();
+        let Some(add_account_request::Credential::ApiKey(api_key)) = credential else {
+            return Err(Status::unimplemented("adding a setup token"));
+        };
+        let label = settings.and_then(|settings| settings.label).unwrap_or_default();
         let label = Some(label.trim().to_owned()).filter(|label| !label.is_empty());
         if label
             .as_ref()
@@ -58,7 +75,35 @@ impl v1::accounts_server::Accounts for State {
             .add_api_key(ApiKey::new(api_key), label)
             .await
             .map_err(|error| convert::admin_error(&error))?;
-        Ok(Response::new(AddApiKeyResponse { account: Some(self.describe(&member)), replaced }))
+        Ok(Response::new(AddAccountResponse { account: Some(self.describe(&member)), replaced }))
+    }
+
+    async fn update_account(
+        &self,
+        _: Request<UpdateAccountRequest>,
+    ) -> Result<Response<UpdateAccountResponse>, Status> {
+        Err(Status::unimplemented("changing an account"))
+    }
+
+    async fn remove_account(
+        &self,
+        _: Request<RemoveAccountRequest>,
+    ) -> Result<Response<RemoveAccountResponse>, Status> {
+        Err(Status::unimplemented("removing an account"))
+    }
+
+    async fn import_accounts(
+        &self,
+        _: Request<ImportAccountsRequest>,
+    ) -> Result<Response<ImportAccountsResponse>, Status> {
+        Err(Status::unimplemented("importing accounts"))
+    }
+
+    async fn export_account(
+        &self,
+        _: Request<ExportAccountRequest>,
+    ) -> Result<Response<ExportAccountResponse>, Status> {
+        Err(Status::unimplemented("exporting an account"))
     }
 
     async fn revoke_account(
@@ -128,96 +173,6 @@ impl State {
     }
 
     fn find(&self, wanted: &str) -> Result<Arc<Member>, Status> {
-        find(&self.pool.snapshot(), wanted)
-    }
-}
-
-/// The account a person means: by id, label, e-mail or file, or by the beginning of its id.
-fn find(snapshot: &Snapshot, wanted: &str) -> Result<Arc<Member>, Status> {
-    let wanted = wanted.trim();
-    if wanted.is_empty() {
-        return Err(Status::invalid_argument("name an account: its id, label, e-mail or file"));
-    }
-    let matching = |is: &dyn Fn(&Account) -> bool| -> Vec<Arc<Member>> {
-        snapshot.members.iter().filter(|member| is(&member.account)).cloned().collect()
-    };
-    let exact = matching(&|account| is_named(account, wanted));
-    let found =
-        if exact.is_empty() { matching(&|account| account.id.as_str().starts_with(wanted)) } else { exact };
-    match found.as_slice() {
-        [] => Err(Status::not_found(format!("there is no account {wanted:?}; see `proxyctl accounts list`"))),
-        [one] => Ok(Arc::clone(one)),
-        several => {
-            let ids: Vec<_> = several.iter().map(|member| member.account.id.as_str()).collect();
-            Err(Status::failed_precondition(format!(
-                "{wanted:?} could be any of {}; name one by its id",
-                ids.join(", ")
-            )))
-        }
-    }
-}
-
-fn is_named(account: &Account, wanted: &str) -> bool {
-    let email = account.identity.email.as_deref();
-    let file = wanted.rsplit('/').next().unwrap_or(wanted);
-    account.id.as_str() == wanted
-        || account.label.as_deref() == Some(wanted)
-        || email.is_some_and(|email| email.eq_ignore_ascii_case(wanted))
-        || account.file.as_str() == file
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::account::{Document, FileName};
-    use crate::clock::Clock;
-    use crate::pool::Pool;
-
-    fn pool() -> Pool {
-        let pool = Pool::new(Clock::system());
-        for (name, json) in [
-            (
-                "claude-a.json",
-                r#"{"access_token":"a","account_uuid":"u","organization_uuid":"1","email":"me@example.com","label":"work"}"#,
-            ),
-            (
-                "claude-b.json",
-                r#"{"access_token":"b","account_uuid":"u","organization_uuid":"2","email":"me@example.com","label":"home"}"#,
-            ),
-        ] {
-            let document = Document::parse(json.as_bytes()).unwrap();
-            pool.publish(document.to_account(FileName::parse(name).unwrap()).unwrap());
-        }
-        pool
-    }
-
-    #[test]
-    fn an_account_is_found_by_each_of_its_names() {
-        let snapshot = pool().snapshot();
-        let work =
-            snapshot.members.iter().find(|member| member.account.label.as_deref() == Some("work")).unwrap();
-        let id = work.account.id.as_str();
-        for name in [id, &id[..6], "work", "claude-a.json", "/some/dir/claude-a.json"] {
-            assert_eq!(find(&snapshot, name).unwrap().account.id, work.account.id, "{name}");
-        }
-    }
-
-    #[test]
-    fn an_ambiguous_name_lists_the_candidates() {
-        let status = find(&pool().snapshot(), "ME@example.com").unwrap_err();
-        assert_eq!(status.code(), tonic::Code::FailedPrecondition);
-        assert!(
-            pool()
-                .snapshot()
-                .members
-                .iter()
-                .all(|member| status.message().contains(member.account.id.as_str()))
-        );
-    }
-
-    #[test]
-    fn an_unknown_name_is_not_found() {
-        assert_eq!(find(&pool().snapshot(), "nobody").unwrap_err().code(), tonic::Code::NotFound);
-        assert_eq!(find(&pool().snapshot(), " ").unwrap_err().code(), tonic::Code::InvalidArgument);
+        find::find(&self.pool.snapshot(), wanted)
     }
 }

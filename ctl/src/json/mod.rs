@@ -1,0 +1,74 @@
+//! The JSON this program prints with `--json`. It is an interface: fields are added, never renamed or removed
+//! within one `schema_version`.
+//!
+//! Every document is one line. Names are in snake_case, enums are lower-case words, times are RFC 3339 in
+//! UTC. What does not exist (a time that is not known, a text that is empty) is `null`; no field is ever left
+//! out. A word this version does not know, sent by a newer daemon, reads `"unknown"`.
+
+mod account;
+mod login;
+mod status;
+
+use serde::Serialize;
+
+pub use self::account::{
+    Account, AccountList, Added, InvalidFile, ModelAlias, OneAccount, Revoked, Usage, UsageWindow,
+};
+pub use self::login::LoginEvent;
+pub use self::status::{Counts, Status};
+
+/// The version of every shape in this module.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// A document: `schema_version`, then the fields of what it holds.
+#[derive(Debug, Serialize)]
+pub struct Document<T> {
+    /// 1.
+    pub schema_version: u32,
+    #[serde(flatten)]
+    pub body: T,
+}
+
+impl<T> Document<T> {
+    pub(crate) fn new(body: T) -> Self {
+        Self { schema_version: SCHEMA_VERSION, body }
+    }
+}
+
+/// An error of any command: one line on standard error.
+#[derive(Debug, Serialize)]
+pub struct ErrorDocument {
+    /// 1.
+    pub schema_version: u32,
+    pub error: ErrorBody,
+}
+
+#[derive(Debug, Serialize)]
+pub struct ErrorBody {
+    /// One word an exit code: `failed` 1, `usage` 2, `daemon_not_running` 3, `login_needed` 4, `not_found`
+    /// 5, `not_permitted` 6, `callback_port_in_use` 13, `timed_out` 14, `authentication_failed` 15,
+    /// `could_not_save` 16, `interrupted` 130.
+    pub code: &'static str,
+    /// What failed and why, in words.
+    pub message: String,
+    /// What to run or to change, in words.
+    pub hint: String,
+}
+
+impl From<&crate::error::Error> for ErrorDocument {
+    fn from(err: &crate::error::Error) -> Self {
+        let error = ErrorBody { code: err.exit().word(), message: message(err), hint: err.hint() };
+        Self { schema_version: SCHEMA_VERSION, error }
+    }
+}
+
+fn message(err: &crate::error::Error) -> String {
+    match err.cause() {
+        Some(cause) => format!("{err}: {cause}"),
+        None => err.to_string(),
+    }
+}
+
+fn text(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}

@@ -1,0 +1,98 @@
+//! Which account a person means.
+
+use std::sync::Arc;
+
+use tonic::Status;
+
+use crate::account::Account;
+use crate::pool::{Member, Snapshot};
+
+/// The account a person means: by id, label, e-mail or file, or by the beginning of its id.
+pub(super) fn find(snapshot: &Snapshot, wanted: &str) -> Result<Arc<Member>, Status> {
+    let wanted = wanted.trim();
+    if wanted.is_empty() {
+        return Err(Status::invalid_argument("name an account: its id, label, e-mail or file"));
+    }
+    let matching = |is: &dyn Fn(&Account) -> bool| -> Vec<Arc<Member>> {
+        snapshot.members.iter().filter(|member| is(&member.account)).cloned().collect()
+    };
+    let exact = matching(&|account| is_named(account, wanted));
+    let found =
+        if exact.is_empty() { matching(&|account| account.id.as_str().starts_with(wanted)) } else { exact };
+    match found.as_slice() {
+        [] => Err(Status::not_found(format!("there is no account {wanted:?}; see `proxyctl accounts list`"))),
+        [one] => Ok(Arc::clone(one)),
+        several => {
+            let ids: Vec<_> = several.iter().map(|member| member.account.id.as_str()).collect();
+            Err(Status::failed_precondition(format!(
+                "{wanted:?} could be any of {}; name one by its id",
+                ids.join(", ")
+            )))
+        }
+    }
+}
+
+fn is_named(account: &Account, wanted: &str) -> bool {
+    let email = account.identity.email.as_deref();
+    let file = wanted.rsplit('/').next().unwrap_or(wanted);
+    account.id.as_str() == wanted
+        || account.label.as_deref() == Some(wanted)
+        || email.is_some_and(|email| email.eq_ignore_ascii_case(wanted))
+        || account.file.as_str() == file
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::{Document, FileName};
+    use crate::clock::Clock;
+    use crate::pool::Pool;
+
+    fn pool() -> Pool {
+        let pool = Pool::new(Clock::system());
+        for (name, json) in [
+            (
+                "claude-a.json",
+                r#"{"access_token":"a","account_uuid":"u","organization_uuid":"1","email":"me@example.com","label":"work"}"#,
+            ),
+            (
+                "claude-b.json",
+                r#"{"access_token":"b","account_uuid":"u","organization_uuid":"2","email":"me@example.com","label":"home"}"#,
+            ),
+        ] {
+            let document = Document::parse(json.as_bytes()).unwrap();
+            pool.publish(document.to_account(FileName::parse(name).unwrap()).unwrap());
+        }
+        pool
+    }
+
+    #[test]
+    fn an_account_is_found_by_each_of_its_names() {
+        let snapshot = pool().snapshot();
+        let work =
+            snapshot.members.iter().find(|member| member.account.label.as_deref() == Some("work")).unwrap();
+        let id = work.account.id.as_str();
+        for name in [id, &id[..6], "work", "claude-a.json", "/some/dir/claude-a.json"] {
+            assert_eq!(find(&snapshot, name).unwrap().account.id, work.account.id, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_ambiguous_name_lists_the_candidates() {
+        let status = find(&pool().snapshot(), "ME@example.com").unwrap_err();
+        assert_eq!(status.code(), tonic::Code::FailedPrecondition);
+        assert!(
+            pool()
+                .snapshot()
+                .members
+                .iter()
+                .all(|member| status.message().contains(member.account.id.as_str()))
+        );
+    }
+
+    #[test]
+    fn an_unknown_name_is_not_found() {
+        assert_eq!(find(&pool().snapshot(), "nobody").unwrap_err().code(), tonic::Code::NotFound);
+        assert_eq!(find(&pool().snapshot(), " ").unwrap_err().code(), tonic::Code::InvalidArgument);
+    }
+}
