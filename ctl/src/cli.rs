@@ -96,6 +96,11 @@ ACCOUNT is an account's id, any unique prefix of it, its label, its e-mail addre
 
 Ends with 0 if requests can be served and with 4 if no account is usable.")]
     Status,
+    /// Print what happens to the accounts, as it happens, until Ctrl-C
+    #[command(after_help = "Examples:
+  proxyctl events
+  proxyctl events --json | jq -r 'select(.event == \"needs_login\") | .name'")]
+    Events,
     /// Print the completions of a shell
     #[command(after_help = "Examples:
   proxyctl completions bash > ~/.local/share/bash-completion/completions/proxyctl
@@ -141,11 +146,14 @@ pub enum Accounts {
     /// List the accounts, and the files that are not used with the reason
     #[command(after_help = "Examples:
   proxyctl accounts list
+  proxyctl accounts list --watch
   proxyctl accounts list --json | jq -r '.accounts[] | select(.state == \"needs_login\") | .email'")]
-    List,
+    List(List),
     /// Show everything about one account
-    #[command(after_help = "Example:\n  proxyctl accounts show ada@example.com")]
-    Show(Named),
+    #[command(after_help = "Examples:
+  proxyctl accounts show ada@example.com
+  proxyctl accounts show ada@example.com --fresh     ask for the plan's usage now")]
+    Show(Show),
     /// Put an API key into the pool
     #[command(after_help = "Examples:
   proxyctl accounts add claude --key-file key.txt --label build
@@ -172,6 +180,22 @@ pub struct Named {
     /// The account: its id, any unique prefix of it, label, e-mail address or file name
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub account: String,
+}
+
+#[derive(Debug, Args)]
+pub struct List {
+    /// Show the list again whenever it changes, until Ctrl-C
+    #[arg(long)]
+    pub watch: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Show {
+    #[command(flatten)]
+    pub named: Named,
+    /// Ask the provider for the plan's usage now; without it an answer of up to five minutes ago will do
+    #[arg(long)]
+    pub fresh: bool,
 }
 
 #[derive(Debug, Args)]

@@ -16,12 +16,13 @@ use proxy_proto::v1::{
     CancelLoginRequest, CompleteLoginRequest, CompleteLoginResponse, DisableAccountRequest,
     EnableAccountRequest, GetAccountRequest, GetStatusRequest, GetStatusResponse, ListAccountsRequest,
     ListAccountsResponse, RefreshAccountRequest, RevokeAccountRequest, RevokeAccountResponse,
+    WatchAccountsRequest, WatchAccountsResponse, WatchEventsRequest, WatchEventsResponse,
     add_account_request,
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Response, Status};
+use tonic::{Response, Status, Streaming};
 
 use crate::error::{Error, Operation, Refusal};
 
@@ -81,8 +82,13 @@ impl Client {
     }
 
     pub(crate) async fn get(&self, name: &str) -> Result<Account, Error> {
+        self.show(name, false).await
+    }
+
+    /// With the plan's usage asked of the provider now, if `fresh`.
+    pub(crate) async fn show(&self, name: &str, fresh: bool) -> Result<Account, Error> {
         let operation = operation("show", name);
-        let request = GetAccountRequest { account: name.to_owned(), fresh: false };
+        let request = GetAccountRequest { account: name.to_owned(), fresh };
         let reply = self.call(operation.clone(), LOCAL, self.accounts().get_account(request)).await?;
         required(reply.account, operation)
     }
@@ -154,6 +160,29 @@ impl Client {
         self.call(Operation::CancelLogin, CANCEL, self.logins().cancel_login(request)).await.map(|_| ())
     }
 
+    /// The pool whenever it changes.
+    pub(crate) async fn watch_accounts(&self) -> Result<Watched<WatchAccountsResponse>, Error> {
+        let operation = Operation::WatchAccounts;
+        let watching = self.accounts().watch_accounts(WatchAccountsRequest {}).await;
+        self.watched(operation, watching)
+    }
+
+    /// What happens to the accounts from now on.
+    pub(crate) async fn watch_events(&self) -> Result<Watched<WatchEventsResponse>, Error> {
+        let mut daemon = DaemonClient::new(self.channel.clone());
+        let watching = daemon.watch_events(WatchEventsRequest {}).await;
+        self.watched(Operation::WatchEvents, watching)
+    }
+
+    fn watched<T>(
+        &self,
+        operation: Operation,
+        watching: Result<Response<Streaming<T>>, Status>,
+    ) -> Result<Watched<T>, Error> {
+        let messages = watching.map_err(|status| self.refusal(operation.clone(), status))?.into_inner();
+        Ok(Watched { client: self.clone(), operation, messages })
+    }
+
     fn accounts(&self) -> AccountsClient<Channel> {
         AccountsClient::new(self.channel.clone())
     }
@@ -184,6 +213,28 @@ impl Client {
         match connect_failure(&status) {
             Some(kind) => connect_error(&self.socket, kind.into()),
             None => Error::ConnectionLost { operation, source: Box::new(status) },
+        }
+    }
+}
+
+/// A stream of the daemon.
+#[derive(Debug)]
+pub(crate) struct Watched<T> {
+    client: Client,
+    operation: Operation,
+    messages: Streaming<T>,
+}
+
+impl<T> Watched<T> {
+    /// The next message. That there is no further one is an error: a watch has no end but the daemon's.
+    pub(crate) async fn next(&mut self) -> Result<T, Error> {
+        match self.messages.message().await {
+            Ok(Some(message)) => Ok(message),
+            Ok(None) => Err(Error::WatchEnded),
+            Err(status) => match self.client.refusal(self.operation.clone(), status) {
+                Error::ConnectionLost { .. } => Err(Error::WatchEnded),
+                refused => Err(refused),
+            },
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod completions;
+mod events;
 mod login;
 mod status;
 
@@ -37,6 +38,7 @@ pub(crate) async fn run(command: Command, context: &mut Context<'_>) -> Result<E
         Command::Login(args) => login::run(&args, context).await,
         Command::Accounts { command } => accounts::run(command, context).await,
         Command::Status => status::run(context).await,
+        Command::Events => events::run(context).await,
         Command::Completions { shell } => completions::run(shell, context),
     }
 }

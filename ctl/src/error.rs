@@ -46,6 +46,9 @@ pub(crate) enum Error {
     Interrupted,
     #[error("nothing was revoked: you did not say yes")]
     Declined,
+    /// The daemon ended what was watched: it stops.
+    #[error("the daemon stopped")]
+    WatchEnded,
     #[error("cannot read the key from {}", path.display())]
     ReadKey { path: PathBuf, source: io::Error },
     #[error("cannot write to standard output")]
@@ -61,6 +64,8 @@ pub(crate) enum Error {
 pub(crate) enum Operation {
     ShowStatus,
     ListAccounts,
+    WatchAccounts,
+    WatchEvents,
     AddKey,
     /// One account, by the verb and the name the person gave.
     Account {
@@ -156,7 +161,7 @@ impl Error {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Usage { .. } => Exit::Usage,
-            Self::NotRunning { .. } => Exit::NotRunning,
+            Self::NotRunning { .. } | Self::WatchEnded => Exit::NotRunning,
             Self::SocketForbidden { .. } => Exit::NotPermitted,
             Self::Refused { refusal, .. } => refusal.exit(),
             Self::PortInUse { .. } => Exit::PortInUse,
@@ -212,6 +217,7 @@ impl Error {
             Self::LoginTimedOut { .. } | Self::LoginRefused { .. } | Self::Interrupted => {
                 "begin again: `proxyctl login claude`".to_owned()
             }
+            Self::WatchEnded => "`proxyctl status` shows whether it runs again".to_owned(),
             Self::Declined => "answer y, or give --yes".to_owned(),
             Self::ReadKey { .. } => {
                 "name a readable file with --key-file, or `-` for standard input".to_owned()
@@ -249,6 +255,8 @@ impl fmt::Display for Operation {
         match self {
             Self::ShowStatus => f.write_str("show the status"),
             Self::ListAccounts => f.write_str("list the accounts"),
+            Self::WatchAccounts => f.write_str("watch the accounts"),
+            Self::WatchEvents => f.write_str("watch the events"),
             Self::AddKey => f.write_str("add the API key"),
             Self::Account { verb, name } => write!(f, "{verb} the account {name}"),
             Self::BeginLogin => f.write_str("begin the login"),

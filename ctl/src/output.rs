@@ -3,7 +3,7 @@
 //! see them.
 
 use std::fmt::Write as _;
-use std::io::{ErrorKind, Write as _};
+use std::io::{ErrorKind, IsTerminal as _, Write as _};
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
@@ -44,6 +44,31 @@ impl Output {
             }
             Err(source) => Err(Error::Stdout { source }),
         }
+    }
+
+    /// Whether the reader of standard output has gone: then there is nothing left to do but to end.
+    pub(crate) fn is_unread(&self) -> bool {
+        self.reader_gone
+    }
+
+    /// Whether standard output is a terminal that can be drawn on, and a person reads it.
+    pub(crate) fn is_screen(&self) -> bool {
+        !self.json && std::io::stdout().is_terminal() && !is_dumb()
+    }
+
+    /// Shows `text` in place of what was shown before; where there is no screen, behind it.
+    pub(crate) fn screen(&mut self, text: &str) -> Result<(), Error> {
+        if !self.is_screen() {
+            return self.data(text);
+        }
+        let coloured = anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never;
+        let plain = || anstream::adapter::strip_str(text).to_string();
+        let text = if coloured { text.to_owned() } else { plain() };
+        // Home, each line to its end, the rest below: nothing flickers, and nothing is left to restore.
+        let drawn = format!("\u{1b}[H{}\u{1b}[J", text.replace('\n', "\u{1b}[K\n"));
+        let mut stdout = std::io::stdout().lock();
+        let written = stdout.write_all(drawn.as_bytes()).and_then(|()| stdout.flush());
+        written.map_err(|source| Error::Stdout { source })
     }
 
     /// Writes one JSON document, as one line.
@@ -88,6 +113,14 @@ impl Output {
         let _infallible = writeln!(lines, "  {bold}try:{bold:#} {}", text::clean(&err.hint()));
         stderr(&lines);
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what a terminal can do is said by the environment and nowhere else"
+)]
+fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb")
 }
 
 /// Writes to standard error. That nobody reads it changes nothing about what was done.

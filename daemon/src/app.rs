@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::control::{self, ControlSocket, SocketError};
 use crate::http::{self, BindError, Server, Stop};
 use crate::login::Logins;
+use crate::notice::Notices;
 use crate::pool::Pool;
 use crate::proxy::Proxy;
 use crate::refresh::Refresher;
@@ -24,6 +25,7 @@ use crate::reload::Reloader;
 use crate::store::{OpenError, Store};
 use crate::systemd;
 use crate::tasks::Tasks;
+use crate::usage::Usage;
 
 /// The whole daemon, bound and loaded, not serving yet.
 #[derive(Debug)]
@@ -33,6 +35,7 @@ pub struct App {
     control: control::State,
     http: http::State,
     reloader: Reloader,
+    notices: Notices,
     refresher: Refresher,
     pool: Arc<Pool>,
     clock: Clock,
@@ -99,7 +102,7 @@ impl App {
         let admin = Admin {
             store: store.clone(),
             pool: Arc::clone(&pool),
-            oauth,
+            oauth: oauth.clone(),
             refresher: refresher.clone(),
             clock: clock.clone(),
             tasks: tasks.clone(),
@@ -119,7 +122,16 @@ impl App {
             clock: clock.clone(),
             tasks: tasks.clone(),
             info,
+            usage: Usage::new(
+                oauth.clone(),
+                Arc::clone(&pool),
+                refresher.clone(),
+                clock.clone(),
+                tasks.clone(),
+            ),
+            watchers: control::Watchers::default(),
         };
+        let notices = Notices::new(Arc::clone(&pool), clock.clone(), tasks.clone());
         let proxy = Proxy::new(Arc::clone(&pool), refresher.clone(), api, clock.clone(), cut.clone());
         let http = http::State { proxy, pool: Arc::clone(&pool), clock: clock.clone(), tasks: tasks.clone() };
         Ok(Self {
@@ -128,6 +140,7 @@ impl App {
             control,
             http,
             reloader,
+            notices,
             refresher,
             pool,
             clock,
@@ -150,19 +163,36 @@ impl App {
         &self.pool
     }
 
+    pub fn notices(&self) -> &Notices {
+        &self.notices
+    }
+
     pub fn refresher(&self) -> &Refresher {
         &self.refresher
     }
 
     /// Serves until `stop` resolves, drains, saves what is being refreshed, and leaves nothing running.
     pub async fn run(self, stop: impl Future<Output = ()>) {
-        let Self { server, socket, control, http, reloader, refresher, pool, clock, tasks, drain, cut } =
-            self;
+        let Self {
+            server,
+            socket,
+            control,
+            http,
+            reloader,
+            notices,
+            refresher,
+            pool,
+            clock,
+            tasks,
+            drain,
+            cut,
+        } = self;
         let addresses: Vec<_> =
             server.addresses().iter().map(|address| format!("http://{address}")).collect();
         let usable = pool.snapshot().members.iter().filter(|member| member.is_usable(clock.now())).count();
         refresher.start();
         reloader.start();
+        notices.start();
         let serving_control = tasks.spawn(async move {
             if let Err(error) = control::serve(socket, control).await {
                 tracing::error!(error = %ErrorChain(&error), "the control plane ended");
@@ -191,7 +221,7 @@ impl App {
 
 fn needs_roots(config: &Config) -> bool {
     let oauth = &config.claude.oauth;
-    [&config.claude.api_base_url, &oauth.token_url, &oauth.revoke_url, &oauth.profile_url]
+    [&config.claude.api_base_url, &oauth.token_url, &oauth.revoke_url, &oauth.profile_url, &oauth.usage_url]
         .iter()
         .any(|url| url.scheme() == "https")
 }

@@ -9,6 +9,8 @@ mod canary;
 #[cfg(test)]
 mod chat;
 #[cfg(test)]
+mod ends_soon;
+#[cfg(test)]
 mod failover;
 #[cfg(test)]
 mod fake_claude;
@@ -34,3 +36,7 @@ mod streams;
 mod surface;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod usage;
+#[cfg(test)]
+mod watch;

@@ -26,6 +26,7 @@ use proxy_proto::v1::{
 use proxyd::app::App;
 use proxyd::clock::{Clock, ManualClock};
 use proxyd::config::{self, Environment, Flags};
+use proxyd::notice::Notices;
 use proxyd::pool::Pool;
 use proxyd::refresh::Refresher;
 use proxyd::tasks::Tasks;
@@ -65,6 +66,7 @@ pub struct TestDaemon {
     control_socket: PathBuf,
     pool: Arc<Pool>,
     refresher: Refresher,
+    notices: Notices,
     http: reqwest::Client,
     stop: Option<oneshot::Sender<()>>,
     running: JoinHandle<()>,
@@ -112,6 +114,7 @@ impl TestDaemon {
         let address = app.addresses().first().expect("an address").to_string();
         let (stop, stopped) = oneshot::channel();
         let (pool, refresher) = (Arc::clone(app.pool()), app.refresher().clone());
+        let notices = app.notices().clone();
         let control_socket = app.control_socket().to_owned();
         let running = Tasks::new().spawn(app.run(async {
             // A dropped sender asks just as well.
@@ -126,6 +129,7 @@ impl TestDaemon {
             control_socket,
             pool,
             refresher,
+            notices,
             http,
             stop: Some(stop),
             running,
@@ -169,6 +173,10 @@ impl TestDaemon {
 
     pub fn pool(&self) -> &Arc<Pool> {
         &self.pool
+    }
+
+    pub fn notices(&self) -> &Notices {
+        &self.notices
     }
 
     pub fn refresher(&self) -> &Refresher {

@@ -7,6 +7,7 @@ mod list;
 mod refresh;
 mod revoke;
 mod show;
+mod usage;
 mod view;
 
 use proxy_proto::v1;
@@ -19,7 +20,7 @@ use crate::json::{Document, OneAccount};
 
 pub(super) async fn run(command: Accounts, context: &mut Context<'_>) -> Result<Exit, Error> {
     match command {
-        Accounts::List => list::run(context).await,
+        Accounts::List(args) => list::run(&args, context).await,
         Accounts::Show(args) => show::run(&args, context).await,
         Accounts::Add(args) => add::run(args, context).await,
         Accounts::Revoke(args) => revoke::run(&args, context).await,

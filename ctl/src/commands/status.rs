@@ -65,6 +65,9 @@ fn screen(status: &Status, now: Timestamp) -> String {
     let problems: Vec<String> =
         status.problems.iter().map(|problem| text::clean(problem).into_owned()).collect();
     section(&mut screen, "Problems", &problems);
+    let warnings: Vec<String> =
+        status.warnings.iter().map(|warning| text::clean(warning).into_owned()).collect();
+    section(&mut screen, "Warnings", &warnings);
     section(&mut screen, "To do", &advice(status));
     screen
 }
@@ -86,6 +89,7 @@ fn accounts(counts: &Counts) -> String {
         (counts.cooling, "cooling"),
         (counts.needs_login, "needing a login"),
         (counts.disabled, "disabled"),
+        (counts.misconfigured, "with a setting that cannot be used"),
     ];
     let parts: Vec<String> = states
         .iter()
@@ -118,6 +122,10 @@ fn advice(status: &Status) -> Vec<String> {
     }
     if counts.ready == 0 && counts.disabled > 0 {
         advice.push("take a disabled account back: `proxyctl accounts enable ACCOUNT`".to_owned());
+    }
+    if counts.misconfigured > 0 {
+        let accounts = text::count(counts.misconfigured, "account");
+        advice.push(format!("correct a setting of {accounts}: `proxyctl accounts list` says which"));
     }
     if counts.invalid > 0 {
         let files = text::count(counts.invalid, "file");

@@ -95,7 +95,7 @@ pub struct InvalidFile {
     pub reason: String,
 }
 
-/// `accounts list`.
+/// `accounts list`; with `--watch` again whenever it changes.
 #[derive(Debug, Serialize)]
 pub struct AccountList {
     pub accounts: Vec<Account>,
@@ -193,6 +193,13 @@ impl From<v1::ListAccountsResponse> for AccountList {
             accounts: list.accounts.into_iter().map(Account::from).collect(),
             invalid_files: list.invalid_files.into_iter().map(invalid).collect(),
         }
+    }
+}
+
+impl From<v1::WatchAccountsResponse> for AccountList {
+    fn from(list: v1::WatchAccountsResponse) -> Self {
+        let v1::WatchAccountsResponse { accounts, invalid_files } = list;
+        v1::ListAccountsResponse { accounts, invalid_files }.into()
     }
 }
 

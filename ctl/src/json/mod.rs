@@ -6,6 +6,7 @@
 //! out. A word this version does not know, sent by a newer daemon, reads `"unknown"`.
 
 mod account;
+mod event;
 mod login;
 mod status;
 
@@ -14,6 +15,7 @@ use serde::Serialize;
 pub use self::account::{
     Account, AccountList, Added, InvalidFile, ModelAlias, OneAccount, Revoked, Usage, UsageWindow,
 };
+pub use self::event::Event;
 pub use self::login::LoginEvent;
 pub use self::status::{Counts, Status};
 

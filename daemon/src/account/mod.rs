@@ -10,9 +10,12 @@ pub use document::{Document, DocumentError};
 pub use file_name::{FileName, FileNameError};
 pub use settings::{Fault, ModelAlias, Settings};
 
-use crate::clock::Timestamp;
+use crate::clock::{SignedDuration, Timestamp, after};
 use crate::id::AccountId;
 use crate::secret::{AccessToken, ApiKey, RefreshToken};
+
+/// How long before its end a token that cannot be renewed is worth a warning.
+const ENDS_SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 /// One identity of the pool, as its file tells it. Never changed in place: a change is a new `Account`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +53,29 @@ impl Account {
             return None;
         }
         self.oauth()?.refresh.as_ref()
+    }
+
+    /// The account as a person calls it: label, e-mail address or id. Not for a log.
+    pub fn called(&self) -> &str {
+        let name = self.label.as_deref().or(self.identity.email.as_deref());
+        name.unwrap_or(self.id.as_str())
+    }
+
+    /// When its token ends, where that is soon and nothing can renew it.
+    pub fn ends_soon(&self, now: Timestamp) -> Option<Timestamp> {
+        let tokens = self.oauth().filter(|tokens| tokens.refresh.is_none())?;
+        tokens.expires_at.filter(|end| *end > now && *end <= after(now, ENDS_SOON))
+    }
+
+    /// Whether `other` differs from this account in more than the tokens it holds.
+    pub fn differs_beyond_tokens(&self, other: &Account) -> bool {
+        let with_my_tokens = Account {
+            credential: self.credential.clone(),
+            last_refresh: self.last_refresh,
+            needs_login: self.needs_login.clone(),
+            ..other.clone()
+        };
+        *self != with_my_tokens
     }
 
     /// Whether a setting that decides what is sent where cannot be read: then the account sends nothing.
@@ -132,4 +158,53 @@ impl fmt::Debug for Identity {
 pub struct NeedsLogin {
     pub since: Timestamp,
     pub reason: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account(json: &str) -> Account {
+        let document = Document::parse(json.as_bytes()).unwrap();
+        document.to_account(FileName::parse("claude-x.json").unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_token_that_cannot_be_renewed_ends_soon_in_its_last_fourteen_days() {
+        let token = |refresh| {
+            format!(r#"{{"access_token":"a","refresh_token":"{refresh}","expired":"2026-06-15T00:00:00Z"}}"#)
+        };
+        for (refresh, now, soon) in [
+            ("", "2026-05-31T23:59:59Z", false),
+            ("", "2026-06-01T00:00:00Z", true),
+            ("", "2026-06-14T23:59:59Z", true),
+            ("", "2026-06-15T00:00:00Z", false),
+            ("r", "2026-06-14T00:00:00Z", false),
+        ] {
+            let end = account(&token(refresh)).ends_soon(now.parse().unwrap());
+            assert_eq!(end.is_some(), soon, "{refresh:?} {now}");
+        }
+        let forever = [r#"{"api_key":"k"}"#, r#"{"access_token":"a"}"#];
+        assert!(forever.iter().all(|json| account(json).ends_soon(Timestamp::UNIX_EPOCH).is_none()));
+    }
+
+    #[test]
+    fn new_tokens_alone_are_no_other_account() {
+        let old = account(r#"{"access_token":"a","refresh_token":"r","account_uuid":"u"}"#);
+        let new = account(r#"{"access_token":"b","refresh_token":"s","account_uuid":"u"}"#);
+        let labelled =
+            account(r#"{"access_token":"a","refresh_token":"r","account_uuid":"u","label":"work"}"#);
+        assert!(!old.differs_beyond_tokens(&new) && old.differs_beyond_tokens(&labelled));
+    }
+
+    #[test]
+    fn an_account_is_called_by_label_email_or_id() {
+        let json = |label, email| {
+            format!(r#"{{"access_token":"a","account_uuid":"u","label":"{label}","email":"{email}"}}"#)
+        };
+        assert_eq!(account(&json("work", "me@x.y")).called(), "work");
+        assert_eq!(account(&json("", "me@x.y")).called(), "me@x.y");
+        let nameless = account(&json("", ""));
+        assert_eq!(nameless.called(), nameless.id.as_str());
+    }
 }

@@ -22,7 +22,7 @@ use crate::secret::sensitive_header;
 const HEAD_TIMEOUT: Duration = Duration::from_mins(15);
 
 /// What an OAuth token needs among the betas.
-const OAUTH_BETA: &str = "oauth-2025-04-20";
+pub(super) const OAUTH_BETA: &str = "oauth-2025-04-20";
 /// The version sent for a caller that names none.
 const DEFAULT_VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");
 

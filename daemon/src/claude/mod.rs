@@ -6,6 +6,7 @@ mod classify;
 pub mod oauth;
 mod ratelimit;
 mod transport;
+mod usage;
 
 use std::path::PathBuf;
 
@@ -16,6 +17,7 @@ pub use api::Api;
 pub use classify::{Outcome, Verdict, classify};
 pub use oauth::OAuthClient;
 pub use transport::{Tls, TransportError};
+pub use usage::{UsageError, UsageWindow};
 
 /// How we name ourselves upstream, where no client's own name is to be passed on.
 pub const USER_AGENT: &str = concat!("proxyd/", env!("CARGO_PKG_VERSION"));

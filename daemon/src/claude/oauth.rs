@@ -37,6 +37,7 @@ pub struct Config {
     pub token_url: Url,
     pub revoke_url: Url,
     pub profile_url: Url,
+    pub usage_url: Url,
     pub client_id: String,
     pub scopes: Vec<String>,
 }
@@ -82,9 +83,9 @@ pub enum RevokeError {
 /// The issuer's client.
 #[derive(Clone, Debug)]
 pub struct OAuthClient {
-    config: Config,
-    http: reqwest::Client,
-    clock: Clock,
+    pub(super) config: Config,
+    pub(super) http: reqwest::Client,
+    pub(super) clock: Clock,
 }
 
 #[derive(Serialize)]
@@ -300,7 +301,7 @@ fn shorten(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(300).collect()
 }
 
-async fn read(mut reply: Response) -> Result<Vec<u8>, TokenError> {
+pub(super) async fn read(mut reply: Response) -> Result<Vec<u8>, TokenError> {
     let mut body = Vec::new();
     while let Some(chunk) = reply.chunk().await.map_err(|error| TokenError::Transport(error.without_url()))? {
         if body.len() + chunk.len() > MAX_REPLY {

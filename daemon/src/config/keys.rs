@@ -92,6 +92,12 @@ pub const KEYS: &[Key] = &[
         doc: "Tells who a token belongs to, where the login did not.",
     },
     Key {
+        path: "claude.oauth.usage_url",
+        kind: Kind::Text,
+        default: Some(r#""https://api.anthropic.com/api/oauth/usage""#),
+        doc: "Tells how much of its plan a login has used.",
+    },
+    Key {
         path: "claude.oauth.client_id",
         kind: Kind::Text,
         default: Some(r#""9d1c250a-e61b-44d9-88ed-5944d1962f5e""#),

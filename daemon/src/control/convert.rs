@@ -7,11 +7,14 @@ use tonic::{Code, Status};
 use crate::account::{Account, Credential, ModelAlias, Settings};
 use crate::admin::{AdminError, Revocation};
 use crate::chain::ErrorChain;
+use crate::claude::UsageWindow;
 use crate::clock::Timestamp;
+use crate::events::Kind;
 use crate::login::LoginError;
 use crate::pool::{InvalidFile, Member, State};
 use crate::refresh::RefreshError;
 use crate::store::Store;
+use crate::usage::Report;
 
 pub(super) fn timestamp(at: Timestamp) -> prost_types::Timestamp {
     prost_types::Timestamp { seconds: at.as_second(), nanos: at.subsec_nanosecond() }
@@ -52,7 +55,8 @@ pub(super) fn account(member: &Member, store: &Store, now: Timestamp) -> v1::Acc
         degraded: trouble.unsaved,
         renewable: tokens.is_some_and(|tokens| tokens.refresh.is_some()),
         settings: Some(settings(&member.account.settings)),
-        warnings: warnings(&member.account),
+        warnings: warnings(&member.account, now),
+        // Known elsewhere.
         usage: None,
     }
 }
@@ -76,9 +80,52 @@ fn settings(settings: &Settings) -> v1::AccountSettings {
 }
 
 /// What a person should know although the account serves.
-fn warnings(account: &Account) -> Vec<String> {
+pub(super) fn warnings(account: &Account, now: Timestamp) -> Vec<String> {
     let unread = account.faults.iter().filter(|fault| !fault.closes);
-    unread.map(|fault| format!("a setting is not used: {fault}")).collect()
+    let mut warnings: Vec<String> = unread.map(|fault| format!("a setting is not used: {fault}")).collect();
+    warnings.extend(account.ends_soon(now).map(|end| {
+        let days = end.duration_since(now).as_hours() / 24;
+        let left = match days {
+            0 => "in less than a day".to_owned(),
+            1 => "in 1 day".to_owned(),
+            days => format!("in {days} days"),
+        };
+        format!(
+            "its token ends at {end:.0} ({left}) and cannot be renewed: log in with `proxyctl login claude`, or add a new \
+             token with `proxyctl accounts add claude --setup-token-file FILE`"
+        )
+    }));
+    warnings
+}
+
+pub(super) fn usage(report: Report) -> v1::PlanUsage {
+    let window = |window: UsageWindow| v1::UsageWindow {
+        name: window.name,
+        used_percent: window.used_percent,
+        resets_at: window.resets_at.map(timestamp),
+    };
+    v1::PlanUsage {
+        windows: report.windows.into_iter().map(window).collect(),
+        asked_at: Some(timestamp(report.asked_at)),
+        refusal: report.refusal.unwrap_or_default(),
+    }
+}
+
+pub(super) fn event_kind(kind: Kind) -> v1::EventKind {
+    match kind {
+        Kind::Added => v1::EventKind::Added,
+        Kind::Changed => v1::EventKind::Changed,
+        Kind::Removed => v1::EventKind::Removed,
+        Kind::Invalid => v1::EventKind::Invalid,
+        Kind::Refreshed => v1::EventKind::Refreshed,
+        Kind::RefreshFailed => v1::EventKind::RefreshFailed,
+        Kind::Cooling => v1::EventKind::Cooling,
+        Kind::Recovered => v1::EventKind::Recovered,
+        Kind::NeedsLogin => v1::EventKind::NeedsLogin,
+        Kind::Unsaved => v1::EventKind::Unsaved,
+        Kind::Saved => v1::EventKind::Saved,
+        Kind::EndsSoon => v1::EventKind::EndsSoon,
+    }
 }
 
 pub(super) fn invalid_file(invalid: &InvalidFile, store: &Store) -> v1::InvalidFile {

@@ -5,18 +5,19 @@ use proxy_proto::v1::{
 };
 use tonic::{Request, Response, Status};
 
-use super::{State, convert};
+use super::{State, convert, watch};
+use crate::clock::Timestamp;
 use crate::pool::{self, Snapshot};
 
 #[tonic::async_trait]
 impl v1::daemon_server::Daemon for State {
-    type WatchEventsStream = tokio_stream::Empty<Result<WatchEventsResponse, Status>>;
+    type WatchEventsStream = watch::Stream<WatchEventsResponse>;
 
     async fn watch_events(
         &self,
         _: Request<WatchEventsRequest>,
     ) -> Result<Response<Self::WatchEventsStream>, Status> {
-        Err(Status::unimplemented("watching events"))
+        self.watched_events().map(Response::new)
     }
 
     async fn get_status(&self, _: Request<GetStatusRequest>) -> Result<Response<GetStatusResponse>, Status> {
@@ -34,13 +35,13 @@ impl v1::daemon_server::Daemon for State {
             problems: problems(&snapshot),
             login_callback_port: u32::from(self.info.callback_port),
             api_revision: proxy_proto::REVISION,
-            warnings: Vec::new(),
+            warnings: warnings(&snapshot, now),
             requests_in_flight: snapshot.members.iter().map(|member| member.in_flight()).sum(),
         }))
     }
 }
 
-fn counts(snapshot: &Snapshot, now: crate::clock::Timestamp) -> AccountCounts {
+fn counts(snapshot: &Snapshot, now: Timestamp) -> AccountCounts {
     let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     let mut counts = AccountCounts {
         total: number(snapshot.members.len()),
@@ -57,6 +58,17 @@ fn counts(snapshot: &Snapshot, now: crate::clock::Timestamp) -> AccountCounts {
         }
     }
     counts
+}
+
+/// What a person should know although all is well so far.
+fn warnings(snapshot: &Snapshot, now: Timestamp) -> Vec<String> {
+    let told = snapshot.members.iter().filter(|member| !member.account.disabled).flat_map(|member| {
+        let account = &member.account;
+        convert::warnings(account, now)
+            .into_iter()
+            .map(|warning| format!("account {}: {warning}", account.id))
+    });
+    told.collect()
 }
 
 /// What an operator should do something about.

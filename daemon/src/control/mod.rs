@@ -7,6 +7,7 @@ mod daemon;
 mod logins;
 mod peer;
 mod socket;
+mod watch;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ use tonic::service::InterceptorLayer;
 use tonic::transport::Server;
 
 pub use socket::{ControlSocket, SocketError};
+pub use watch::Watchers;
 
 use crate::admin::Admin;
 use crate::clock::{Clock, Timestamp};
@@ -29,6 +31,7 @@ use crate::pool::Pool;
 use crate::refresh::Refresher;
 use crate::store::Store;
 use crate::tasks::Tasks;
+use crate::usage::Usage;
 
 /// How long calls under way may take once the daemon stops.
 const LAST_CALLS: Duration = Duration::from_secs(2);
@@ -44,6 +47,8 @@ pub struct State {
     pub clock: Clock,
     pub tasks: Tasks,
     pub info: Info,
+    pub usage: Usage,
+    pub watchers: Watchers,
 }
 
 /// What `GetStatus` tells about the process.

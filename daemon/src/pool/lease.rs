@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use super::{Member, Signal};
 use crate::account::Account;
 use crate::clock::Clock;
+use crate::events::{Events, Kind};
 
 /// Handed out by [`super::Pool::acquire`]. Dropped unsettled (the client went away), it says nothing about
 /// the account.
@@ -15,12 +16,13 @@ pub struct Lease {
     member: Arc<Member>,
     model: Arc<str>,
     clock: Clock,
+    events: Events,
 }
 
 impl Lease {
-    pub(super) fn new(member: Arc<Member>, model: impl Into<Arc<str>>, clock: Clock) -> Self {
+    pub(super) fn new(member: Arc<Member>, model: impl Into<Arc<str>>, clock: Clock, events: Events) -> Self {
         member.live.in_flight.fetch_add(1, Ordering::Relaxed);
-        Self { member, model: model.into(), clock }
+        Self { member, model: model.into(), clock, events }
     }
 
     pub fn account(&self) -> &Account {
@@ -30,12 +32,17 @@ impl Lease {
     /// The same lease on the account as it is now, after a refresh.
     #[must_use]
     pub fn renewed(&self, member: Arc<Member>) -> Self {
-        Self::new(member, Arc::clone(&self.model), self.clock.clone())
+        Self::new(member, Arc::clone(&self.model), self.clock.clone(), self.events.clone())
     }
 
     /// Says what the answer told about the account.
     pub fn settle(&self, signal: &Signal) {
-        self.member.health().apply(signal, &self.model, self.clock.now());
+        let now = self.clock.now();
+        self.member.health().apply(signal, &self.model, now);
+        if let Signal::RateLimited { until: Some(until) } = signal {
+            let detail = || format!("for {} until {until:.0}", self.model);
+            self.events.tell(|| self.member.event(Kind::Cooling, detail(), now));
+        }
     }
 }
 

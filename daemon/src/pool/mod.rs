@@ -5,6 +5,7 @@
 
 mod health;
 mod lease;
+mod news;
 mod select;
 
 use std::fmt;
@@ -18,6 +19,7 @@ pub use lease::Lease;
 
 use crate::account::{Account, FileName, NeedsLogin};
 use crate::clock::{Clock, Timestamp};
+use crate::events::Events;
 use crate::id::AccountId;
 use select::{Choice, Standing};
 
@@ -29,6 +31,7 @@ pub struct Pool {
     changing: Mutex<()>,
     cursor: AtomicUsize,
     clock: Clock,
+    events: Events,
 }
 
 /// The pool at one moment.
@@ -119,11 +122,22 @@ pub struct Changes {
 
 impl Pool {
     pub fn new(clock: Clock) -> Self {
-        Self { current: ArcSwap::default(), changing: Mutex::default(), cursor: AtomicUsize::new(0), clock }
+        Self {
+            current: ArcSwap::default(),
+            changing: Mutex::default(),
+            cursor: AtomicUsize::new(0),
+            clock,
+            events: Events::new(),
+        }
     }
 
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.current.load_full()
+    }
+
+    /// Where everything that happens to the accounts is told.
+    pub fn events(&self) -> &Events {
+        &self.events
     }
 
     /// The member as it is now.
@@ -199,7 +213,9 @@ impl Pool {
         changes.removed.extend(gone.cloned());
         if changes != Changes::default() || next.invalid != current.invalid {
             next.generation += 1;
-            self.current.store(Arc::new(next));
+            let next = Arc::new(next);
+            self.current.store(Arc::clone(&next));
+            self.tell(&current, &next, news::Tokens::AreNews);
         }
         Ok(changes)
     }
@@ -224,7 +240,7 @@ impl Pool {
             let claimed =
                 self.cursor.compare_exchange(cursor, index + 1, Ordering::Relaxed, Ordering::Relaxed);
             if let (Ok(_), Some(member)) = (claimed, snapshot.members.get(index)) {
-                return Ok(Lease::new(Arc::clone(member), model, self.clock.clone()));
+                return Ok(Lease::new(Arc::clone(member), model, self.clock.clone(), self.events.clone()));
             }
         }
     }
@@ -238,7 +254,18 @@ impl Pool {
             invalid: current.invalid.clone(),
         };
         edit(&mut next);
-        self.current.store(Arc::new(next));
+        let next = Arc::new(next);
+        self.current.store(Arc::clone(&next));
+        self.tell(&current, &next, news::Tokens::AreToldElsewhere);
+    }
+
+    fn tell(&self, old: &Snapshot, new: &Snapshot, tokens: news::Tokens) {
+        if !self.events.is_heard() {
+            return;
+        }
+        for event in news::between(old, new, tokens, self.clock.now()) {
+            self.events.tell(|| event);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, ()> {

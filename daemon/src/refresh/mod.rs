@@ -20,6 +20,7 @@ use crate::account::Account;
 use crate::chain::ErrorChain;
 use crate::claude::OAuthClient;
 use crate::clock::{Clock, SignedDuration, Timestamp, after};
+use crate::events::Kind;
 use crate::id::AccountId;
 use crate::pool::Pool;
 use crate::secret::AccessToken;
@@ -228,6 +229,12 @@ impl Inner {
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn tell(&self, id: &AccountId, kind: Kind, detail: impl FnOnce() -> String) {
+        if let Some(member) = self.pool.get(id) {
+            self.pool.events().tell(|| member.event(kind, detail(), self.clock.now()));
+        }
+    }
+
     fn holds_other_token(&self, id: &AccountId, seen: &AccessToken) -> bool {
         self.pool
             .get(id)
@@ -267,12 +274,16 @@ impl Inner {
                 record.strikes = 0;
                 record.failure = None;
                 record.refreshed_at = Some(now);
+                self.tell(id, Kind::Refreshed, String::new);
             }
             Err(error) => {
                 let retry_at = schedule::retry_at(now, record.strikes, error.named_wait(), id);
                 record.strikes = record.strikes.saturating_add(1);
                 record.failure = Some((retry_at, Arc::clone(error)));
                 tracing::warn!(error = %ErrorChain(&**error), retry_at = %retry_at, "token not refreshed");
+                if !matches!(**error, RefreshError::NeedsLogin { .. } | RefreshError::Gone) {
+                    self.tell(id, Kind::RefreshFailed, || ErrorChain(&**error).to_string());
+                }
             }
         }
     }

@@ -9,6 +9,7 @@ use super::{Inner, Record, flight};
 use crate::account::{Account, Credential, OAuth};
 use crate::chain::ErrorChain;
 use crate::claude::oauth::Grant;
+use crate::events::Kind;
 use crate::id::AccountId;
 use crate::pool::Trouble;
 use crate::store::{Reservation, StoreError, Unusable};
@@ -53,6 +54,7 @@ pub(super) fn keep(inner: &Arc<Inner>, unsaved: Unsaved, reservation: Reservatio
     inner.records().entry(id.clone()).or_default().unsaved = Some(Arc::clone(&unsaved));
     inner.pool.replace(unsaved.apply(unsaved.spent.clone()));
     mark(inner, id, Some(error));
+    inner.tell(id, Kind::Unsaved, || ErrorChain(error).to_string());
     inner.tasks.spawn(save_later(Arc::clone(inner), unsaved, reservation));
 }
 
@@ -78,6 +80,7 @@ async fn save_later(inner: Arc<Inner>, unsaved: Arc<Unsaved>, mut reservation: R
                         inner.pool.remove_file(id, file);
                     }
                     flight::publish(&inner, saved.account);
+                    inner.tell(id, Kind::Saved, String::new);
                 });
             }
             Err((StoreError::Unusable(Unusable::Gone), _)) => {

@@ -7,11 +7,11 @@ use super::{hold, uses};
 /// component that component's own `Config`.
 const ROWS: &[&[&str]] = &[
     &["id", "secret", "clock", "chain", "tasks", "address"],
-    &["wire", "account"],
+    &["wire", "account", "events"],
     &["translate", "pool", "store", "telemetry", "systemd"],
     &["claude"],
     &["refresh"],
-    &["login", "reload", "admin"],
+    &["login", "reload", "admin", "usage", "notice"],
     &["proxy"],
     &["http", "control"],
     &["config"],

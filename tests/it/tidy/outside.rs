@@ -35,7 +35,9 @@ fn is_below(source: &Source, places: &[&str]) -> bool {
 
 fn has_runtime(source: &Source) -> bool {
     let module = source.module().swap_remove(0);
-    module == "tasks" || layers::row(&module).is_some_and(|row| row > LAST_ROW_WITHOUT_RUNTIME)
+    // Tasks and events are what the rest does without the runtime for.
+    matches!(module.as_str(), "tasks" | "events")
+        || layers::row(&module).is_some_and(|row| row > LAST_ROW_WITHOUT_RUNTIME)
 }
 
 fn broken(source: &Source) -> Vec<String> {

@@ -10,6 +10,7 @@ const PURE: &[&str] = &[
     "wire/",
     "account/",
     "translate/",
+    "pool/news.rs",
     "pool/select.rs",
     "pool/health.rs",
     "refresh/schedule.rs",

@@ -1,24 +1,74 @@
-//! `proxyctl accounts list`: the pool as a table, and the files that are not part of it.
+//! `proxyctl accounts list`: the pool as a table, and the files that are not part of it; once, or whenever it changes.
+
+use std::time::Duration;
 
 use super::view;
+use crate::cli::List;
+use crate::client::Watched;
 use crate::clock;
 use crate::commands::Context;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{AccountList, Document};
+use crate::output::Output;
 
-pub(super) async fn run(context: &mut Context<'_>) -> Result<Exit, Error> {
-    let list = AccountList::from(context.connect().await?.list().await?);
+/// Times are told from now, so a screen is drawn anew as they pass.
+const TICK: Duration = Duration::from_secs(1);
+
+const EMPTY: &str = "The pool is empty. Add an account: `proxyctl login claude`, or \
+                     `proxyctl accounts add claude --key-file FILE`";
+
+pub(super) async fn run(args: &List, context: &mut Context<'_>) -> Result<Exit, Error> {
+    let client = context.connect().await?;
+    if args.watch {
+        return watch(client.watch_accounts().await?, context.output).await;
+    }
+    let list = AccountList::from(client.list().await?);
     if context.output.is_json() {
         context.output.document(&Document::new(list))?;
         return Ok(Exit::Ok);
     }
     if list.accounts.is_empty() {
-        context.output.talk(
-            "The pool is empty. Add an account: `proxyctl login claude`, or \
-             `proxyctl accounts add claude --key-file FILE`",
-        );
+        context.output.talk(EMPTY);
     }
     context.output.data(&view::list(&list, clock::now()))?;
     Ok(Exit::Ok)
+}
+
+async fn watch(
+    mut pool: Watched<proxy_proto::v1::WatchAccountsResponse>,
+    output: &mut Output,
+) -> Result<Exit, Error> {
+    let mut shown: Option<AccountList> = None;
+    while !output.is_unread() {
+        let tick = shown.is_some() && output.is_screen();
+        tokio::select! {
+            list = pool.next() => {
+                let list = AccountList::from(list?);
+                if output.is_json() {
+                    output.document(&Document::new(list))?;
+                    continue;
+                }
+                let again = shown.is_some() && !output.is_screen();
+                let list = shown.insert(list);
+                // What is no screen gets one list after another, apart from each other.
+                output.data(if again { "\n" } else { "" })?;
+                draw(list, output)?;
+            }
+            () = tokio::time::sleep(TICK), if tick => {
+                if let Some(list) = &shown {
+                    draw(list, output)?;
+                }
+            }
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+fn draw(list: &AccountList, output: &mut Output) -> Result<(), Error> {
+    let mut text = view::list(list, clock::now());
+    if text.is_empty() {
+        text = format!("{EMPTY}\n");
+    }
+    output.screen(&text)
 }

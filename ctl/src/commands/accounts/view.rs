@@ -4,6 +4,7 @@ use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
 use std::fmt::Write as _;
 
+use super::usage;
 use crate::json::{Account, AccountList};
 use crate::table::{Cell, Table};
 use crate::text;
@@ -12,7 +13,8 @@ use crate::text;
 pub(super) fn list(list: &AccountList, now: Timestamp) -> String {
     let mut text = String::new();
     if !list.accounts.is_empty() {
-        let mut table = Table::with_header(["ID", "KIND", "STATE", "ACCOUNT", "ORGANIZATION", "EXPIRES"]);
+        let mut table =
+            Table::with_header(["ID", "KIND", "STATE", "ACCOUNT", "ORGANIZATION", "USED", "EXPIRES"]);
         for account in &list.accounts {
             table.push([
                 text::clean(&account.id).into(),
@@ -20,6 +22,7 @@ pub(super) fn list(list: &AccountList, now: Timestamp) -> String {
                 state(account, now),
                 name(account).into(),
                 text::clean(account.organization_name.as_deref().unwrap_or_default()).into(),
+                usage::fullest(account.usage.as_ref()).unwrap_or_default().into(),
                 account.expires_at.map(|end| text::relative(end, now)).unwrap_or_default().into(),
             ]);
         }
@@ -60,7 +63,17 @@ pub(super) fn details(account: &Account, now: Timestamp) -> String {
     fact("Last error", words(&account.last_error));
     fact("Not saved", account.degraded.then(|| UNSAVED.into()));
     fact("File", Some(text::clean(&account.path).into()));
-    table.render()
+    let mut details = table.render();
+    paragraph(
+        &mut details,
+        "Warnings:",
+        account.warnings.iter().map(|warning| text::clean(warning).into_owned()),
+    );
+    if let Some(usage) = &account.usage {
+        details.push_str("\nUsage of the plan:\n");
+        details.push_str(&usage::bars(usage, now));
+    }
+    details
 }
 
 const UNSAVED: &str = "its newest token could not be saved yet and lives in the daemon's memory only";
@@ -107,6 +120,7 @@ fn trouble(account: &Account) -> Option<String> {
     if account.degraded {
         parts.push(UNSAVED);
     }
+    parts.extend(account.warnings.iter().map(String::as_str));
     (!parts.is_empty()).then(|| format!("{}: {}", called(account), text::clean(&parts.join("; "))))
 }
 

@@ -15,9 +15,10 @@ use proxy_proto::v1::{
 };
 use tonic::{Request, Response, Status};
 
-use super::{State, convert};
+use super::{State, convert, watch};
 use crate::pool::Member;
 use crate::secret::ApiKey;
+use crate::usage::Wanted;
 
 /// A label longer than this is no label.
 const LONGEST_LABEL: usize = 100;
@@ -28,10 +29,7 @@ impl v1::accounts_server::Accounts for State {
         &self,
         _: Request<ListAccountsRequest>,
     ) -> Result<Response<ListAccountsResponse>, Status> {
-        let snapshot = self.pool.snapshot();
-        let accounts = snapshot.members.iter().map(|member| self.describe(member)).collect();
-        let invalid_files =
-            snapshot.invalid.iter().map(|file| convert::invalid_file(file, &self.store)).collect();
+        let (accounts, invalid_files) = self.list();
         Ok(Response::new(ListAccountsResponse { accounts, invalid_files }))
     }
 
@@ -39,17 +37,21 @@ impl v1::accounts_server::Accounts for State {
         &self,
         request: Request<GetAccountRequest>,
     ) -> Result<Response<GetAccountResponse>, Status> {
-        let member = self.find(&request.get_ref().account)?;
+        let GetAccountRequest { account, fresh } = request.into_inner();
+        let member = self.find(&account)?;
+        self.usage.ask(&member, if fresh { Wanted::Fresh } else { Wanted::Recent }).await;
+        // The asking may have refreshed its token.
+        let member = self.pool.get(&member.account.id).unwrap_or(member);
         Ok(Response::new(GetAccountResponse { account: Some(self.describe(&member)) }))
     }
 
-    type WatchAccountsStream = tokio_stream::Empty<Result<WatchAccountsResponse, Status>>;
+    type WatchAccountsStream = watch::Stream<WatchAccountsResponse>;
 
     async fn watch_accounts(
         &self,
         _: Request<WatchAccountsRequest>,
     ) -> Result<Response<Self::WatchAccountsStream>, Status> {
-        Err(Status::unimplemented("watching accounts"))
+        self.watched_accounts().map(Response::new)
     }
 
     async fn add_account(
@@ -162,7 +164,17 @@ impl v1::accounts_server::Accounts for State {
 
 impl State {
     pub(super) fn describe(&self, member: &Member) -> v1::Account {
-        convert::account(member, &self.store, self.clock.now())
+        let usage = self.usage.known(&member.account).map(convert::usage);
+        v1::Account { usage, ..convert::account(member, &self.store, self.clock.now()) }
+    }
+
+    /// The pool as it is. What it shows of the plans' usage is asked anew in passing, where that is due.
+    pub(super) fn list(&self) -> (Vec<v1::Account>, Vec<v1::InvalidFile>) {
+        let snapshot = self.pool.snapshot();
+        snapshot.members.iter().for_each(|member| self.usage.ask_in_passing(member));
+        let accounts = snapshot.members.iter().map(|member| self.describe(member)).collect();
+        let invalid = snapshot.invalid.iter().map(|file| convert::invalid_file(file, &self.store)).collect();
+        (accounts, invalid)
     }
 
     async fn switch(&self, account: &str, disabled: bool) -> Result<v1::Account, Status> {
