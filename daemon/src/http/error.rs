@@ -80,6 +80,9 @@ fn told(error: &ProxyError) -> Told {
         ProxyError::Api(error) => passing(error.clone()),
         ProxyError::NoAccount(nobody) => match nobody {
             NoAccount::Empty | NoAccount::AllOut { .. } => lasting(no_account(nobody.to_string())),
+            NoAccount::Excluded { .. } => lasting(
+                ApiError::not_found(nobody.to_string()).with_param("model").with_code("model_not_found"),
+            ),
             NoAccount::Cooling { until } => {
                 Told { error: ApiError::rate_limit(nobody.to_string()), retry_at: Some(*until), retry: true }
             }
@@ -141,6 +144,14 @@ mod tests {
         };
         assert_eq!(rendered(&cooling(30), Dialect::Messages), (429, Some("30".into()), None));
         assert_eq!(rendered(&cooling(3600), Dialect::Chat), (429, Some("3600".into()), Some("false".into())));
+    }
+
+    #[test]
+    fn an_excluded_model_is_not_found_and_never_retried() {
+        let excluded = ProxyError::NoAccount(NoAccount::Excluded { model: "opus".to_owned() });
+        for dialect in [Dialect::Messages, Dialect::Chat, Dialect::Responses] {
+            assert_eq!(rendered(&excluded, dialect), (404, None, Some("false".into())));
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ const PURE: &[&str] = &[
     "wire/",
     "account/",
     "translate/",
+    "pool/route.rs",
     "pool/select.rs",
     "pool/health.rs",
     "refresh/schedule.rs",
