@@ -91,7 +91,7 @@ fn told(error: &ProxyError) -> Told {
             }
         },
         ProxyError::Refresh(cause) => match &**cause {
-            RefreshError::NeedsLogin { .. } | RefreshError::NotRenewable => {
+            RefreshError::NeedsLogin { .. } | RefreshError::NotRenewable | RefreshError::Closed(_) => {
                 lasting(no_account(cause.to_string()))
             }
             RefreshError::TooSoon { retry_at } => Told {
@@ -110,9 +110,13 @@ fn told(error: &ProxyError) -> Told {
         },
         ProxyError::Send(cause) => match cause {
             // The chain of causes is a library's words, and stays in the log.
-            SendError::Connect(_) | SendError::HungUp(_) => passing(ApiError::bad_gateway(cause.to_string())),
+            SendError::Connect(_) | SendError::Proxy(_) | SendError::HungUp(_) => {
+                passing(ApiError::bad_gateway(cause.to_string()))
+            }
             SendError::Timeout => passing(ApiError::timeout(cause.to_string())),
-            SendError::Credential(_) => lasting(no_account(cause.to_string())),
+            SendError::Credential(_) | SendError::Closed(_) | SendError::NoWay(_) => {
+                lasting(no_account(cause.to_string()))
+            }
         },
         ProxyError::Stopping => passing(ApiError::overloaded(error.to_string())),
         ProxyError::Redirected(_) | ProxyError::BadAnswer => {

@@ -42,7 +42,7 @@ pub enum Serving<'a> {
 
 impl<'a> Wanted<'a> {
     /// Reads what a client asks for. `pool` are the settings of all accounts.
-    pub fn read<'s>(asked: &'a str, pool: impl Iterator<Item = &'s Settings> + Clone) -> Self {
+    pub fn read<'s>(asked: &'a str, pool: &(impl Iterator<Item = &'s Settings> + Clone)) -> Self {
         let prefixed = asked.split_once('/').filter(|(prefix, model)| {
             !model.is_empty() && pool.clone().any(|settings| settings.prefix.as_deref() == Some(*prefix))
         });

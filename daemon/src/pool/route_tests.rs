@@ -22,7 +22,7 @@ fn aliasing(pairs: &[(&str, &str)]) -> Settings {
 
 /// What each account of the pool does with the name.
 fn serving<'a>(asked: &'a str, pool: &'a [Settings]) -> Vec<Serving<'a>> {
-    let wanted = Wanted::read(asked, pool.iter());
+    let wanted = Wanted::read(asked, &pool.iter());
     pool.iter().map(|settings| wanted.by(settings)).collect()
 }
 

@@ -207,7 +207,7 @@ fn a_request_about_no_model_goes_to_the_provider_where_it_can() {
     let gateway = gateway.to_account(FileName::parse("claude-g.json").unwrap()).unwrap();
     pool.publish(gateway.clone());
     assert_eq!(served(&pool, "", 2), [account("a").id, account("a").id]);
-    assert_eq!(served(&pool, "m", 1), [gateway.id.clone()]);
+    assert_eq!(served(&pool, "m", 2), [gateway.id.clone(), gateway.id.clone()]);
     assert_eq!(pool.acquire("", &[account("a").id]).unwrap().account().id, gateway.id);
 }
 

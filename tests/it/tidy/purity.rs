@@ -18,6 +18,7 @@ const PURE: &[&str] = &[
     "claude/classify.rs",
     "claude/ratelimit.rs",
     "proxy/headers.rs",
+    "proxy/listing.rs",
     "proxy/native_events.rs",
     "http/guard.rs",
     "http/paths.rs",
