@@ -47,6 +47,35 @@ impl ProxyUrl {
     pub fn expose(&self) -> &Url {
         &self.0
     }
+
+    /// Scheme, host and port alone.
+    pub fn server(&self) -> String {
+        let host = self.0.host_str().unwrap_or_default();
+        // `url` knows no port of SOCKS; 1080 is the registered one.
+        format!("{}://{host}:{}", self.0.scheme(), self.0.port_or_known_default().unwrap_or(1080))
+    }
+
+    /// User name and password as the proxy is to get them, where the URL holds any. Whoever calls this answers
+    /// for where they go.
+    pub fn expose_credentials(&self) -> Option<(String, String)> {
+        let (user, password) = (self.0.username(), self.0.password().unwrap_or_default());
+        (!user.is_empty() || !password.is_empty()).then(|| (decoded(user), decoded(password)))
+    }
+}
+
+/// Percent-decoded (RFC 3986, section 2.1). What is not UTF-8 then becomes a replacement character, which no
+/// proxy takes.
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('%') {
+        bytes.extend_from_slice(before.as_bytes());
+        let byte = after.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(byte.unwrap_or(b'%'));
+        rest = byte.and_then(|_| after.get(2..)).unwrap_or(after);
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 impl fmt::Display for ProxyUrl {
@@ -91,6 +120,29 @@ mod tests {
             assert!(!shown.contains("FAKE-pw"), "{shown}");
         }
         assert_eq!(proxy.expose().password(), Some("FAKE-pw"));
+    }
+
+    #[test]
+    fn a_proxy_gets_its_credentials_as_they_were_before_they_were_put_into_a_url() {
+        let credentials = |text| ProxyUrl::parse(text).unwrap().expose_credentials();
+        let pair = |user: &str, password: &str| Some((user.to_owned(), password.to_owned()));
+        assert_eq!(credentials("http://me:p%40s%3As%25@proxy.example"), pair("me", "p@s:s%"));
+        assert_eq!(credentials("http://m%C3%A9@proxy.example"), pair("m\u{e9}", ""));
+        assert_eq!(credentials("http://:FAKE-pw@proxy.example"), pair("", "FAKE-pw"));
+        assert_eq!(credentials("http://100%:%zz@proxy.example"), pair("100%", "%zz"));
+        assert_eq!(credentials("http://proxy.example"), None);
+    }
+
+    #[test]
+    fn a_proxys_server_is_its_address_alone() {
+        for (text, server) in [
+            ("http://me:FAKE-pw@proxy.example/x", "http://proxy.example:80"),
+            ("https://proxy.example", "https://proxy.example:443"),
+            ("socks5h://proxy.example", "socks5h://proxy.example:1080"),
+            ("socks5://[::1]:9", "socks5://[::1]:9"),
+        ] {
+            assert_eq!(ProxyUrl::parse(text).unwrap().server(), server);
+        }
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::account::{Account, Document, FileName};
-use crate::claude::OAuthClient;
 use crate::claude::oauth::RevokeError;
+use crate::claude::{Closed, OAuthClient, Way};
 use crate::clock::Clock;
 use crate::id::AccountId;
 use crate::pool::{Member, Pool};
@@ -31,6 +31,9 @@ pub enum AdminError {
     BadKey(&'static str),
     #[error("the account left the pool meanwhile")]
     Gone,
+    /// The provider cannot be told, so the file stays.
+    #[error("the account was not revoked")]
+    Closed(#[source] Closed),
     #[error("the change could not be saved")]
     Store(#[source] StoreError),
     #[error("the work ended without a result")]
@@ -102,14 +105,16 @@ impl Admin {
 
     async fn revoke_closed(&self, id: &AccountId) -> Result<(FileName, Revocation), AdminError> {
         let account = self.newest(id).await?.ok_or(AdminError::Gone)?;
+        let token = account.oauth().and_then(|tokens| tokens.refresh.as_ref());
+        let way = token.map(|_| Way::of(&account)).transpose().map_err(AdminError::Closed)?;
         // The file goes first: for as long as it is there a scan puts the account back, and the provider may
         // take its time.
         let (store, file) = (self.store.clone(), account.file.clone());
         self.blocking(move || store.remove(&file)).await?;
         self.pool.remove(id);
-        let revocation = match account.oauth().and_then(|tokens| tokens.refresh.as_ref()) {
-            Some(token) => {
-                self.oauth.revoke(token).await.map_or_else(Revocation::Failed, |()| Revocation::Revoked)
+        let revocation = match token.zip(way) {
+            Some((token, way)) => {
+                self.oauth.revoke(token, &way).await.map_or_else(Revocation::Failed, |()| Revocation::Revoked)
             }
             None => Revocation::NotOffered,
         };

@@ -67,15 +67,20 @@ impl App {
             tracing::warn!(account.id = %recovered.account, "adopted a token that a crash had left behind");
         }
         let tls = Tls::load(config.claude.transport.ca_file.as_deref(), needs_roots(&config))?;
-        let oauth =
-            OAuthClient::new(config.claude.oauth.clone(), &config.claude.transport, &tls, clock.clone())?;
-        let api = Api::new(&config.claude, &tls)?;
+        let pool = Arc::new(Pool::new(clock.clone()));
+        let oauth = OAuthClient::new(
+            config.claude.oauth.clone(),
+            &config.claude.transport,
+            &tls,
+            clock.clone(),
+            Arc::clone(&pool),
+        )?;
+        let api = Api::new(&config.claude, &tls, Arc::clone(&pool))?;
         let server = Server::bind(&config.listen).await?;
         let socket = ControlSocket::bind(&config.control_socket)?;
 
         let tasks = Tasks::new();
         let cut = CancellationToken::new();
-        let pool = Arc::new(Pool::new(clock.clone()));
         let refresher = Refresher::new(
             config.refresh,
             store.clone(),

@@ -10,7 +10,7 @@ use tracing::Instrument as _;
 
 use crate::account::{Account, FileName, OAuth};
 use crate::chain::ErrorChain;
-use crate::claude::{OAuthClient, UsageError, UsageWindow};
+use crate::claude::{OAuthClient, UsageError, UsageWindow, Way};
 use crate::clock::{Clock, SignedDuration, Timestamp, after};
 use crate::id::AccountId;
 use crate::pool::{Member, Pool};
@@ -151,7 +151,7 @@ impl Usage {
 impl Inner {
     async fn ask(&self, id: &AccountId) {
         let answer = match self.fresh_tokens(id).await {
-            Some(tokens) => self.oauth.usage(&tokens.access).await,
+            Some((tokens, way)) => self.oauth.usage(&tokens.access, &way).await,
             None => Err(UsageError::Later { retry_at: None }),
         };
         let now = self.clock.now();
@@ -176,15 +176,14 @@ impl Inner {
         }
     }
 
-    /// Tokens that serve, where there are any.
-    async fn fresh_tokens(&self, id: &AccountId) -> Option<OAuth> {
-        let member = self.pool.get(id)?;
-        let tokens = member.account.oauth()?;
-        if !self.refresher.is_stale(&member.account) {
-            return Some(tokens.clone());
+    /// Tokens that serve, where there are any, and the way they may take.
+    async fn fresh_tokens(&self, id: &AccountId) -> Option<(OAuth, Way)> {
+        let mut member = self.pool.get(id)?;
+        if self.refresher.is_stale(&member.account) {
+            self.refresher.renew(id, &member.account.oauth()?.access).await.ok()?;
+            member = self.pool.get(id)?;
         }
-        self.refresher.renew(id, &tokens.access).await.ok()?;
-        self.pool.get(id)?.account.oauth().cloned()
+        Some((member.account.oauth()?.clone(), Way::of(&member.account).ok()?))
     }
 
     fn records(&self) -> MutexGuard<'_, HashMap<AccountId, Record>> {

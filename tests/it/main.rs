@@ -23,6 +23,8 @@ mod login;
 #[cfg(test)]
 mod passthrough;
 #[cfg(test)]
+mod proxies;
+#[cfg(test)]
 mod refresh;
 #[cfg(test)]
 mod refresh_refused;
@@ -30,6 +32,8 @@ mod refresh_refused;
 mod refresh_saved;
 #[cfg(test)]
 mod reload;
+#[cfg(test)]
+mod routing;
 #[cfg(test)]
 mod streams;
 #[cfg(test)]

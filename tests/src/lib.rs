@@ -7,4 +7,5 @@ pub mod binaries;
 pub mod client;
 pub mod daemon;
 pub mod fake_claude;
+pub mod proxy_server;
 pub mod wait;

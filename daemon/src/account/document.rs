@@ -154,7 +154,8 @@ impl Document {
         }
         let credential = self.credential()?;
         let identity = self.identity()?;
-        let (settings, faults) = Settings::read(&self.0);
+        let (mut settings, mut faults) = Settings::read(&self.0);
+        faults.extend(settings.refuse_base_url_for(&credential));
         Ok(Account {
             settings,
             faults,
@@ -387,6 +388,25 @@ mod tests {
         assert_eq!(new.0.get("priority"), Some(&Value::from(5)));
         assert_eq!(new.0.get("access_token"), Some(&Value::from("b")));
         assert!(!new.0.contains_key("needs_login"));
+    }
+
+    #[test]
+    fn a_base_url_is_for_keys_only_and_closes_a_login() {
+        let key = account(r#"{"api_key":"k","base_url":"https://gateway.example"}"#).unwrap();
+        assert!(key.settings.base_url.is_some() && !key.is_closed());
+        let login = account(r#"{"access_token":"a","base_url":"https://gateway.example"}"#).unwrap();
+        assert_eq!(login.settings.base_url, None);
+        assert_eq!(
+            login.closed_by().unwrap(),
+            "`base_url` is for API keys only: the tokens of a login go to their provider and nowhere else"
+        );
+    }
+
+    #[test]
+    fn a_closed_account_is_not_renewed() {
+        let closed = account(r#"{"access_token":"a","refresh_token":"r","proxy_url":"nonsense"}"#).unwrap();
+        assert!(closed.is_closed());
+        assert_eq!(closed.renewable(), None);
     }
 
     #[test]

@@ -47,9 +47,9 @@ impl Account {
         }
     }
 
-    /// The refresh token, where there is one that the issuer may still take.
+    /// The refresh token, where there is one that the issuer may still take and that may be sent.
     pub fn renewable(&self) -> Option<&RefreshToken> {
-        if self.needs_login.is_some() {
+        if self.needs_login.is_some() || self.is_closed() {
             return None;
         }
         self.oauth()?.refresh.as_ref()

@@ -19,6 +19,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 use url::Url;
 
+use super::Credential;
 use crate::address::{self, ProxyUrl};
 
 /// Bounds of `priority`.
@@ -100,6 +101,19 @@ impl Settings {
             note: reader.text("note", false, |text| Ok(text.to_owned())),
         };
         (settings, reader.faults)
+    }
+
+    /// A login's tokens go to the provider and nowhere else: another address is taken back, and closes the account.
+    pub(super) fn refuse_base_url_for(&mut self, credential: &Credential) -> Option<Fault> {
+        match credential {
+            Credential::ApiKey(_) => None,
+            Credential::OAuth(_) => self.base_url.take().map(|_| Fault {
+                key: "base_url",
+                problem: "is for API keys only: the tokens of a login go to their provider and nowhere else"
+                    .to_owned(),
+                closes: true,
+            }),
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! Model traffic: one call upstream by one lease. What the caller sent goes up as it came; the credential is
 //! added here and nowhere else.
 
+use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,9 +15,10 @@ use hyper_util::client::legacy;
 use url::Url;
 
 use super::transport::{ModelClient, Tls, TransportError};
+use super::ways::{Closed, Way, Ways};
 use super::{Config, USER_AGENT};
-use crate::account::Credential;
-use crate::pool::Lease;
+use crate::account::{Account, Credential};
+use crate::pool::{Lease, Pool};
 use crate::secret::sensitive_header;
 
 /// How long upstream may take to its answer's head: a large answer that is not streamed can take ten minutes.
@@ -50,6 +53,9 @@ pub type UpstreamBody = Incoming;
 pub enum SendError {
     #[error("upstream cannot be reached")]
     Connect(#[source] legacy::Error),
+    /// The account's proxy cannot be reached, refuses (407), or does not get through to upstream.
+    #[error("upstream cannot be reached through the account's proxy")]
+    Proxy(#[source] legacy::Error),
     #[error("upstream hung up before it answered")]
     HungUp(#[source] legacy::Error),
     #[error("upstream sent no answer within {} minutes", HEAD_TIMEOUT.as_secs() / 60)]
@@ -57,12 +63,24 @@ pub enum SendError {
     /// The credential holds bytes that no header may carry; nothing was sent.
     #[error("the account's credential cannot be sent in a header")]
     Credential(#[source] InvalidHeaderValue),
+    /// A setting of the account cannot be used; nothing was sent.
+    #[error(transparent)]
+    Closed(#[from] Closed),
+    /// No client could be made for the way that the account must take; nothing was sent.
+    #[error("the account's proxy cannot be used")]
+    NoWay(#[source] TransportError),
 }
 
 /// Upstream's model API.
 #[derive(Clone, Debug)]
 pub struct Api {
-    client: ModelClient,
+    ways: Arc<Ways<ModelClient>>,
+    provider: Base,
+}
+
+/// Where calls go.
+#[derive(Clone, Debug)]
+struct Base {
     scheme: Scheme,
     authority: Authority,
     /// A path in front of every call's, for bases such as `https://host/anthropic`.
@@ -70,32 +88,51 @@ pub struct Api {
 }
 
 impl Api {
-    pub fn new(config: &Config, tls: &Tls) -> Result<Self, TransportError> {
-        let client = ModelClient::new(&config.transport, tls)?;
-        let invalid = |problem: String| TransportError::Proxy { problem };
-        let base: Uri = config.api_base_url.as_str().parse().map_err(|error| invalid(format!("{error}")))?;
-        let parts = base.into_parts();
-        let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
-            return Err(invalid("claude.api_base_url has no host".to_owned()));
-        };
-        Ok(Self { client, scheme, authority, prefix: prefix(&config.api_base_url) })
+    /// `pool` says which proxies are in use.
+    pub fn new(config: &Config, tls: &Tls, pool: Arc<Pool>) -> Result<Self, TransportError> {
+        let ways = Ways::new(config.transport.proxy_url.as_ref(), tls, pool, ModelClient::new)?;
+        let provider = Base::of(&config.api_base_url).ok_or(TransportError::BaseUrl)?;
+        Ok(Self { ways: Arc::new(ways), provider })
     }
 
-    /// Sends `call` by the lease's credential and waits for the answer's head. Dropping the future, or later
-    /// the answer's body, closes the call upstream.
+    /// Sends `call` by the lease's credential, the way its account goes, and waits for the answer's head. Dropping
+    /// the future, or later the answer's body, closes the call upstream.
     pub async fn send(&self, call: Call, lease: &Lease) -> Result<Response<UpstreamBody>, SendError> {
+        let account = lease.account();
+        let way = Way::of(account)?;
+        let client = self.ways.client(&way).map_err(SendError::NoWay)?;
         let mut headers = call.headers;
         complete(&mut headers);
-        authorize(&mut headers, &lease.account().credential).map_err(SendError::Credential)?;
+        authorize(&mut headers, &account.credential).map_err(SendError::Credential)?;
         let mut request = Request::new(Full::new(call.body));
         *request.method_mut() = call.method;
-        *request.uri_mut() = self.uri(call.path);
+        *request.uri_mut() = self.base(account)?.uri(call.path);
         *request.headers_mut() = headers;
-        match tokio::time::timeout(HEAD_TIMEOUT, self.client.request(request)).await {
+        match tokio::time::timeout(HEAD_TIMEOUT, client.request(request)).await {
+            Ok(Err(error)) if error.is_connect() && way.is_own() => Err(SendError::Proxy(error)),
             Ok(Err(error)) if error.is_connect() => Err(SendError::Connect(error)),
             Ok(answer) => answer.map_err(SendError::HungUp),
             Err(_) => Err(SendError::Timeout),
         }
+    }
+
+    /// A key may be a gateway's; the tokens of a login are the provider's alone.
+    fn base(&self, account: &Account) -> Result<Cow<'_, Base>, Closed> {
+        match (&account.credential, &account.settings.base_url) {
+            (Credential::ApiKey(_), Some(url)) => {
+                let base = Base::of(url).map(Cow::Owned);
+                base.ok_or_else(|| Closed { reason: "its base URL has no host".to_owned() })
+            }
+            (Credential::ApiKey(_), None) | (Credential::OAuth(_), _) => Ok(Cow::Borrowed(&self.provider)),
+        }
+    }
+}
+
+impl Base {
+    fn of(url: &Url) -> Option<Self> {
+        let parts = url.as_str().parse::<Uri>().ok()?.into_parts();
+        let prefix = url.path().trim_end_matches('/').to_owned();
+        Some(Self { scheme: parts.scheme?, authority: parts.authority?, prefix })
     }
 
     fn uri(&self, path: PathAndQuery) -> Uri {
@@ -112,10 +149,6 @@ impl Api {
         parts.path_and_query = Some(path);
         Uri::from_parts(parts).unwrap_or_default()
     }
-}
-
-fn prefix(base: &Url) -> String {
-    base.path().trim_end_matches('/').to_owned()
 }
 
 /// Adds what every call needs and the caller may have left out. We decode nothing we can avoid: identity is
@@ -194,6 +227,18 @@ mod tests {
         authorize(&mut headers, &Credential::ApiKey(ApiKey::new("sk-ant-api03-FAKE"))).unwrap();
         assert!(headers.get(X_API_KEY).unwrap().is_sensitive());
         assert!(!headers.contains_key(ANTHROPIC_BETA) && !headers.contains_key(header::AUTHORIZATION));
+    }
+
+    #[test]
+    fn a_base_keeps_its_path_in_front_of_the_calls() {
+        for (base, uri) in [
+            ("https://gateway.example", "https://gateway.example/v1/messages?beta=true"),
+            ("https://gateway.example/anthropic/", "https://gateway.example/anthropic/v1/messages?beta=true"),
+            ("http://127.0.0.1:9/a/b", "http://127.0.0.1:9/a/b/v1/messages?beta=true"),
+        ] {
+            let base = Base::of(&base.parse().unwrap()).unwrap();
+            assert_eq!(base.uri(PathAndQuery::from_static("/v1/messages?beta=true")).to_string(), uri);
+        }
     }
 
     #[test]

@@ -3,10 +3,12 @@
 
 pub mod api;
 mod classify;
+mod connect;
 pub mod oauth;
 mod ratelimit;
 mod transport;
 mod usage;
+mod ways;
 
 use std::path::PathBuf;
 
@@ -18,6 +20,7 @@ pub use classify::{Outcome, Verdict, classify};
 pub use oauth::OAuthClient;
 pub use transport::{Tls, TransportError};
 pub use usage::{UsageError, UsageWindow};
+pub use ways::{Closed, Way};
 
 /// How we name ourselves upstream, where no client's own name is to be passed on.
 pub const USER_AGENT: &str = concat!("proxyd/", env!("CARGO_PKG_VERSION"));

@@ -4,6 +4,7 @@
 //! A reply holds single-use tokens: it is read whole and handed on, never logged. What an error may show is
 //! the issuer's `error` and `error_description` (RFC 6749, section 5.2), nothing else of a body.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Response, StatusCode};
@@ -12,9 +13,11 @@ use serde_json::Value;
 use url::Url;
 
 use super::transport::{self, Tls, TransportError};
+use super::ways::{Way, Ways};
 use super::{TransportConfig, ratelimit};
 use crate::account::{Identity, OAuth};
 use crate::clock::{Clock, SignedDuration, Timestamp, after};
+use crate::pool::Pool;
 use crate::secret::{
     AccessToken, AuthorizationCode, CodeVerifier, LoginState, RefreshToken, sensitive_header,
 };
@@ -66,7 +69,7 @@ pub enum TokenError {
     #[error("the provider has trouble (status {status})")]
     Server { status: StatusCode },
     #[error("the provider cannot be reached")]
-    Transport(#[source] reqwest::Error),
+    Transport(#[source] Unreached),
     #[error("the provider's reply cannot be read: {problem}")]
     Malformed { problem: &'static str },
 }
@@ -77,14 +80,27 @@ pub enum RevokeError {
     #[error("the provider answered with status {0}")]
     Refused(StatusCode),
     #[error("the provider cannot be reached")]
-    Transport(#[source] reqwest::Error),
+    Transport(#[source] Unreached),
+}
+
+/// Why a call did not get there. Nothing of a proxy's URL is in its words.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreached {
+    #[error(transparent)]
+    Direct(reqwest::Error),
+    #[error("it was to go through the account's proxy")]
+    Proxied(#[source] reqwest::Error),
+    #[error("the proxy wants a user name and password, or others (407)")]
+    ProxyRefuses,
+    #[error("the account's proxy cannot be used")]
+    NoWay(#[source] TransportError),
 }
 
 /// The issuer's client.
 #[derive(Clone, Debug)]
 pub struct OAuthClient {
     pub(super) config: Config,
-    pub(super) http: reqwest::Client,
+    ways: Arc<Ways<reqwest::Client>>,
     pub(super) clock: Clock,
 }
 
@@ -145,21 +161,25 @@ struct ProfileReply {
 }
 
 impl OAuthClient {
+    /// `pool` says which proxies are in use.
     pub fn new(
         config: Config,
         transport: &TransportConfig,
         tls: &Tls,
         clock: Clock,
+        pool: Arc<Pool>,
     ) -> Result<Self, TransportError> {
-        let http = transport::oauth_client(transport, tls, TOKEN_TIMEOUT)?;
-        Ok(Self { config, http, clock })
+        let make = |proxy: Option<&_>, tls: &_| transport::oauth_client(proxy, tls, TOKEN_TIMEOUT);
+        let ways = Arc::new(Ways::new(transport.proxy_url.as_ref(), tls, pool, make)?);
+        Ok(Self { config, ways, clock })
     }
 
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// Exchanges an authorization code (RFC 6749, section 4.1.3, with RFC 7636, section 4.5).
+    /// Exchanges an authorization code (RFC 6749, section 4.1.3, with RFC 7636, section 4.5). There is no account yet
+    /// that could have a way of its own.
     pub async fn exchange(
         &self,
         code: &AuthorizationCode,
@@ -174,36 +194,41 @@ impl OAuthClient {
             code_verifier: verifier.expose(),
             state: state.expose(),
         };
-        self.token(&request).await
+        self.token(&request, &Way::Configured).await
     }
 
     /// Refreshes (RFC 6749, section 6). The token sent is spent from here on, whatever happens.
-    pub async fn refresh(&self, token: &RefreshToken) -> Result<Grant, TokenError> {
+    pub async fn refresh(&self, token: &RefreshToken, way: &Way) -> Result<Grant, TokenError> {
         let request = TokenRequest::RefreshToken {
             refresh_token: token.expose(),
             client_id: &self.config.client_id,
             scope: self.config.scopes.join(" "),
         };
-        self.token(&request).await
+        self.token(&request, way).await
     }
 
     /// Revokes a refresh token and with it the family (RFC 7009).
-    pub async fn revoke(&self, token: &RefreshToken) -> Result<(), RevokeError> {
+    pub async fn revoke(&self, token: &RefreshToken, way: &Way) -> Result<(), RevokeError> {
         let body = serde_json::json!({
             "token": token.expose(),
             "token_type_hint": "refresh_token",
             "client_id": self.config.client_id,
         });
-        let request = self.http.post(self.config.revoke_url.clone()).timeout(SHORT_TIMEOUT).json(&body);
-        let reply = request.send().await.map_err(|error| RevokeError::Transport(error.without_url()))?;
+        let request = |http: &reqwest::Client| {
+            http.post(self.config.revoke_url.clone()).timeout(SHORT_TIMEOUT).json(&body)
+        };
+        let reply = self.send(way, request).await.map_err(RevokeError::Transport)?;
         if reply.status().is_success() { Ok(()) } else { Err(RevokeError::Refused(reply.status())) }
     }
 
     /// Asks who a token belongs to. Best effort: `None` where the endpoint does not say.
-    pub async fn profile(&self, token: &AccessToken) -> Option<Identity> {
+    pub async fn profile(&self, token: &AccessToken, way: &Way) -> Option<Identity> {
         let bearer = sensitive_header(&format!("Bearer {}", token.expose())).ok()?;
-        let request = self.http.get(self.config.profile_url.clone()).timeout(SHORT_TIMEOUT);
-        let reply = request.header(http::header::AUTHORIZATION, bearer).send().await.ok()?;
+        let request = |http: &reqwest::Client| {
+            let request = http.get(self.config.profile_url.clone()).timeout(SHORT_TIMEOUT);
+            request.header(http::header::AUTHORIZATION, bearer)
+        };
+        let reply = self.send(way, request).await.ok()?;
         if !reply.status().is_success() {
             return None;
         }
@@ -211,11 +236,27 @@ impl OAuthClient {
         Some(identity(profile.account, profile.organization))
     }
 
-    async fn token(&self, request: &TokenRequest<'_>) -> Result<Grant, TokenError> {
+    /// The only door out: the call goes the way it was given, or not at all.
+    pub(super) async fn send(
+        &self,
+        way: &Way,
+        request: impl FnOnce(&reqwest::Client) -> reqwest::RequestBuilder,
+    ) -> Result<Response, Unreached> {
+        let client = self.ways.client(way).map_err(Unreached::NoWay)?;
+        let reply = request(&client).send().await.map_err(|error| match way {
+            Way::Configured => Unreached::Direct(error.without_url()),
+            Way::Proxy(_) => Unreached::Proxied(error.without_url()),
+        })?;
+        match reply.status() {
+            StatusCode::PROXY_AUTHENTICATION_REQUIRED => Err(Unreached::ProxyRefuses),
+            _ => Ok(reply),
+        }
+    }
+
+    async fn token(&self, request: &TokenRequest<'_>, way: &Way) -> Result<Grant, TokenError> {
         let asked_at = self.clock.now();
-        let transport = |error: reqwest::Error| TokenError::Transport(error.without_url());
-        let reply =
-            self.http.post(self.config.token_url.clone()).json(request).send().await.map_err(transport)?;
+        let post = |http: &reqwest::Client| http.post(self.config.token_url.clone()).json(request);
+        let reply = self.send(way, post).await.map_err(TokenError::Transport)?;
         let status = reply.status();
         if status == StatusCode::TOO_MANY_REQUESTS {
             return Err(TokenError::RateLimited {
@@ -303,7 +344,8 @@ fn shorten(text: &str) -> String {
 
 pub(super) async fn read(mut reply: Response) -> Result<Vec<u8>, TokenError> {
     let mut body = Vec::new();
-    while let Some(chunk) = reply.chunk().await.map_err(|error| TokenError::Transport(error.without_url()))? {
+    let cut = |error: reqwest::Error| TokenError::Transport(Unreached::Direct(error.without_url()));
+    while let Some(chunk) = reply.chunk().await.map_err(cut)? {
         if body.len() + chunk.len() > MAX_REPLY {
             return Err(TokenError::Malformed { problem: "it is too large" });
         }

@@ -15,19 +15,22 @@ use http::{HeaderValue, Request, Response, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
+use hyper_util::client::legacy::connect::{Connect, HttpConnector};
 use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
-use url::Url;
 
-use super::{TransportConfig, USER_AGENT};
+use super::USER_AGENT;
+use super::connect::{ResolvedHere, Timed};
 use crate::address::ProxyUrl;
 
+/// For the connection to upstream, or to the proxy.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// For all of it: the proxy's handshake and TLS, too.
+const READY_TIMEOUT: Duration = Duration::from_secs(20);
 /// Shorter than the idle limit of the usual load balancer (60 s), so that a connection is rarely found
 /// closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
@@ -45,8 +48,10 @@ pub enum TransportError {
         "no trusted certificates on this machine: install ca-certificates, or name a file in upstream.ca_file"
     )]
     NoRoots,
-    #[error("upstream.proxy_url is not usable: {problem}")]
+    #[error("the proxy's URL is not usable: {problem}")]
     Proxy { problem: String },
+    #[error("claude.api_base_url has no host")]
+    BaseUrl,
     #[error("cannot make the HTTP client")]
     Client(#[source] reqwest::Error),
     #[error("cannot set up TLS")]
@@ -93,40 +98,47 @@ fn read_certs(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
 }
 
 type Body = Full<Bytes>;
+/// Over TLS, or not, as the address says, and in time.
+type Ready<C> = Timed<HttpsConnector<C>>;
 
 /// hyper's pooled client, by the way it takes.
 #[derive(Clone, Debug)]
 pub(super) enum ModelClient {
-    Direct(Client<HttpsConnector<HttpConnector>, Body>),
-    Tunnel(Client<HttpsConnector<Tunnel<HttpsConnector<HttpConnector>>>, Body>),
-    Socks(Client<HttpsConnector<SocksV5<HttpConnector>>, Body>),
+    Direct(Client<Ready<HttpConnector>, Body>),
+    Tunnel(Client<Ready<Tunnel<HttpsConnector<HttpConnector>>>, Body>),
+    /// Names are resolved at the proxy (`socks5h`).
+    Socks(Client<Ready<SocksV5<HttpConnector>>, Body>),
+    SocksByAddress(Client<Ready<ResolvedHere<SocksV5<HttpConnector>>>, Body>),
 }
 
 impl ModelClient {
-    pub(super) fn new(config: &TransportConfig, tls: &Tls) -> Result<Self, TransportError> {
+    pub(super) fn new(proxy: Option<&ProxyUrl>, tls: &Tls) -> Result<Self, TransportError> {
         let direct = tcp();
-        let Some(proxy) = config.proxy_url.as_ref().map(ProxyUrl::expose) else {
-            return Ok(Self::Direct(builder().build(over_tls(direct, tls))));
+        let Some(proxy) = proxy else {
+            return Ok(Self::Direct(client(direct, tls)));
         };
         let problem = |problem: String| TransportError::Proxy { problem };
-        let uri: Uri = without_userinfo(proxy).parse().map_err(|error| problem(format!("{error}")))?;
-        let credentials =
-            (!proxy.username().is_empty()).then(|| (proxy.username(), proxy.password().unwrap_or_default()));
-        match proxy.scheme() {
+        let uri: Uri = proxy.server().parse().map_err(|error| problem(format!("{error}")))?;
+        let credentials = proxy.expose_credentials();
+        match proxy.expose().scheme() {
             "http" | "https" => {
                 let mut tunnel = Tunnel::new(uri, over_tls(direct, tls));
                 if let Some((user, password)) = credentials {
-                    tunnel =
-                        tunnel.with_auth(basic(user, password).map_err(|error| problem(error.to_string()))?);
+                    let basic = basic(&user, &password).map_err(|error| problem(error.to_string()))?;
+                    tunnel = tunnel.with_auth(basic);
                 }
-                Ok(Self::Tunnel(builder().build(over_tls(tunnel, tls))))
+                Ok(Self::Tunnel(client(tunnel, tls)))
             }
-            "socks5" | "socks5h" => {
-                let mut socks = SocksV5::new(uri, direct).local_dns(proxy.scheme() == "socks5");
+            scheme @ ("socks5" | "socks5h") => {
+                let mut socks = SocksV5::new(uri, direct);
                 if let Some((user, password)) = credentials {
-                    socks = socks.with_auth(user.to_owned(), password.to_owned());
+                    socks = socks.with_auth(user, password);
                 }
-                Ok(Self::Socks(builder().build(over_tls(socks, tls))))
+                Ok(if scheme == "socks5h" {
+                    Self::Socks(client(socks, tls))
+                } else {
+                    Self::SocksByAddress(client(ResolvedHere(socks), tls))
+                })
             }
             other => Err(problem(format!("its scheme must be http, https, socks5 or socks5h, not {other}"))),
         }
@@ -137,13 +149,14 @@ impl ModelClient {
             Self::Direct(client) => client.request(request).await,
             Self::Tunnel(client) => client.request(request).await,
             Self::Socks(client) => client.request(request).await,
+            Self::SocksByAddress(client) => client.request(request).await,
         }
     }
 }
 
 /// The client of the OAuth, profile and usage endpoints.
 pub(super) fn oauth_client(
-    config: &TransportConfig,
+    proxy: Option<&ProxyUrl>,
     tls: &Tls,
     timeout: Duration,
 ) -> Result<reqwest::Client, TransportError> {
@@ -152,9 +165,9 @@ pub(super) fn oauth_client(
         .user_agent(USER_AGENT)
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
-        .connect_timeout(CONNECT_TIMEOUT)
+        .connect_timeout(READY_TIMEOUT)
         .timeout(timeout);
-    if let Some(proxy) = &config.proxy_url {
+    if let Some(proxy) = proxy {
         let proxy = reqwest::Proxy::all(proxy.expose().as_str())
             .map_err(|error| TransportError::Proxy { problem: error.without_url().to_string() })?;
         builder = builder.proxy(proxy);
@@ -180,22 +193,15 @@ fn over_tls<C>(connector: C, tls: &Tls) -> HttpsConnector<C> {
         .wrap_connector(connector)
 }
 
-fn builder() -> legacy::Builder {
-    let mut builder = Client::builder(TokioExecutor::new());
-    builder
+fn client<C>(connector: C, tls: &Tls) -> Client<Ready<C>, Body>
+where
+    Ready<C>: Connect + Clone,
+{
+    Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE_TIMEOUT)
-        .pool_max_idle_per_host(IDLE_CONNECTIONS);
-    builder
-}
-
-fn without_userinfo(url: &Url) -> String {
-    format!(
-        "{}://{}:{}",
-        url.scheme(),
-        url.host_str().unwrap_or_default(),
-        url.port_or_known_default().unwrap_or(1080)
-    )
+        .pool_max_idle_per_host(IDLE_CONNECTIONS)
+        .build(Timed::new(over_tls(connector, tls), READY_TIMEOUT))
 }
 
 fn basic(user: &str, password: &str) -> Result<HeaderValue, http::header::InvalidHeaderValue> {

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::api::OAUTH_BETA;
 use super::oauth::{OAuthClient, read};
 use super::ratelimit;
+use super::ways::Way;
 use crate::clock::Timestamp;
 use crate::secret::{AccessToken, sensitive_header};
 
@@ -41,14 +42,16 @@ pub enum UsageError {
 
 impl OAuthClient {
     /// Asks how much of its plan an account has used.
-    pub async fn usage(&self, token: &AccessToken) -> Result<Vec<UsageWindow>, UsageError> {
+    pub async fn usage(&self, token: &AccessToken, way: &Way) -> Result<Vec<UsageWindow>, UsageError> {
         const LATER: UsageError = UsageError::Later { retry_at: None };
         let asked_at = self.clock.now();
         let bearer = sensitive_header(&format!("Bearer {}", token.expose())).map_err(|_| LATER)?;
-        let request = self.http.get(self.config.usage_url.clone()).timeout(TIMEOUT);
-        let request = request.header(AUTHORIZATION, bearer);
-        let request = request.header("anthropic-beta", HeaderValue::from_static(OAUTH_BETA));
-        let reply = request.send().await.map_err(|_| LATER)?;
+        let request = |http: &reqwest::Client| {
+            let request = http.get(self.config.usage_url.clone()).timeout(TIMEOUT);
+            let request = request.header(AUTHORIZATION, bearer);
+            request.header("anthropic-beta", HeaderValue::from_static(OAUTH_BETA))
+        };
+        let reply = self.send(way, request).await.map_err(|_| LATER)?;
         match reply.status() {
             status if status.is_success() => {}
             StatusCode::TOO_MANY_REQUESTS => {

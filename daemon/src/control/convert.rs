@@ -160,7 +160,9 @@ pub(super) fn login_error(error: &LoginError) -> Status {
 pub(super) fn refresh_error(error: &RefreshError) -> Status {
     let code = match error {
         RefreshError::Gone => Code::NotFound,
-        RefreshError::NotRenewable | RefreshError::Unusable(_) => Code::FailedPrecondition,
+        RefreshError::NotRenewable | RefreshError::Unusable(_) | RefreshError::Closed(_) => {
+            Code::FailedPrecondition
+        }
         RefreshError::NeedsLogin { .. } => Code::Unauthenticated,
         RefreshError::CannotSave(_) | RefreshError::Unsaved => Code::ResourceExhausted,
         RefreshError::Issuer(_) | RefreshError::TooSoon { .. } => Code::Unavailable,
@@ -173,6 +175,7 @@ pub(super) fn admin_error(error: &AdminError) -> Status {
     let code = match error {
         AdminError::BadKey(_) => Code::InvalidArgument,
         AdminError::Gone => Code::NotFound,
+        AdminError::Closed(_) => Code::FailedPrecondition,
         AdminError::Store(_) => Code::ResourceExhausted,
         AdminError::Aborted => Code::Internal,
     };

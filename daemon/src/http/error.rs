@@ -80,6 +80,9 @@ fn told(error: &ProxyError) -> Told {
         ProxyError::Api(error) => passing(error.clone()),
         ProxyError::NoAccount(nobody) => match nobody {
             NoAccount::Empty | NoAccount::AllOut { .. } => lasting(no_account(nobody.to_string())),
+            NoAccount::Excluded { .. } => lasting(
+                ApiError::not_found(nobody.to_string()).with_param("model").with_code("model_not_found"),
+            ),
             NoAccount::Cooling { until } => {
                 Told { error: ApiError::rate_limit(nobody.to_string()), retry_at: Some(*until), retry: true }
             }
@@ -88,7 +91,7 @@ fn told(error: &ProxyError) -> Told {
             }
         },
         ProxyError::Refresh(cause) => match &**cause {
-            RefreshError::NeedsLogin { .. } | RefreshError::NotRenewable => {
+            RefreshError::NeedsLogin { .. } | RefreshError::NotRenewable | RefreshError::Closed(_) => {
                 lasting(no_account(cause.to_string()))
             }
             RefreshError::TooSoon { retry_at } => Told {
@@ -107,9 +110,13 @@ fn told(error: &ProxyError) -> Told {
         },
         ProxyError::Send(cause) => match cause {
             // The chain of causes is a library's words, and stays in the log.
-            SendError::Connect(_) | SendError::HungUp(_) => passing(ApiError::bad_gateway(cause.to_string())),
+            SendError::Connect(_) | SendError::Proxy(_) | SendError::HungUp(_) => {
+                passing(ApiError::bad_gateway(cause.to_string()))
+            }
             SendError::Timeout => passing(ApiError::timeout(cause.to_string())),
-            SendError::Credential(_) => lasting(no_account(cause.to_string())),
+            SendError::Credential(_) | SendError::Closed(_) | SendError::NoWay(_) => {
+                lasting(no_account(cause.to_string()))
+            }
         },
         ProxyError::Stopping => passing(ApiError::overloaded(error.to_string())),
         ProxyError::Redirected(_) | ProxyError::BadAnswer => {
@@ -141,6 +148,14 @@ mod tests {
         };
         assert_eq!(rendered(&cooling(30), Dialect::Messages), (429, Some("30".into()), None));
         assert_eq!(rendered(&cooling(3600), Dialect::Chat), (429, Some("3600".into()), Some("false".into())));
+    }
+
+    #[test]
+    fn an_excluded_model_is_not_found_and_never_retried() {
+        let excluded = ProxyError::NoAccount(NoAccount::Excluded { model: "opus".to_owned() });
+        for dialect in [Dialect::Messages, Dialect::Chat, Dialect::Responses] {
+            assert_eq!(rendered(&excluded, dialect), (404, None, Some("false".into())));
+        }
     }
 
     #[test]

@@ -10,8 +10,8 @@ use url::Url;
 
 use crate::account::{Account, Document, FileName, Identity};
 use crate::chain::ErrorChain;
-use crate::claude::OAuthClient;
 use crate::claude::oauth::{Grant, TokenError};
+use crate::claude::{OAuthClient, Way};
 use crate::clock::{Clock, SignedDuration, Timestamp, after};
 use crate::id::LoginId;
 use crate::pool::{Pool, Trouble};
@@ -210,8 +210,8 @@ impl Inner {
             }
         })?;
         if grant.identity.account_uuid.is_none() {
-            grant.identity =
-                merge(grant.identity, self.oauth.profile(&grant.tokens.access).await.unwrap_or_default());
+            let profile = self.oauth.profile(&grant.tokens.access, &Way::Configured).await;
+            grant.identity = merge(grant.identity, profile.unwrap_or_default());
         }
         Ok(grant)
     }

@@ -14,6 +14,7 @@ use crate::events::{Events, Kind};
 #[derive(Debug)]
 pub struct Lease {
     member: Arc<Member>,
+    /// By its name upstream, so that an alias and what it stands for share a limit.
     model: Arc<str>,
     clock: Clock,
     events: Events,
@@ -27,6 +28,11 @@ impl Lease {
 
     pub fn account(&self) -> &Account {
         &self.member.account
+    }
+
+    /// The model under the name by which this account asks for it upstream; empty for a request about none.
+    pub fn model(&self) -> &str {
+        &self.model
     }
 
     /// The same lease on the account as it is now, after a refresh.

@@ -3,25 +3,27 @@
 //!
 //! The pool knows no files and no network: it is told what is so, and asked.
 
+mod acquire;
 mod health;
 mod lease;
 mod news;
+pub mod route;
 mod select;
 
-use std::fmt;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 
+pub use acquire::NoAccount;
 pub use health::{Health, Signal};
 pub use lease::Lease;
 
-use crate::account::{Account, FileName, NeedsLogin};
+use crate::account::{Account, FileName, NeedsLogin, Settings};
 use crate::clock::{Clock, Timestamp};
 use crate::events::Events;
 use crate::id::AccountId;
-use select::{Choice, Standing};
+use select::Standing;
 
 /// All accounts and who is next.
 #[derive(Debug)]
@@ -29,7 +31,8 @@ pub struct Pool {
     current: ArcSwap<Snapshot>,
     /// Serializes changes; readers never take it.
     changing: Mutex<()>,
-    cursor: AtomicUsize,
+    /// Serializes turns: who is next depends on who was. Held for the choice alone.
+    choosing: Mutex<()>,
     clock: Clock,
     events: Events,
 }
@@ -65,6 +68,8 @@ struct Live {
     health: Mutex<Health>,
     in_flight: AtomicU32,
     trouble: Mutex<Trouble>,
+    /// For its turns, see [`select`]. Read and written under `Pool::choosing`.
+    credit: AtomicI64,
 }
 
 /// What went wrong with an account's upkeep.
@@ -93,19 +98,6 @@ pub enum State {
     },
 }
 
-/// Why there is no account for a request.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum NoAccount {
-    /// The pool is empty.
-    Empty,
-    /// Every account is disabled, waits for a login, or has a setting that cannot be used.
-    AllOut { disabled: usize, needs_login: usize, invalid: usize },
-    /// Every account that could serve is to be left alone until a time that upstream named.
-    Cooling { until: Timestamp },
-    /// Every account that could serve has been tried by this request.
-    Exhausted,
-}
-
 /// The change came from a view that is no longer the newest; look again.
 #[derive(Debug, PartialEq, Eq)]
 pub struct StaleView;
@@ -125,7 +117,7 @@ impl Pool {
         Self {
             current: ArcSwap::default(),
             changing: Mutex::default(),
-            cursor: AtomicUsize::new(0),
+            choosing: Mutex::default(),
             clock,
             events: Events::new(),
         }
@@ -220,31 +212,6 @@ impl Pool {
         Ok(changes)
     }
 
-    /// Chooses an account for a request for `model` that has `tried` some already. Requests rotate over the
-    /// usable ones; one that we only guess to be in trouble comes after those, never instead of nobody.
-    pub fn acquire(&self, model: &str, tried: &[AccountId]) -> Result<Lease, NoAccount> {
-        let now = self.clock.now();
-        let snapshot = self.current.load();
-        let standing = |member: &Arc<Member>| {
-            if tried.contains(&member.account.id) { Standing::Out } else { member.standing(model, now) }
-        };
-        let standings = || snapshot.members.iter().map(standing);
-        loop {
-            let cursor = self.cursor.load(Ordering::Relaxed);
-            let index = match select::select(standings(), snapshot.members.len(), cursor) {
-                Choice::Use(index) => index,
-                Choice::Until(_) | Choice::Nobody if !tried.is_empty() => return Err(NoAccount::Exhausted),
-                Choice::Until(until) => return Err(NoAccount::Cooling { until }),
-                Choice::Nobody => return Err(snapshot.why_nobody(now)),
-            };
-            let claimed =
-                self.cursor.compare_exchange(cursor, index + 1, Ordering::Relaxed, Ordering::Relaxed);
-            if let (Ok(_), Some(member)) = (claimed, snapshot.members.get(index)) {
-                return Ok(Lease::new(Arc::clone(member), model, self.clock.clone(), self.events.clone()));
-            }
-        }
-    }
-
     fn change(&self, edit: impl FnOnce(&mut Snapshot)) {
         let _changing = self.lock();
         let current = self.current.load_full();
@@ -292,18 +259,14 @@ impl Snapshot {
         }
     }
 
-    fn why_nobody(&self, now: Timestamp) -> NoAccount {
-        let count = |wanted: fn(&State) -> bool| {
-            self.members.iter().filter(|member| wanted(&member.state(now))).count()
-        };
-        match self.members.len() {
-            0 => NoAccount::Empty,
-            _ => NoAccount::AllOut {
-                disabled: count(|state| matches!(state, State::Disabled)),
-                needs_login: count(|state| matches!(state, State::NeedsLogin(_))),
-                invalid: count(|state| matches!(state, State::Invalid { .. })),
-            },
-        }
+    /// What every account is set to.
+    pub fn settings(&self) -> impl Iterator<Item = &Settings> + Clone {
+        self.members.iter().map(|member| &member.account.settings)
+    }
+
+    /// Tells one state of the pool from another: it grows with each change.
+    pub fn generation(&self) -> u64 {
+        self.generation
     }
 }
 
@@ -377,32 +340,6 @@ impl Member {
 
     fn health(&self) -> MutexGuard<'_, Health> {
         self.live.health.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl fmt::Display for NoAccount {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Empty => f.write_str("there is no Claude account yet: run `proxyctl login claude`"),
-            Self::AllOut { disabled, needs_login, invalid } => {
-                f.write_str("no account is usable: ")?;
-                let parts = [
-                    (needs_login, "need a new login (`proxyctl login claude`)"),
-                    (disabled, "are disabled (`proxyctl accounts enable ACCOUNT`)"),
-                    (invalid, "have a setting that cannot be used (`proxyctl accounts list`)"),
-                ];
-                let parts = parts.iter().filter(|(count, _)| **count > 0);
-                let parts: Vec<String> = parts.map(|(count, what)| format!("{count} {what}")).collect();
-                f.write_str(&parts.join(", "))
-            }
-            Self::Cooling { until } => {
-                write!(
-                    f,
-                    "all accounts are at their limit for this model; the first may be used again at {until:.0}"
-                )
-            }
-            Self::Exhausted => f.write_str("every usable account has been tried"),
-        }
     }
 }
 

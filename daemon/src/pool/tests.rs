@@ -11,6 +11,18 @@ fn account(name: &str) -> Account {
     Document::parse(json.as_bytes()).unwrap().to_account(file).unwrap()
 }
 
+/// With settings beside its tokens, as in its file.
+fn set(name: &str, settings: &str) -> Account {
+    let json = format!(r#"{{"access_token":"a","refresh_token":"r","account_uuid":"{name}",{settings}}}"#);
+    let file = FileName::parse(&format!("claude-{name}.json")).unwrap();
+    Document::parse(json.as_bytes()).unwrap().to_account(file).unwrap()
+}
+
+/// Whom `count` requests for `model` go to, in order.
+fn served(pool: &Pool, model: &str, count: usize) -> Vec<AccountId> {
+    (0..count).map(|_| pool.acquire(model, &[]).unwrap().account().id.clone()).collect()
+}
+
 fn pool(names: &[&str]) -> (Pool, ManualClock) {
     let manual = ManualClock::at(Timestamp::UNIX_EPOCH);
     let pool = Pool::new(manual.clock());
@@ -45,7 +57,7 @@ fn the_reason_for_nobody_is_told() {
     pool.publish(Account { disabled: true, ..account("a") });
     assert_eq!(
         pool.acquire("m", &[]).unwrap_err(),
-        NoAccount::AllOut { disabled: 1, needs_login: 0, invalid: 0 }
+        NoAccount::AllOut { disabled: 1, needs_login: 0, invalid: 0, others: 0 }
     );
     pool.publish(account("a"));
     let until = Timestamp::from_second(60).unwrap();
@@ -115,7 +127,7 @@ fn a_token_that_ended_and_cannot_be_renewed_needs_a_login() {
     manual.advance(SignedDuration::from_secs(10));
     assert_eq!(
         pool.acquire("m", &[]).unwrap_err(),
-        NoAccount::AllOut { disabled: 0, needs_login: 1, invalid: 0 }
+        NoAccount::AllOut { disabled: 0, needs_login: 1, invalid: 0, others: 0 }
     );
 }
 
@@ -125,4 +137,89 @@ fn one_that_left_the_pool_is_not_put_back_by_its_refresh() {
     pool.remove(&account("a").id);
     pool.replace(account("a"));
     assert_eq!(pool.snapshot().members.len(), 0);
+}
+
+#[test]
+fn priority_and_weight_decide_who_serves() {
+    let (pool, _) = pool(&["a"]);
+    let (heavy, light) = (set("b", r#""priority":5,"weight":3"#), set("c", r#""priority":5"#));
+    pool.publish(heavy.clone());
+    pool.publish(light.clone());
+    let turns = served(&pool, "m", 8);
+    let count = |id: &AccountId| turns.iter().filter(|turn| *turn == id).count();
+    assert_eq!((count(&heavy.id), count(&light.id)), (6, 2));
+    let tried = [heavy.id, light.id];
+    assert_eq!(pool.acquire("m", &tried).unwrap().account().id, account("a").id);
+}
+
+#[test]
+fn requests_at_once_keep_the_shares() {
+    let (pool, _) = pool(&["a"]);
+    pool.publish(set("b", r#""weight":3"#));
+    let served: Vec<AccountId> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| served(&pool, "m", 100))).collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(served.iter().filter(|id| **id == account("a").id).count(), 100);
+}
+
+#[test]
+fn an_alias_shares_the_limit_of_what_it_stands_for() {
+    let (pool, _) = pool(&[]);
+    pool.publish(set("a", r#""model_aliases":{"best":"opus"}"#));
+    let lease = pool.acquire("best", &[]).unwrap();
+    assert_eq!(lease.model(), "opus");
+    let until = Timestamp::from_second(60).unwrap();
+    lease.settle(&Signal::RateLimited { until: Some(until) });
+    for name in ["best", "opus"] {
+        assert_eq!(pool.acquire(name, &[]).unwrap_err(), NoAccount::Cooling { until });
+    }
+}
+
+#[test]
+fn a_model_that_everybody_excludes_is_told_apart_from_nobody_being_usable() {
+    let (pool, _) = pool(&[]);
+    pool.publish(set("a", r#""excluded_models":["haiku*"]"#));
+    let excluded = NoAccount::Excluded { model: "haiku-5".to_owned() };
+    assert_eq!(pool.acquire("haiku-5", &[]).unwrap_err(), excluded);
+    assert!(excluded.to_string().contains("excluded_models"));
+    pool.publish(Account { disabled: true, ..account("b") });
+    assert_eq!(
+        pool.acquire("haiku-5", &[]).unwrap_err(),
+        NoAccount::AllOut { disabled: 1, needs_login: 0, invalid: 0, others: 1 }
+    );
+}
+
+#[test]
+fn a_disabled_account_keeps_its_prefix_to_itself() {
+    let (pool, _) = pool(&["a"]);
+    pool.publish(Account { disabled: true, ..set("b", r#""prefix":"work""#) });
+    let nobody = pool.acquire("work/opus", &[]).unwrap_err();
+    assert_eq!(nobody, NoAccount::AllOut { disabled: 1, needs_login: 0, invalid: 0, others: 1 });
+    assert_eq!(pool.acquire("home/opus", &[]).unwrap().model(), "home/opus");
+}
+
+#[test]
+fn a_request_about_no_model_goes_to_the_provider_where_it_can() {
+    let (pool, _) = pool(&["a"]);
+    let json = r#"{"api_key":"k","base_url":"https://gateway.example","priority":9}"#;
+    let gateway = Document::parse(json.as_bytes()).unwrap();
+    let gateway = gateway.to_account(FileName::parse("claude-g.json").unwrap()).unwrap();
+    pool.publish(gateway.clone());
+    assert_eq!(served(&pool, "", 2), [account("a").id, account("a").id]);
+    assert_eq!(served(&pool, "m", 2), [gateway.id.clone(), gateway.id.clone()]);
+    assert_eq!(pool.acquire("", &[account("a").id]).unwrap().account().id, gateway.id);
+}
+
+#[test]
+fn the_name_upstream_is_that_of_the_highest_priority() {
+    let (pool, _) = pool(&["a"]);
+    pool.publish(set("b", r#""model_aliases":{"best":"opus"}"#));
+    pool.publish(set("c", r#""model_aliases":{"best":"fable"},"priority":1"#));
+    assert_eq!(pool.upstream_name("best").as_deref(), Some("fable"));
+    assert_eq!(pool.upstream_name("opus").as_deref(), Some("opus"));
+    pool.publish(set("a", r#""excluded_models":["*"]"#));
+    pool.publish(set("b", r#""excluded_models":["*"]"#));
+    pool.publish(set("c", r#""excluded_models":["*"]"#));
+    assert_eq!(pool.upstream_name("opus"), None);
 }

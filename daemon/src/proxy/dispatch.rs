@@ -5,6 +5,7 @@ use http::{Response, StatusCode};
 use tracing::{debug, info};
 
 use super::{Endpoint, Exchange, Inner, ProxyError};
+use crate::account::Account;
 use crate::claude::api::{SendError, UpstreamBody};
 use crate::claude::{Outcome, Verdict, classify};
 use crate::clock::Timestamp;
@@ -41,15 +42,19 @@ impl Inner {
                 Err(nobody) => return best.unwrap_or(Err(ProxyError::NoAccount(nobody))),
             };
             tried.push(lease.account().id.clone());
+            let road = Road::of(lease.account());
             let result = self.attempt(exchange, lease).await;
             let verdict = match &result {
                 Ok(attempt) => attempt.outcome.verdict(),
                 Err(_) => Verdict::NextAccount,
             };
+            let result = not_redirected(result);
             match verdict {
-                Verdict::Done | Verdict::GiveUp => return finish(result),
-                Verdict::NextAccount | Verdict::RefreshOnce => {
-                    troubled += usize::from(is_shared_trouble(&result));
+                // The provider's redirect would meet the next account, too; a gateway's is its own.
+                Verdict::GiveUp if road != Road::Gateway => return result,
+                Verdict::Done => return result,
+                Verdict::NextAccount | Verdict::RefreshOnce | Verdict::GiveUp => {
+                    troubled += usize::from(road.shares_trouble(&result));
                     if best.as_ref().is_none_or(|best| is_better(&result, best)) {
                         best = Some(result);
                     }
@@ -81,7 +86,7 @@ impl Inner {
 
     async fn send(&self, exchange: &Exchange, lease: Lease) -> Result<Attempt, ProxyError> {
         let account = lease.account().id.clone();
-        match self.api.send(exchange.call.clone(), &lease).await {
+        match self.api.send(exchange.call_by(&lease), &lease).await {
             Ok(response) => {
                 let outcome = classify(response.status(), response.headers(), self.clock.now());
                 info!(request.id = %exchange.id, account.id = %account, status = response.status().as_u16(), "attempt");
@@ -139,7 +144,7 @@ fn named_end(result: &Result<Attempt, ProxyError>) -> Option<Timestamp> {
     }
 }
 
-fn finish(result: Result<Attempt, ProxyError>) -> Result<Attempt, ProxyError> {
+fn not_redirected(result: Result<Attempt, ProxyError>) -> Result<Attempt, ProxyError> {
     match result {
         Ok(attempt) if attempt.outcome == Outcome::Redirected => {
             Err(ProxyError::Redirected(attempt.response.status()))
@@ -149,13 +154,36 @@ fn finish(result: Result<Attempt, ProxyError>) -> Result<Attempt, ProxyError> {
 }
 
 fn is_dead_connection(result: Option<&Result<Attempt, ProxyError>>) -> bool {
-    matches!(result, Some(Err(ProxyError::Send(SendError::Connect(_) | SendError::HungUp(_)))))
+    let Some(Err(ProxyError::Send(error))) = result else { return false };
+    matches!(error, SendError::Connect(_) | SendError::Proxy(_) | SendError::HungUp(_))
 }
 
-fn is_shared_trouble(result: &Result<Attempt, ProxyError>) -> bool {
-    match result {
-        Ok(attempt) => attempt.outcome == Outcome::Overloaded,
-        Err(error) => matches!(error, ProxyError::Send(_)),
+/// What an account's traffic has in common with that of others.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Road {
+    /// The way there and the provider.
+    Common,
+    /// The provider.
+    OwnProxy,
+    /// Nothing.
+    Gateway,
+}
+
+impl Road {
+    fn of(account: &Account) -> Self {
+        match (&account.settings.base_url, &account.settings.proxy) {
+            (Some(_), _) => Self::Gateway,
+            (None, Some(_)) => Self::OwnProxy,
+            (None, None) => Self::Common,
+        }
+    }
+
+    fn shares_trouble(self, result: &Result<Attempt, ProxyError>) -> bool {
+        match (self, result) {
+            (Self::Gateway, _) | (Self::OwnProxy, Err(_)) => false,
+            (Self::Common, Err(error)) => matches!(error, ProxyError::Send(_)),
+            (Self::Common | Self::OwnProxy, Ok(attempt)) => attempt.outcome == Outcome::Overloaded,
+        }
     }
 }
 

@@ -9,6 +9,7 @@ mod dispatch;
 mod error;
 mod gzip;
 mod headers;
+mod listing;
 mod models;
 mod native_events;
 mod stream;
@@ -29,9 +30,10 @@ pub use models::ModelsRequest;
 use crate::claude::api::{Api, Call};
 use crate::clock::Clock;
 use crate::id::RequestId;
-use crate::pool::Pool;
+use crate::pool::{Lease, Pool};
 use crate::refresh::Refresher;
-use crate::wire::Dialect;
+use crate::translate::Prepared;
+use crate::wire::{Dialect, splice};
 use models::ModelCache;
 
 /// The proxy; clones share everything.
@@ -57,6 +59,8 @@ pub struct Exchange {
     pub endpoint: Endpoint,
     /// As the client names it; empty where a call is about none.
     pub model: String,
+    /// As the body names it; `None` for a call without a body.
+    written: Option<String>,
     pub call: Call,
 }
 
@@ -110,24 +114,30 @@ impl Exchange {
         body: Bytes,
     ) -> Self {
         let call = Call { method: Method::POST, path, headers: headers::for_upstream(headers), body };
-        Self { id, dialect: Dialect::Messages, endpoint, model, call }
+        Self { id, dialect: Dialect::Messages, endpoint, written: Some(model.clone()), model, call }
     }
 
     /// A request that we wrote ourselves, from one in another dialect.
-    fn translated(
-        id: RequestId,
-        dialect: Dialect,
-        model: String,
-        body: Bytes,
-        betas: &[&'static str],
-    ) -> Self {
+    fn translated<R>(id: RequestId, dialect: Dialect, prepared: &Prepared<R>) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        for beta in betas {
+        for beta in &prepared.betas {
             headers.append(headers::ANTHROPIC_BETA, HeaderValue::from_static(beta));
         }
         let path = PathAndQuery::from_static("/v1/messages");
-        let call = Call { method: Method::POST, path, headers, body };
-        Self { id, dialect, endpoint: Endpoint::Messages, model, call }
+        let call = Call { method: Method::POST, path, headers, body: prepared.body.clone() };
+        let (model, written) = (prepared.model.clone(), Some(prepared.upstream.clone()));
+        Self { id, dialect, endpoint: Endpoint::Messages, model, written, call }
+    }
+
+    /// The call as the lease's account makes it. Accounts may ask for one model under different names, so the name is
+    /// put in for each attempt; nothing else of the body changes, and the same bytes go up where the name is
+    /// right already.
+    fn call_by(&self, lease: &Lease) -> Call {
+        let mut call = self.call.clone();
+        if self.written.as_deref().is_some_and(|written| written != lease.model()) {
+            call.body = splice::replace(&call.body, "model", lease.model()).into();
+        }
+        call
     }
 }

@@ -1,5 +1,6 @@
-//! The list of models: asked upstream, kept for a while, served in either shape. A model that is not listed
-//! is asked for upstream, and used as it is in requests: nothing is refused here for being unknown.
+//! The list of models: asked upstream, kept for a while, served in either shape with the names that the accounts'
+//! settings add and take away. A model that is not listed is asked for upstream, and used as it is in requests:
+//! nothing is refused here for being unknown.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,14 +10,18 @@ use bytes::Bytes;
 use http::header::HeaderMap;
 use http::uri::PathAndQuery;
 use http::{Method, StatusCode};
+use url::Url;
 
 use super::answer::{self, Answer};
 use super::headers;
+use super::listing::listing;
 use super::translated::read_whole;
 use super::{Endpoint, Exchange, Proxy, ProxyError};
+use crate::account::Settings;
 use crate::claude::api::Call;
 use crate::clock::{SignedDuration, Timestamp, after};
 use crate::id::RequestId;
+use crate::pool::{Member, Snapshot};
 use crate::wire::Dialect;
 use crate::wire::error::{self, ApiError};
 use crate::wire::models::{Catalog, Entry, ListQuery, Page, openai_model};
@@ -28,9 +33,34 @@ const PAGE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pages of 1000 read at most.
 const MOST_PAGES: usize = 5;
 
-/// The newest list and when it was read.
+/// The newest of upstream's lists.
 #[derive(Debug, Default)]
-pub(super) struct ModelCache(ArcSwapOption<(Timestamp, Catalog)>);
+pub(super) struct ModelCache(ArcSwapOption<Listed>);
+
+/// Upstream's list as it was read. What clients see is made of it for each request, so that a changed setting shows
+/// at once.
+#[derive(Debug)]
+struct Listed {
+    at: Timestamp,
+    /// The gateway it came from; `None` for the provider.
+    from: Option<Url>,
+    catalog: Catalog,
+}
+
+impl Listed {
+    /// Whether it is what would be asked for now: the list is the provider's where an account goes there, else a
+    /// gateway's that is still in use.
+    fn is_fresh(&self, snapshot: &Snapshot, now: Timestamp) -> bool {
+        let usable = || snapshot.members.iter().filter(|member| member.is_usable(now));
+        let mut bases = usable().map(|member| member.account.settings.base_url.as_ref());
+        let wanted = if bases.clone().any(|base| base.is_none()) {
+            self.from.is_none()
+        } else {
+            bases.any(|base| base == self.from.as_ref()) || usable().next().is_none()
+        };
+        wanted && after(self.at, KEPT_FOR) > now && self.at <= now
+    }
+}
 
 /// What a client asks about models.
 #[derive(Clone, Debug)]
@@ -53,8 +83,8 @@ impl Proxy {
             ModelsRequest::List(query) => {
                 let catalog = self.catalog(dialect, id, sent).await?;
                 match dialect {
-                    Dialect::Messages => catalog.1.anthropic_list(&query)?,
-                    Dialect::Chat | Dialect::Responses => catalog.1.openai_list(),
+                    Dialect::Messages => catalog.anthropic_list(&query)?,
+                    Dialect::Chat | Dialect::Responses => catalog.openai_list(),
                 }
             }
             ModelsRequest::One(model) => {
@@ -76,37 +106,59 @@ impl Proxy {
         sent: &HeaderMap,
     ) -> Result<Entry, ProxyError> {
         if let Ok(catalog) = self.catalog(dialect, id, sent).await
-            && let Some(entry) = catalog.1.find(model)
+            && let Some(entry) = catalog.find(model)
         {
             return Ok(entry.clone());
         }
+        // Nobody serves it: the dispatch says why.
+        let upstream = self.0.pool.upstream_name(model).unwrap_or_else(|| model.to_owned());
         // Model names are plain; one with other characters is encoded, so that it stays one path segment. A
         // form writes a space as a plus, which in a path is nothing but a plus.
-        let encoded: String = url::form_urlencoded::byte_serialize(model.as_bytes()).collect();
+        let encoded: String = url::form_urlencoded::byte_serialize(upstream.as_bytes()).collect();
         let encoded = encoded.replace('+', "%20");
-        let body = self.get(&format!("/v1/models/{encoded}"), dialect, id, sent).await?;
-        Page::parse_entry(&body).map_err(|_| ProxyError::BadAnswer)
+        let path = format!("/v1/models/{encoded}");
+        let (body, _) = self.get(&path, model, dialect, id, sent).await?;
+        let entry = Page::parse_entry(&body).map_err(|_| ProxyError::BadAnswer)?;
+        Ok(if upstream == model { entry } else { entry.renamed(model) })
     }
 
-    /// The list: fresh from the cache, else from upstream, else as old as it may be.
+    /// What clients see of upstream's list, as the accounts are set now.
     async fn catalog(
         &self,
         dialect: Dialect,
         id: RequestId,
         sent: &HeaderMap,
-    ) -> Result<Arc<(Timestamp, Catalog)>, ProxyError> {
+    ) -> Result<Catalog, ProxyError> {
+        let listed = self.upstream_list(dialect, id, sent).await?;
+        let snapshot = self.0.pool.snapshot();
+        let may_serve = |member: &&Arc<Member>| !member.account.disabled && !member.account.is_closed();
+        let accounts = snapshot.members.iter().filter(may_serve).map(|member| &member.account.settings);
+        let pool: Vec<&Settings> = snapshot.settings().collect();
+        Ok(listing(&listed.catalog, &accounts.collect::<Vec<_>>(), &pool))
+    }
+
+    /// Upstream's list: fresh from the cache, else from upstream, else as old as it may be.
+    async fn upstream_list(
+        &self,
+        dialect: Dialect,
+        id: RequestId,
+        sent: &HeaderMap,
+    ) -> Result<Arc<Listed>, ProxyError> {
         let now = self.0.clock.now();
         let cached = self.0.models.0.load_full();
-        if let Some(fresh) =
-            cached.as_ref().filter(|cached| after(cached.0, KEPT_FOR) > now && cached.0 <= now)
-        {
+        let snapshot = self.0.pool.snapshot();
+        if let Some(fresh) = cached.as_ref().filter(|cached| cached.is_fresh(&snapshot, now)) {
             return Ok(Arc::clone(fresh));
         }
         match tokio::time::timeout(PAGE_TIMEOUT, self.read_catalog(dialect, id, sent)).await {
-            Ok(Ok(catalog)) => {
-                let read = Arc::new((now, catalog));
+            Ok(Ok((catalog, from))) => {
+                let read = Arc::new(Listed { at: now, from, catalog });
                 self.0.models.0.store(Some(Arc::clone(&read)));
                 Ok(read)
+            }
+            // A gateway that lists nothing: what is left are the names that a person gave.
+            Ok(Err(ProxyError::Api(error))) if matches!(error.status, 404 | 405) => {
+                Ok(Arc::new(Listed { at: now, from: None, catalog: Catalog::default() }))
             }
             failed => cached.ok_or_else(|| match failed {
                 Ok(Err(error)) => error,
@@ -117,16 +169,19 @@ impl Proxy {
         }
     }
 
+    /// All pages, and the gateway that the last of them came from.
     async fn read_catalog(
         &self,
         dialect: Dialect,
         id: RequestId,
         sent: &HeaderMap,
-    ) -> Result<Catalog, ProxyError> {
+    ) -> Result<(Catalog, Option<Url>), ProxyError> {
+        let mut from = None;
         let mut catalog = Catalog::default();
         let mut path = "/v1/models?limit=1000".to_owned();
         for _ in 0..MOST_PAGES {
-            let body = self.get(&path, dialect, id, sent).await?;
+            let (body, base_url) = self.get(&path, "", dialect, id, sent).await?;
+            from = base_url;
             let page = Page::parse(&body).map_err(|_| ProxyError::BadAnswer)?;
             let next = page.last_id.filter(|_| page.has_more);
             catalog.extend(page.data);
@@ -134,16 +189,18 @@ impl Proxy {
             let encoded: String = url::form_urlencoded::byte_serialize(last.as_bytes()).collect();
             path = format!("/v1/models?limit=1000&after_id={encoded}");
         }
-        Ok(catalog)
+        Ok((catalog, from))
     }
 
+    /// What upstream answers to an account that serves `model`, and the gateway that it goes to.
     async fn get(
         &self,
         path: &str,
+        model: &str,
         dialect: Dialect,
         id: RequestId,
         sent: &HeaderMap,
-    ) -> Result<Bytes, ProxyError> {
+    ) -> Result<(Bytes, Option<Url>), ProxyError> {
         let path = PathAndQuery::try_from(path)
             .map_err(|_| ProxyError::Api(ApiError::not_found("no such model")))?;
         let mut headers = HeaderMap::new();
@@ -156,13 +213,15 @@ impl Proxy {
         }
         let call =
             Call { method: Method::GET, path, headers: headers::for_upstream(&headers), body: Bytes::new() };
-        let exchange = Exchange { id, dialect, endpoint: Endpoint::Models, model: String::new(), call };
+        let model = model.to_owned();
+        let exchange = Exchange { id, dialect, endpoint: Endpoint::Models, model, written: None, call };
         let attempt = self.0.dispatch(&exchange).await?;
+        let from = attempt.lease.account().settings.base_url.clone();
         let (head, body) = attempt.response.into_parts();
         let mut upstream = headers::for_downstream(&head.headers);
         let body = read_whole(body, answer::take_gzip(&mut upstream)).await?;
         if head.status.is_success() {
-            return Ok(body);
+            return Ok((body, from));
         }
         Err(ProxyError::Api(error::from_upstream(head.status.as_u16(), &body)))
     }

@@ -60,12 +60,12 @@ impl Translation for responses::Reply {
 impl Proxy {
     /// `POST /v1/chat/completions`.
     pub async fn chat(&self, id: RequestId, body: &[u8]) -> Result<Answer, ProxyError> {
-        self.translate(id, chat::to_messages(body)?).await
+        self.translate(id, chat::to_messages(body, |model| self.0.pool.upstream_name(model))?).await
     }
 
     /// `POST /v1/responses`.
     pub async fn responses(&self, id: RequestId, body: &[u8]) -> Result<Answer, ProxyError> {
-        self.translate(id, responses::to_messages(body)?).await
+        self.translate(id, responses::to_messages(body, |model| self.0.pool.upstream_name(model))?).await
     }
 
     async fn translate<R: Translation>(
@@ -73,7 +73,7 @@ impl Proxy {
         id: RequestId,
         prepared: Prepared<R>,
     ) -> Result<Answer, ProxyError> {
-        let exchange = Exchange::translated(id, R::DIALECT, prepared.model, prepared.body, &prepared.betas);
+        let exchange = Exchange::translated(id, R::DIALECT, &prepared);
         let created = self.0.clock.now().as_second();
         let mut answer = match self.answer(&exchange, prepared.reply.clone(), created).await {
             // Nothing has gone down yet. The account that was cut off comes last now, so another one is asked where there is one.

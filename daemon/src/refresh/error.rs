@@ -1,5 +1,6 @@
 //! Why an account has no fresher token.
 
+use crate::claude::Closed;
 use crate::claude::oauth::TokenError;
 use crate::clock::Timestamp;
 use crate::store::{StoreError, Unusable};
@@ -13,6 +14,9 @@ pub enum RefreshError {
     NotRenewable,
     #[error("the account needs a new login ({reason}): run `proxyctl login claude`")]
     NeedsLogin { reason: String },
+    /// Nothing was asked of the issuer, since the account sends nothing at all.
+    #[error(transparent)]
+    Closed(Closed),
     /// Nothing was asked of the issuer, since its answer could not have been saved.
     #[error("no refresh while its result cannot be saved")]
     CannotSave(#[source] StoreError),

@@ -7,6 +7,7 @@ use super::unsaved::{self, Unsaved};
 use super::{Inner, RefreshError};
 use crate::account::{Account, FileName, NeedsLogin};
 use crate::chain::ErrorChain;
+use crate::claude::Way;
 use crate::claude::oauth::{Grant, TokenError};
 use crate::id::AccountId;
 use crate::pool::{Member, Trouble};
@@ -45,8 +46,9 @@ async fn attempt(inner: &Arc<Inner>, member: &Member) -> Result<(), RefreshError
         publish(inner, current);
         return Err(RefreshError::NeedsLogin { reason });
     }
+    let way = Way::of(&current).map_err(RefreshError::Closed)?;
     let token = current.renewable().ok_or(RefreshError::NotRenewable)?.clone();
-    match inner.oauth.refresh(&token).await {
+    match inner.oauth.refresh(&token, &way).await {
         Ok(grant) => save(inner, reservation, current, grant).await,
         Err(TokenError::InvalidGrant { description }) => {
             let reason = description.unwrap_or_else(|| "its refresh token was refused".to_owned());

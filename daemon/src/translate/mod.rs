@@ -26,7 +26,10 @@ use bytes::Bytes;
 pub struct Prepared<R> {
     /// The Messages request body.
     pub body: Bytes,
+    /// As the client names it.
     pub model: String,
+    /// As the body names it.
+    pub upstream: String,
     pub stream: bool,
     /// What tells this conversation from others, if the client said so.
     pub session: Option<String>,

@@ -262,9 +262,9 @@ proptest! {
     ) {
         let input = items(&messages);
         let request = merged(json!({"model": model, "messages": messages}), chat_fields);
-        let by_chat = chat::to_messages(request.as_bytes()).map(|prepared| prepared.body);
+        let by_chat = chat::to_messages(request.as_bytes(), |_| None).map(|prepared| prepared.body);
         let request = merged(json!({"model": model, "input": input}), responses_fields);
-        let by_responses = responses::to_messages(request.as_bytes()).map(|prepared| prepared.body);
+        let by_responses = responses::to_messages(request.as_bytes(), |_| None).map(|prepared| prepared.body);
         for sent in [&by_chat, &by_responses] {
             match sent {
                 Ok(body) => check(&serde_json::from_slice(body).unwrap()),
@@ -280,8 +280,8 @@ proptest! {
         let mut mixed = whole[..cut.min(whole.len())].to_vec();
         mixed.extend(&bytes);
         for body in [&bytes, &mixed] {
-            prop_assert_eq!(chat::to_messages(body).err().map_or(400, |error| error.status), 400);
-            prop_assert_eq!(responses::to_messages(body).err().map_or(400, |error| error.status), 400);
+            prop_assert_eq!(chat::to_messages(body, |_| None).err().map_or(400, |error| error.status), 400);
+            prop_assert_eq!(responses::to_messages(body, |_| None).err().map_or(400, |error| error.status), 400);
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod json;
 pub mod messages;
 pub mod models;
 pub mod responses;
+pub mod splice;
 pub mod sse;
 
 /// Which API a downstream client speaks. It decides the shape of answers and errors.

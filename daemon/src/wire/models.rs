@@ -3,12 +3,15 @@
 //!
 //! An entry keeps every field upstream gave it, in its order. Nothing here asks upstream or caches.
 
+use std::collections::HashSet;
+
 use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::error::ApiError;
-use super::json::Str;
+use super::json::{Str, raw_of};
+use super::splice;
 
 /// Entries on a page when the client named no limit, and the most it may ask for (Anthropic's own figures).
 const DEFAULT_LIMIT: usize = 20;
@@ -28,6 +31,30 @@ impl Entry {
     pub fn raw(&self) -> &RawValue {
         &self.raw
     }
+
+    /// The same entry under another name.
+    #[must_use]
+    pub fn renamed(&self, id: &str) -> Self {
+        let renamed = splice::replace(self.raw.get().as_bytes(), "id", id);
+        let raw = String::from_utf8(renamed).ok().and_then(|text| RawValue::from_string(text).ok());
+        Self { id: id.to_owned(), created: self.created, raw: raw.unwrap_or_else(|| self.raw.clone()) }
+    }
+
+    /// A model of which nothing but its name is known. The date is the API's own for one that is unknown.
+    pub fn unknown(id: &str) -> Self {
+        let unknown =
+            UnknownModel { kind: "model", id, display_name: id, created_at: "1970-01-01T00:00:00Z" };
+        Self { id: id.to_owned(), created: 0, raw: raw_of(&unknown) }
+    }
+}
+
+#[derive(Serialize)]
+struct UnknownModel<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    id: &'a str,
+    display_name: &'a str,
+    created_at: &'a str,
 }
 
 #[derive(Deserialize)]
@@ -86,11 +113,8 @@ pub struct Catalog {
 impl Catalog {
     /// Adds entries that are not in the list yet.
     pub fn extend(&mut self, entries: impl IntoIterator<Item = Entry>) {
-        for entry in entries {
-            if self.find(&entry.id).is_none() {
-                self.entries.push(entry);
-            }
-        }
+        let mut known: HashSet<String> = self.entries.iter().map(|entry| entry.id.clone()).collect();
+        self.entries.extend(entries.into_iter().filter(|entry| known.insert(entry.id.clone())));
     }
 
     pub fn entries(&self) -> &[Entry] {

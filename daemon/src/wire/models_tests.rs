@@ -98,3 +98,25 @@ fn dates_are_read_as_the_standard_writes_them() {
         assert_eq!(unix_seconds(text), expected, "{text}");
     }
 }
+
+#[test]
+fn a_renamed_entry_keeps_all_but_its_name() {
+    let catalog = catalog();
+    let entry = catalog.find("claude-opus-5").unwrap();
+    let renamed = entry.renamed("work/\"best\"");
+    assert_eq!((renamed.id.as_str(), renamed.created), ("work/\"best\"", entry.created));
+    assert_eq!(renamed.raw().get(), entry.raw().get().replace("\"claude-opus-5\"", r#""work/\"best\"""#));
+}
+
+#[test]
+fn a_model_of_which_only_the_name_is_known_is_an_entry_like_any_other() {
+    let unknown = Entry::unknown("best");
+    assert_eq!(
+        unknown.raw().get(),
+        r#"{"type":"model","id":"best","display_name":"best","created_at":"1970-01-01T00:00:00Z"}"#
+    );
+    assert_eq!(
+        openai_model(&unknown),
+        br#"{"id":"best","object":"model","created":0,"owned_by":"anthropic"}"#
+    );
+}

@@ -14,14 +14,19 @@ use crate::wire::error::ApiError;
 use crate::wire::json::Str;
 use crate::wire::messages::UserLocation;
 
-/// Translates a request body.
+/// Translates a request body. `upstream_name` says what the model that the client names is called upstream, where
+/// that differs: it decides what the model takes.
 ///
 /// # Errors
 /// A 400 that names the field, for bodies that are not valid and for what Claude cannot do.
-pub fn to_messages(body: &[u8]) -> Result<Prepared<Reply>, ApiError> {
+pub fn to_messages(
+    body: &[u8],
+    upstream_name: impl FnOnce(&str) -> Option<String>,
+) -> Result<Prepared<Reply>, ApiError> {
     let request = Request::read(body)?;
     refuse_unsupported(&request)?;
-    let capabilities = capabilities(&request.model);
+    let upstream = upstream_name(&request.model).unwrap_or_else(|| request.model.to_string());
+    let capabilities = capabilities(&upstream);
     let mut dropped = request.ignored;
     if request.service_tier.as_deref().is_some_and(|tier| !matches!(tier, "auto" | "default")) {
         dropped.push("service_tier".to_owned());
@@ -45,7 +50,7 @@ pub fn to_messages(body: &[u8]) -> Result<Prepared<Reply>, ApiError> {
 
     let names = tools.names.clone();
     let draft = Draft {
-        model: &request.model,
+        model: &upstream,
         capabilities,
         max_tokens,
         temperature: request.temperature,
@@ -71,6 +76,7 @@ pub fn to_messages(body: &[u8]) -> Result<Prepared<Reply>, ApiError> {
     Ok(Prepared {
         body: written.body,
         model: request.model.to_string(),
+        upstream,
         stream: request.stream,
         session,
         betas: written.betas,

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 
 fn prepare(request: &Value) -> Result<Prepared<Reply>, ApiError> {
-    to_messages(request.to_string().as_bytes())
+    to_messages(request.to_string().as_bytes(), |_| None)
 }
 
 fn body(request: &Value) -> Value {
@@ -26,7 +26,7 @@ fn with(model: &str, fields: impl std::borrow::Borrow<Value>) -> Value {
 fn the_plainest_request_is_translated() {
     let text =
         r#"{"model": "claude-3-5-sonnet-20241022", "messages": [{"role": "user", "content": "Hello!"}]}"#;
-    let prepared = to_messages(text.as_bytes()).unwrap();
+    let prepared = to_messages(text.as_bytes(), |_| None).unwrap();
     assert_eq!(
         prepared.body,
         r#"{"model":"claude-3-5-sonnet-20241022","max_tokens":8192,"messages":[{"role":"user","content":[{"type":"text","text":"Hello!"}]}]}"#
@@ -488,7 +488,7 @@ fn refusals_name_the_field() {
         assert!(error.message.contains(hint), "{request}: {error}");
     }
     for broken in [&b"{\"model\":"[..], b"", b"\xff\xfe", b"{} x", b"null"] {
-        assert_eq!(to_messages(broken).unwrap_err().status, 400);
+        assert_eq!(to_messages(broken, |_| None).unwrap_err().status, 400);
     }
 }
 
@@ -499,4 +499,20 @@ fn a_schema_that_cannot_be_expressed_is_refused() {
     let error = prepare(&with("claude-opus-5", json!({"response_format": format}))).unwrap_err();
     assert_eq!(error.param.as_deref(), Some("response_format.json_schema.schema"));
     assert!(error.message.contains("recursive"), "{error}");
+}
+
+#[test]
+fn an_alias_is_translated_for_the_model_that_it_stands_for() {
+    let request =
+        json!({"model": "best", "messages": [{"role": "user", "content": "hi"}], "temperature": 0.5});
+    let body = request.to_string();
+    let prepared = to_messages(body.as_bytes(), |name| {
+        assert_eq!(name, "best");
+        Some("claude-opus-5".to_owned())
+    })
+    .unwrap();
+    assert_eq!((prepared.model.as_str(), prepared.upstream.as_str()), ("best", "claude-opus-5"));
+    let sent: Value = serde_json::from_slice(&prepared.body).unwrap();
+    assert_eq!((&sent["model"], &sent["max_tokens"]), (&json!("claude-opus-5"), &json!(32_000)));
+    assert!(sent.get("temperature").is_none(), "{sent}");
 }

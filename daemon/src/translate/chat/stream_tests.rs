@@ -10,7 +10,7 @@ use crate::translate::testing::{Script, any_script, fixtures, read, script, text
 const CREATED: i64 = 1_795_464_512;
 
 fn reply_to(request: &Value) -> Reply {
-    to_messages(request.to_string().as_bytes()).unwrap().reply
+    to_messages(request.to_string().as_bytes(), |_| None).unwrap().reply
 }
 
 fn plain(include_usage: bool) -> Reply {

@@ -6,7 +6,7 @@ use super::*;
 use crate::translate::responses::carrier;
 
 fn prepare(request: &Value) -> Result<Prepared<Reply>, ApiError> {
-    to_messages(request.to_string().as_bytes())
+    to_messages(request.to_string().as_bytes(), |_| None)
 }
 
 fn body(request: &Value) -> Value {

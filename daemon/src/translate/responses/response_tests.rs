@@ -11,7 +11,7 @@ fn reply_to(fields: &Value) -> Reply {
     for (name, value) in fields.as_object().unwrap() {
         request[name] = value.clone();
     }
-    to_messages(request.to_string().as_bytes()).unwrap().reply
+    to_messages(request.to_string().as_bytes(), |_| None).unwrap().reply
 }
 
 fn answered(script: &Script, reply: &Reply) -> Value {
@@ -129,7 +129,8 @@ fn reasoning_goes_back_as_it_came() {
         input.push(json!({"type": "function_call_output", "call_id": "toolu_f", "output": "ok"}));
         let request = json!({"model": "claude-opus-5", "input": input});
         let sent: Value =
-            serde_json::from_slice(&to_messages(request.to_string().as_bytes()).unwrap().body).unwrap();
+            serde_json::from_slice(&to_messages(request.to_string().as_bytes(), |_| None).unwrap().body)
+                .unwrap();
         assert_eq!(
             sent["messages"][1]["content"],
             json!([

@@ -14,7 +14,7 @@ fn reply_to(fields: &Value) -> Reply {
     for (name, value) in fields.as_object().unwrap() {
         request[name] = value.clone();
     }
-    to_messages(request.to_string().as_bytes()).unwrap().reply
+    to_messages(request.to_string().as_bytes(), |_| None).unwrap().reply
 }
 
 fn encode(events: &[sse::Event], reply: &Reply) -> String {

@@ -1,0 +1,124 @@
+//! The models that clients see, from what upstream lists and what a person set on the accounts. Pure.
+//!
+//! A name is listed if a request for it would be served: it is read by the very rules that route requests
+//! ([`crate::pool::route`]). Listed are upstream's models, then the aliases, then both again under each prefix.
+//! An entry is that of the model the name stands for, under the name. Of a model that upstream does not list only a
+//! gateway's alias is listed, since a gateway may list none.
+
+use crate::account::Settings;
+use crate::pool::route::{Serving, Wanted};
+use crate::wire::models::{Catalog, Entry};
+
+/// `accounts` are the settings of all that may serve, `pool` those of all.
+pub(super) fn listing(upstream: &Catalog, accounts: &[&Settings], pool: &[&Settings]) -> Catalog {
+    let aliases = |settings: &[&Settings]| -> Vec<String> {
+        settings.iter().flat_map(|settings| &settings.aliases).map(|entry| entry.alias.clone()).collect()
+    };
+    let models = || upstream.entries().iter().map(|entry| entry.id.clone());
+    let mut names: Vec<String> = models().chain(aliases(accounts)).collect();
+    for settings in accounts {
+        if let Some(prefix) = &settings.prefix {
+            let own = models().chain(aliases(&[settings]));
+            names.extend(own.map(|name| format!("{prefix}/{name}")));
+        }
+    }
+    let mut listed = Catalog::default();
+    listed.extend(names.iter().filter_map(|name| entry(name, upstream, accounts, pool)));
+    listed
+}
+
+/// The entry of one name, as the first account that serves it and whose model is known has it.
+fn entry(name: &str, upstream: &Catalog, accounts: &[&Settings], pool: &[&Settings]) -> Option<Entry> {
+    let wanted = Wanted::read(name, &pool.iter().copied());
+    accounts.iter().find_map(|settings| {
+        let Serving::As(model) = wanted.by(settings) else { return None };
+        match upstream.find(model) {
+            Some(entry) if model == name => Some(entry.clone()),
+            Some(entry) => Some(entry.renamed(name)),
+            None => settings.base_url.is_some().then(|| Entry::unknown(name)),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::ModelAlias;
+    use crate::wire::models::Page;
+
+    fn upstream() -> Catalog {
+        let page = br#"{"data":[{"id":"opus","max_tokens":1.0e5},{"id":"haiku"}]}"#;
+        let mut catalog = Catalog::default();
+        catalog.extend(Page::parse(page).unwrap().data);
+        catalog
+    }
+
+    fn alias(alias: &str, model: &str) -> ModelAlias {
+        ModelAlias { alias: alias.to_owned(), model: model.to_owned() }
+    }
+
+    /// The names listed for a pool all of whose accounts serve.
+    fn names(pool: &[Settings]) -> Vec<String> {
+        let pool: Vec<_> = pool.iter().collect();
+        listing(&upstream(), &pool, &pool).entries().iter().map(|entry| entry.id.clone()).collect()
+    }
+
+    #[test]
+    fn without_settings_the_list_is_upstreams() {
+        assert_eq!(names(&[Settings::default(), Settings::default()]), ["opus", "haiku"]);
+    }
+
+    #[test]
+    fn what_every_account_excludes_is_left_out() {
+        let excluding = |pattern: &str| Settings { excluded: vec![pattern.into()], ..Settings::default() };
+        assert_eq!(names(&[excluding("HAI*"), Settings::default()]), ["opus", "haiku"]);
+        assert_eq!(names(&[excluding("HAI*"), excluding("*ku")]), ["opus"]);
+        assert_eq!(names(&[]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn aliases_stand_for_listed_models_and_for_those_of_gateways() {
+        let own = Settings {
+            aliases: vec![alias("best", "opus"), alias("lost", "nowhere")],
+            ..Settings::default()
+        };
+        assert_eq!(names(&[own]), ["opus", "haiku", "best"]);
+        let base_url = Some("https://gateway.example".parse().unwrap());
+        let gateway =
+            Settings { base_url, aliases: vec![alias("theirs", "vendor/x")], ..Settings::default() };
+        assert_eq!(names(&[gateway]), ["opus", "haiku", "theirs"]);
+    }
+
+    #[test]
+    fn prefixed_accounts_are_listed_under_their_prefix_too() {
+        let work = Settings {
+            prefix: Some("work".into()),
+            aliases: vec![alias("best", "opus")],
+            excluded: vec!["haiku".into()],
+            ..Settings::default()
+        };
+        let again = Settings { prefix: Some("work".into()), ..Settings::default() };
+        assert_eq!(names(std::slice::from_ref(&work)), ["opus", "best", "work/opus", "work/best"]);
+        assert_eq!(names(&[work, again]), ["opus", "haiku", "best", "work/opus", "work/haiku", "work/best"]);
+    }
+
+    #[test]
+    fn a_copy_keeps_every_field_but_the_name() {
+        let pool = [&Settings {
+            aliases: vec![alias("best", "opus"), alias("haiku", "opus")],
+            ..Settings::default()
+        }];
+        let listed = listing(&upstream(), &pool, &pool);
+        assert_eq!(listed.find("best").unwrap().raw().get(), r#"{"id":"best","max_tokens":1.0e5}"#);
+        // An alias in the place of a real model describes what is served.
+        assert_eq!(listed.find("haiku").unwrap().raw().get(), r#"{"id":"haiku","max_tokens":1.0e5}"#);
+    }
+
+    #[test]
+    fn an_account_that_may_not_serve_lists_nothing_and_keeps_its_names() {
+        let disabled = Settings { aliases: vec![alias("haiku", "opus")], ..Settings::default() };
+        let serving = Settings::default();
+        let listed = listing(&upstream(), &[&serving], &[&disabled, &serving]);
+        assert!(listed.find("haiku").is_none() && listed.find("opus").is_some());
+    }
+}
