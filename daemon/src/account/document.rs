@@ -19,7 +19,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::{Account, Credential, FileName, Identity, NeedsLogin, OAuth, Settings};
+use super::{Account, Credential, FileName, Identity, NeedsLogin, OAuth, Settings, foreign};
 use crate::clock::Timestamp;
 use crate::id::AccountId;
 use crate::secret::{AccessToken, ApiKey, RefreshToken};
@@ -35,6 +35,10 @@ pub enum DocumentError {
     OtherProvider,
     #[error("`{key}` must be {expected}")]
     WrongType { key: &'static str, expected: &'static str },
+    #[error(
+        "this is the login of {0} itself: two owners of one refresh token log each other out; log in with `proxyctl login claude` instead"
+    )]
+    OtherProgram(&'static str),
     #[error("holds neither `access_token` nor `api_key`")]
     NoCredential,
 }
@@ -54,7 +58,7 @@ const ISSUED: [&str; 9] = [
 
 /// The content of an account's file.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Document(Map<String, Value>);
+pub struct Document(pub(super) Map<String, Value>);
 
 impl fmt::Debug for Document {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -85,10 +89,17 @@ impl Document {
     }
 
     /// A new document for a console key.
-    pub fn for_api_key(key: &ApiKey, label: Option<&str>) -> Self {
+    pub fn for_api_key(key: &ApiKey) -> Self {
         let mut document = Self::new();
         document.set("api_key", Some(key.expose().into()));
-        document.set("label", label.map(Into::into));
+        document
+    }
+
+    /// A new document for a long-lived token without a refresh token.
+    pub fn for_setup_token(token: &AccessToken, ends_at: Timestamp, added_at: Timestamp) -> Self {
+        let tokens = OAuth { access: token.clone(), refresh: None, expires_at: Some(ends_at) };
+        let mut document = Self::new();
+        document.set_tokens(&tokens, None, added_at);
         document
     }
 
@@ -127,12 +138,23 @@ impl Document {
         }
     }
 
-    pub fn set_disabled(&mut self, disabled: bool) {
-        self.set("disabled", Some(disabled.into()));
+    /// Takes over what a login issued from `other`, and leaves everything else.
+    pub fn take_tokens(&mut self, other: &Document) {
+        for key in ISSUED {
+            self.set(key, other.0.get(key).cloned());
+        }
     }
 
-    pub fn set_label(&mut self, label: &str) {
-        self.set("label", Some(label.into()));
+    /// The account this document is the start of, under a name of its own.
+    pub fn to_new_account(&self, at: Timestamp) -> Result<Account, DocumentError> {
+        // The id may depend on the name, and the name holds the id.
+        let placeholder = FileName::for_account(&AccountId::derive("new", &[]), at);
+        let account = self.to_account(placeholder)?;
+        self.to_account(FileName::for_account(&account.id, at))
+    }
+
+    pub fn set_disabled(&mut self, disabled: bool) {
+        self.set("disabled", Some(disabled.into()));
     }
 
     /// Records that the issuer refused `token`. Once the file holds another one the record no longer counts.
@@ -147,6 +169,9 @@ impl Document {
 
     /// What the document means, as the file `file`.
     pub fn to_account(&self, file: FileName) -> Result<Account, DocumentError> {
+        if let Some(program) = foreign::owner(&self.0) {
+            return Err(DocumentError::OtherProgram(program));
+        }
         match self.text("type")? {
             Some("claude") => {}
             None if file.says_claude() => {}
@@ -259,6 +284,10 @@ fn account_id(credential: &Credential, identity: &Identity, file: &FileName) -> 
         }
         (Credential::OAuth(_), None, Some(email)) => {
             AccountId::derive("email", &[&email.to_ascii_lowercase()])
+        }
+        // A setup token says nothing of whose it is: it stands for itself.
+        (Credential::OAuth(OAuth { access, refresh: None, .. }), None, None) => {
+            AccountId::derive("setup-token", &[access.expose()])
         }
         (Credential::OAuth(_), None, None) => AccountId::derive("file", &[file.as_str()]),
     }
@@ -411,7 +440,7 @@ mod tests {
 
     #[test]
     fn debug_shows_no_content() {
-        let document = Document::for_api_key(&ApiKey::new("sk-ant-api03-FAKE"), Some("work"));
+        let document = Document::for_api_key(&ApiKey::new("sk-ant-api03-FAKE"));
         assert_eq!(format!("{document:?}"), "Document(****)");
     }
 }

@@ -1,11 +1,14 @@
 //! An account: one identity and the credential it holds. Pure: no file is read here and no clock.
 
+mod changes;
 mod document;
 mod file_name;
+mod foreign;
 pub mod settings;
 
 use std::fmt;
 
+pub use changes::{Changes, ProxyText};
 pub use document::{Document, DocumentError};
 pub use file_name::{FileName, FileNameError};
 pub use settings::{Fault, ModelAlias, Settings};

@@ -1,6 +1,8 @@
 //! From our types to the control API's, and from our errors to its status codes: the other edge, beside
 //! `http::error`, where an error becomes text.
 
+use std::io;
+
 use proxy_proto::v1;
 use tonic::{Code, Status};
 
@@ -13,7 +15,7 @@ use crate::events::Kind;
 use crate::login::LoginError;
 use crate::pool::{InvalidFile, Member, State};
 use crate::refresh::RefreshError;
-use crate::store::Store;
+use crate::store::{ExportError, ImportError, Store};
 use crate::usage::Report;
 
 pub(super) fn timestamp(at: Timestamp) -> prost_types::Timestamp {
@@ -173,11 +175,35 @@ pub(super) fn refresh_error(error: &RefreshError) -> Status {
 
 pub(super) fn admin_error(error: &AdminError) -> Status {
     let code = match error {
-        AdminError::BadKey(_) => Code::InvalidArgument,
+        AdminError::BadCredential { .. } | AdminError::Mistakes(_) => Code::InvalidArgument,
         AdminError::Gone => Code::NotFound,
-        AdminError::Closed(_) => Code::FailedPrecondition,
+        AdminError::Closed(_) | AdminError::Unsaved => Code::FailedPrecondition,
         AdminError::Store(_) => Code::ResourceExhausted,
+        AdminError::Import(error) => match error {
+            ImportError::Relative { .. } => Code::InvalidArgument,
+            ImportError::Read { source, .. } => io_code(source),
+            ImportError::OwnDirectory { .. } | ImportError::InUse { .. } | ImportError::TooMany { .. } => {
+                Code::FailedPrecondition
+            }
+        },
+        AdminError::Export(error) => match error {
+            ExportError::NotAFile { .. } => Code::InvalidArgument,
+            ExportError::Exists { .. } => Code::AlreadyExists,
+            ExportError::InAuthDirectory { .. } => Code::FailedPrecondition,
+            ExportError::Write { source, .. } => io_code(source),
+        },
         AdminError::Aborted => Code::Internal,
     };
     Status::new(code, ErrorChain(error).to_string())
+}
+
+/// A place of the file system that a person named.
+fn io_code(error: &io::Error) -> Code {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::ReadOnlyFilesystem => {
+            Code::ResourceExhausted
+        }
+        io::ErrorKind::PermissionDenied => Code::PermissionDenied,
+        _ => Code::InvalidArgument,
+    }
 }

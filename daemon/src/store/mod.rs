@@ -1,10 +1,12 @@
 //! The one writer of the auth directory. What it writes is private (0600), whole and durable before anyone
-//! uses it.
+//! uses it. Accounts come from other directories and go to other files here, too.
 //!
 //! Everything here blocks; callers run it off the runtime's threads. Nothing else in the daemon writes into
 //! the directory, and nothing here knows what a pool or an issuer is.
 
 mod atomic;
+mod export;
+mod import;
 mod lock;
 mod read;
 mod recover;
@@ -18,6 +20,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use atomic::Place;
 pub use atomic::Reservation;
+pub use export::ExportError;
+pub use import::{Candidate, ImportError, Source};
 pub use read::{Loaded, Unusable};
 pub use recover::Recovered;
 pub use scan::{Finding, Scan};

@@ -44,7 +44,8 @@ impl Unusable {
     /// Whether the file is one that was being written or edited badly, so that the account it held goes on
     /// with what is known. Every other reason says that the file must not be used at all.
     pub fn is_broken_content(&self) -> bool {
-        matches!(self, Self::Broken(error) if *error != DocumentError::OtherProvider)
+        let Self::Broken(error) = self else { return false };
+        !matches!(error, DocumentError::OtherProvider | DocumentError::OtherProgram(_))
     }
 }
 

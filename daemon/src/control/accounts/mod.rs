@@ -1,6 +1,7 @@
 //! The `Accounts` service.
 
 mod find;
+mod verbs;
 
 use std::sync::Arc;
 
@@ -11,17 +12,12 @@ use proxy_proto::v1::{
     ListAccountsRequest, ListAccountsResponse, RefreshAccountRequest, RefreshAccountResponse,
     RemoveAccountRequest, RemoveAccountResponse, RevokeAccountRequest, RevokeAccountResponse,
     UpdateAccountRequest, UpdateAccountResponse, WatchAccountsRequest, WatchAccountsResponse,
-    add_account_request,
 };
 use tonic::{Request, Response, Status};
 
 use super::{State, convert, watch};
 use crate::pool::Member;
-use crate::secret::ApiKey;
 use crate::usage::Wanted;
-
-/// A label longer than this is no label.
-const LONGEST_LABEL: usize = 100;
 
 #[tonic::async_trait]
 impl v1::accounts_server::Accounts for State {
@@ -58,73 +54,46 @@ impl v1::accounts_server::Accounts for State {
         &self,
         request: Request<AddAccountRequest>,
     ) -> Result<Response<AddAccountResponse>, Status> {
-        let AddAccountRequest { credential, settings, expires_at: _ } = request.into_inner();
-        let Some(add_account_request::Credential::ApiKey(api_key)) = credential else {
-            return Err(Status::unimplemented("adding a setup token"));
-        };
-        let label = settings.and_then(|settings| settings.label).unwrap_or_default();
-        let label = Some(label.trim().to_owned()).filter(|label| !label.is_empty());
-        if label
-            .as_ref()
-            .is_some_and(|label| label.chars().count() > LONGEST_LABEL || label.contains(char::is_control))
-        {
-            return Err(Status::invalid_argument(format!(
-                "the label must be one line of at most {LONGEST_LABEL} characters"
-            )));
-        }
-        let (member, replaced) = self
-            .admin
-            .add_api_key(ApiKey::new(api_key), label)
-            .await
-            .map_err(|error| convert::admin_error(&error))?;
-        Ok(Response::new(AddAccountResponse { account: Some(self.describe(&member)), replaced }))
+        Ok(Response::new(self.add(request.into_inner()).await?))
     }
 
     async fn update_account(
         &self,
-        _: Request<UpdateAccountRequest>,
+        request: Request<UpdateAccountRequest>,
     ) -> Result<Response<UpdateAccountResponse>, Status> {
-        Err(Status::unimplemented("changing an account"))
+        let UpdateAccountRequest { account, changes } = request.into_inner();
+        let account = self.update(&account, changes).await?;
+        Ok(Response::new(UpdateAccountResponse { account: Some(account) }))
     }
 
     async fn remove_account(
         &self,
-        _: Request<RemoveAccountRequest>,
+        request: Request<RemoveAccountRequest>,
     ) -> Result<Response<RemoveAccountResponse>, Status> {
-        Err(Status::unimplemented("removing an account"))
+        Ok(Response::new(self.remove(&request.get_ref().account).await?))
     }
 
     async fn import_accounts(
         &self,
-        _: Request<ImportAccountsRequest>,
+        request: Request<ImportAccountsRequest>,
     ) -> Result<Response<ImportAccountsResponse>, Status> {
-        Err(Status::unimplemented("importing accounts"))
+        let files = self.import(request.into_inner()).await?;
+        Ok(Response::new(ImportAccountsResponse { files }))
     }
 
     async fn export_account(
         &self,
-        _: Request<ExportAccountRequest>,
+        request: Request<ExportAccountRequest>,
     ) -> Result<Response<ExportAccountResponse>, Status> {
-        Err(Status::unimplemented("exporting an account"))
+        let ExportAccountRequest { account, path } = request.into_inner();
+        Ok(Response::new(self.export(&account, path).await?))
     }
 
     async fn revoke_account(
         &self,
         request: Request<RevokeAccountRequest>,
     ) -> Result<Response<RevokeAccountResponse>, Status> {
-        let id = self.find(&request.get_ref().account)?.account.id.clone();
-        // On a task of its own: a caller that goes away must not leave it half done.
-        let (admin, revoked) = (self.admin.clone(), id.clone());
-        let revoking = self.tasks.spawn(async move { admin.revoke(&revoked).await });
-        let result = revoking.await.map_err(|_| Status::internal("the revocation ended without a result"))?;
-        let (file, revocation) = result.map_err(|error| convert::admin_error(&error))?;
-        let (provider, provider_error) = convert::revocation(&revocation);
-        Ok(Response::new(RevokeAccountResponse {
-            id: id.to_string(),
-            path: self.store.path_of(&file).display().to_string(),
-            provider: provider.into(),
-            provider_error,
-        }))
+        Ok(Response::new(self.revoke(&request.get_ref().account).await?))
     }
 
     async fn disable_account(
@@ -175,13 +144,6 @@ impl State {
         let accounts = snapshot.members.iter().map(|member| self.describe(member)).collect();
         let invalid = snapshot.invalid.iter().map(|file| convert::invalid_file(file, &self.store)).collect();
         (accounts, invalid)
-    }
-
-    async fn switch(&self, account: &str, disabled: bool) -> Result<v1::Account, Status> {
-        let member = self.find(account)?;
-        let changed =
-            self.admin.set_disabled(&member, disabled).await.map_err(|error| convert::admin_error(&error))?;
-        Ok(self.describe(&changed))
     }
 
     fn find(&self, wanted: &str) -> Result<Arc<Member>, Status> {

@@ -1,0 +1,98 @@
+//! Account files of another directory, read with the same care as our own, and deleted there only once they are saved here.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::Store;
+use super::read::{self, Unusable};
+use crate::account::Document;
+
+/// Files of a directory that are looked at; more of them are no auth directory.
+const MOST_FILES: usize = 10_000;
+
+/// Why nothing can be taken from a directory.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    #[error("the path {} is not absolute", path.display())]
+    Relative { path: PathBuf },
+    #[error("cannot read the directory {}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("{} is this daemon's own auth directory: its accounts are in the pool already", path.display())]
+    OwnDirectory { path: PathBuf },
+    #[error(
+        "the directory {} is in use by another proxyd: two owners of one refresh token log each other out; stop it first", path.display()
+    )]
+    InUse { path: PathBuf },
+    #[error("the directory {} holds more than {MOST_FILES} files", path.display())]
+    TooMany { path: PathBuf },
+}
+
+/// Another directory, ours for as long as this lives where it has a lock.
+#[derive(Debug)]
+pub struct Source {
+    dir: PathBuf,
+    _lock: Option<File>,
+}
+
+/// A file that is named like an account's.
+#[derive(Debug)]
+pub struct Candidate {
+    pub path: PathBuf,
+    pub content: Result<Document, Unusable>,
+}
+
+impl Store {
+    /// Opens a directory to take accounts from.
+    pub fn open_source(&self, dir: &Path) -> Result<Source, ImportError> {
+        let failed = |source| ImportError::Read { path: dir.to_owned(), source };
+        if !dir.is_absolute() {
+            return Err(ImportError::Relative { path: dir.to_owned() });
+        }
+        let dir = dir.canonicalize().map_err(failed)?;
+        if dir == self.dir() {
+            return Err(ImportError::OwnDirectory { path: dir });
+        }
+        let lock = match File::open(dir.join(".lock")) {
+            Err(_none_there) => None,
+            Ok(lock) => match lock.try_lock() {
+                Ok(()) => Some(lock),
+                Err(TryLockError::WouldBlock) => return Err(ImportError::InUse { path: dir }),
+                Err(TryLockError::Error(source)) => return Err(failed(source)),
+            },
+        };
+        Ok(Source { dir, _lock: lock })
+    }
+}
+
+impl Source {
+    /// Every file that is named like an account's, in the order of names.
+    pub fn candidates(&self) -> Result<Vec<Candidate>, ImportError> {
+        let failed = |source| ImportError::Read { path: self.dir.clone(), source };
+        let mut paths = Vec::new();
+        for entry in self.dir.read_dir().map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            if paths.len() >= MOST_FILES {
+                return Err(ImportError::TooMany { path: self.dir.clone() });
+            }
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            // Claude Code hides its login; it is looked at to be refused by name.
+            if name.ends_with(".json") && (!name.starts_with('.') || name == ".credentials.json") {
+                paths.push(path);
+            }
+        }
+        paths.sort();
+        let candidate = |path: PathBuf| {
+            let read = read::read_private(&path);
+            let content = read.and_then(|bytes| Document::parse(&bytes).map_err(Unusable::from));
+            Candidate { path, content }
+        };
+        Ok(paths.into_iter().map(candidate).collect())
+    }
+
+    /// Deletes a file whose account is saved elsewhere, for good.
+    pub fn delete(&self, candidate: &Candidate) -> io::Result<()> {
+        fs::remove_file(&candidate.path)?;
+        File::open(&self.dir)?.sync_all()
+    }
+}
