@@ -14,7 +14,7 @@ use crate::chain::ErrorChain;
 use crate::claude::{Api, OAuthClient, Tls, TransportError};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::control::{self, ControlSocket, SocketError};
+use crate::control::{self, ControlSocket, Group, GroupError, SocketError};
 use crate::http::{self, BindError, Server, Stop};
 use crate::login::Logins;
 use crate::pool::Pool;
@@ -53,6 +53,8 @@ pub enum StartError {
     #[error(transparent)]
     Bind(#[from] BindError),
     #[error(transparent)]
+    Group(#[from] GroupError),
+    #[error(transparent)]
     Socket(#[from] SocketError),
 }
 
@@ -68,7 +70,8 @@ impl App {
             OAuthClient::new(config.claude.oauth.clone(), &config.claude.transport, &tls, clock.clone())?;
         let api = Api::new(&config.claude, &tls)?;
         let server = Server::bind(&config.listen).await?;
-        let socket = ControlSocket::bind(&config.control_socket)?;
+        let group = config.control_group.clone().map(Group::find).transpose()?;
+        let socket = ControlSocket::bind(&config.control_socket, group)?;
 
         let tasks = Tasks::new();
         let cut = CancellationToken::new();
