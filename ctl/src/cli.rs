@@ -32,7 +32,9 @@ fn with_template(command: clap::Command) -> clap::Command {
   proxyctl login claude             log an account in with the browser
   proxyctl accounts list            show the pool
   proxyctl status                   is all well, and what to do if not
-  proxyctl accounts list --json     a list for programs",
+  proxyctl accounts list --json     a list for programs
+  proxyctl --host ssh://ada@server login claude
+                                    the browser here, the account on the server",
     before_help = "Exit codes:
     0  done
     1  failed
@@ -61,6 +63,10 @@ pub struct Global {
     /// The daemon's control socket [default: the one of this user's daemon, else the system's]
     #[arg(long, global = true, value_name = "PATH", env = "PROXYD_CONTROL__SOCKET", hide_env_values = true)]
     pub socket: Option<PathBuf>,
+    /// Use the daemon of another machine through ssh: ssh://[user@]server[:port]. --socket names its socket
+    /// there
+    #[arg(long, global = true, value_name = "URL", env = "PROXYCTL_HOST", hide_env_values = true)]
+    pub host: Option<String>,
     /// Print JSON for programs, one document (of a login: one event) a line
     #[arg(long, global = true)]
     pub json: bool,
@@ -105,6 +111,10 @@ Ends with 0 if requests can be served and with 4 if no account is usable.")]
         /// The shell that is to complete proxyctl
         shell: Shell,
     },
+    /// Join standard input and output to the control socket: what --host runs on the other machine
+    #[command(after_help = "Example:
+  ssh ada@server proxyctl dial-stdio          what proxyctl --host ssh://ada@server ... runs")]
+    DialStdio,
 }
 
 /// Who issues the accounts. There is one.

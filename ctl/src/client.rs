@@ -1,13 +1,14 @@
 //! The daemon as this program sees it: one method an RPC, each with a limit of time and with errors that say
-//! what was asked. It speaks only over the unix socket.
+//! what was asked. It speaks only over a unix socket: one of this machine, or through `ssh` one of another.
 
-use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+mod greeting;
+mod host;
+mod ssh;
+mod transport;
+mod whose;
+
 use std::time::Duration;
 
-use hyper_util::rt::TokioIo;
-use proxy_proto::socket;
 use proxy_proto::v1::accounts_client::AccountsClient;
 use proxy_proto::v1::daemon_client::DaemonClient;
 use proxy_proto::v1::logins_client::LoginsClient;
@@ -19,11 +20,15 @@ use proxy_proto::v1::{
     add_account_request,
 };
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio::net::UnixStream;
-use tonic::transport::{Channel, Endpoint};
-use tonic::{Response, Status};
+use tonic::transport::Channel;
+use tonic::{Code, Response, Status};
 
+pub(crate) use self::host::Host;
+pub(crate) use self::ssh::Remote;
+use self::transport::Link;
+pub(crate) use self::transport::{Target, default_socket, local};
 use crate::error::{Error, Operation, Refusal};
+use crate::version;
 
 /// For what the daemon knows by itself.
 const LOCAL: Duration = Duration::from_secs(10);
@@ -36,39 +41,14 @@ const CANCEL: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     channel: Channel,
-    socket: PathBuf,
-}
-
-/// The socket to use when none is named: this user's daemon if it has one, else the system's.
-pub(crate) fn default_socket() -> PathBuf {
-    // A directory that may not be looked into counts as present, so that the error says "not permitted".
-    let present = |path: &PathBuf| !matches!(path.try_exists(), Ok(false));
-    let system = PathBuf::from(socket::SYSTEM);
-    match socket::user() {
-        Some(user) if present(&user) || !present(&system) => user,
-        _ => system,
-    }
+    link: Link,
 }
 
 impl Client {
-    /// Connects at once, so that a daemon that does not run is told before anything else happens.
-    pub(crate) async fn connect(socket: &Path) -> Result<Self, Error> {
-        let refused = |source| connect_error(socket, source);
-        let first = Arc::new(Mutex::new(Some(UnixStream::connect(socket).await.map_err(refused)?)));
-        let path = socket.to_owned();
-        // The connection made above serves the first calls; a daemon that was restarted is connected to anew.
-        let connector = tower::service_fn(move |_| {
-            let (ready, path) = (first.lock().ok().and_then(|mut first| first.take()), path.clone());
-            async move {
-                match ready {
-                    Some(stream) => Ok(TokioIo::new(stream)),
-                    None => UnixStream::connect(path).await.map(TokioIo::new),
-                }
-            }
-        });
-        // Servers in other languages insist on this authority.
-        let channel = Endpoint::from_static("http://localhost").connect_with_connector_lazy(connector);
-        Ok(Self { channel, socket: socket.to_owned() })
+    /// Connects at once, so that a daemon that is not reached is told before anything else happens.
+    pub(crate) async fn connect(target: &Target) -> Result<Self, Error> {
+        let (link, channel) = Link::open(target).await?;
+        Ok(Self { channel, link })
     }
 
     pub(crate) async fn status(&self) -> Result<GetStatusResponse, Error> {
@@ -170,21 +150,31 @@ impl Client {
     ) -> Result<T, Error> {
         match tokio::time::timeout(limit, reply).await {
             Ok(Ok(reply)) => Ok(reply.into_inner()),
-            Ok(Err(status)) => Err(self.refusal(operation, status)),
+            Ok(Err(status)) => Err(self.refusal(operation, status).await),
             Err(_elapsed) => Err(Error::NoAnswer { operation, limit }),
         }
     }
 
     /// A status with a source was made on this side of the socket: the daemon did not say it.
-    fn refusal(&self, operation: Operation, status: Status) -> Error {
-        if std::error::Error::source(&status).is_none() {
-            let refusal = Refusal::of(status.code(), &operation);
-            return Error::Refused { operation, refusal, message: status.message().to_owned() };
+    async fn refusal(&self, operation: Operation, status: Status) -> Error {
+        if std::error::Error::source(&status).is_some() {
+            return self.link.failure(operation, status);
         }
-        match connect_failure(&status) {
-            Some(kind) => connect_error(&self.socket, kind.into()),
-            None => Error::ConnectionLost { operation, source: Box::new(status) },
+        if status.code() == Code::Unimplemented
+            && let Some(difference) = self.difference().await
+        {
+            return Error::Revision { operation, difference };
         }
+        let refusal = Refusal::of(status.code(), &operation);
+        Error::Refused { operation, refusal, message: status.message().to_owned() }
+    }
+
+    /// How the daemon's release differs from this one, if it does and tells.
+    async fn difference(&self) -> Option<version::Difference> {
+        let mut daemon = DaemonClient::new(self.channel.clone());
+        let asked = tokio::time::timeout(LOCAL, daemon.get_status(GetStatusRequest {})).await;
+        let status = asked.ok()?.ok()?.into_inner();
+        version::difference(&status.version, status.api_revision)
     }
 }
 
@@ -196,52 +186,17 @@ fn required(account: Option<Account>, operation: Operation) -> Result<Account, E
     account.ok_or(Error::Incomplete { operation, field: "the account" })
 }
 
-/// Why no connection could be made again, if that is what is behind a status.
-fn connect_failure(status: &Status) -> Option<io::ErrorKind> {
-    let first = std::error::Error::source(status);
-    std::iter::successors(first, |err| err.source())
-        .filter_map(|err| err.downcast_ref::<io::Error>())
-        .map(io::Error::kind)
-        .find(|kind| {
-            matches!(
-                kind,
-                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::PermissionDenied
-            )
-        })
-}
-
-fn connect_error(socket: &Path, source: io::Error) -> Error {
-    let socket = socket.to_owned();
-    match source.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Error::NotRunning { socket, source },
-        io::ErrorKind::PermissionDenied => Error::SocketForbidden { socket, source },
-        _ => Error::Connect { socket, source },
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::exit::Exit;
 
-    #[test]
-    fn a_failed_connection_means_the_documented_exit_code() {
-        for (kind, exit) in [
-            (io::ErrorKind::NotFound, Exit::NotRunning),
-            (io::ErrorKind::ConnectionRefused, Exit::NotRunning),
-            (io::ErrorKind::PermissionDenied, Exit::NotPermitted),
-            (io::ErrorKind::InvalidInput, Exit::Failed),
-        ] {
-            assert_eq!(connect_error(Path::new("/x"), kind.into()).exit(), exit, "{kind}");
-        }
-    }
-
     #[tokio::test]
     async fn a_daemon_that_never_answers_is_not_waited_for_without_end() {
-        let client = Client {
-            channel: Endpoint::from_static("http://localhost").connect_lazy(),
-            socket: PathBuf::from("/x"),
-        };
+        let directory = tempfile::TempDir::new().unwrap();
+        let socket = directory.path().join("control.sock");
+        let _listener = tokio::net::UnixListener::bind(&socket).unwrap();
+        let client = Client::connect(&Target::Socket(socket)).await.unwrap();
         let silence = std::future::pending::<Result<Response<()>, Status>>();
         let err = client.call(Operation::ListAccounts, Duration::from_millis(1), silence).await.unwrap_err();
         assert_eq!(err.exit(), Exit::TimedOut);
@@ -252,7 +207,7 @@ mod tests {
         let directory = tempfile::TempDir::new().unwrap();
         let socket = directory.path().join("control.sock");
         let listener = tokio::net::UnixListener::bind(&socket).unwrap();
-        let client = Client::connect(&socket).await.unwrap();
+        let client = Client::connect(&Target::Socket(socket)).await.unwrap();
         drop(listener);
         // The first call finds its connection closed, a later one that there is nobody to connect to.
         let mut err = client.status().await.unwrap_err();

@@ -9,8 +9,10 @@ use std::time::Duration;
 use proxy_proto::socket;
 use tonic::Code;
 
+use crate::client::Host;
 use crate::exit::Exit;
 use crate::text;
+use crate::version;
 
 /// Why a command ended badly.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +25,28 @@ pub(crate) enum Error {
     SocketForbidden { socket: PathBuf, source: io::Error },
     #[error("cannot connect to the control socket {}", socket.display())]
     Connect { socket: PathBuf, source: io::Error },
+    /// Somebody else's: nothing was sent.
+    #[error("the control socket {} is served by {}", socket.display(), name(*uid, user.as_deref()))]
+    Stranger { socket: PathBuf, uid: u32, user: Option<String> },
+    #[error("what answers {place} is not proxyd")]
+    NotADaemon { place: Place, said: String },
+    #[error("cannot run ssh")]
+    NoSsh { source: io::Error },
+    /// It has said why itself.
+    #[error("ssh did not reach {host}")]
+    SshFailed { host: Host },
+    #[error("{host} has no proxyctl that ssh finds")]
+    NoRemoteProxyctl { host: Host },
+    #[error("the proxyctl of {host} does not know dial-stdio")]
+    RemoteTooOld { host: Host },
+    #[error("ssh to {host} ended before the daemon there answered: {how}")]
+    SshEnded { host: Host, how: String },
+    /// The other side's proxyctl has said why itself, and what to do.
+    #[error("the daemon of {host} was not reached")]
+    SaidThere { host: Host, exit: Exit },
+    /// The daemon does not know the call, and why.
+    #[error("cannot {operation}")]
+    Revision { operation: Operation, difference: version::Difference },
     /// The connection ended before the answer came: whether it was done is not known.
     #[error("the connection to the daemon broke on the way to {operation}")]
     ConnectionLost { operation: Operation, source: Box<tonic::Status> },
@@ -44,6 +68,8 @@ pub(crate) enum Error {
     LoginRefused { error: String, description: Option<String> },
     #[error("interrupted; the login is cancelled")]
     Interrupted,
+    #[error("interrupted")]
+    Stopped,
     #[error("nothing was revoked: you did not say yes")]
     Declined,
     #[error("cannot read the key from {}", path.display())]
@@ -54,6 +80,13 @@ pub(crate) enum Error {
     Runtime { source: io::Error },
     #[error("cannot watch for signals")]
     Signals { source: io::Error },
+}
+
+/// Where something answered; reads after "what answers".
+#[derive(Debug)]
+pub(crate) enum Place {
+    Socket(PathBuf),
+    Host(Host),
 }
 
 /// What the daemon was asked to do; reads after "cannot".
@@ -143,7 +176,7 @@ impl Refusal {
                 "make room for it or correct the directory's rights (`proxyctl status` names it), then repeat"
             }
             Self::ProviderUnavailable => "try again in a moment",
-            Self::Unknown => "the daemon is older than proxyctl: restart it after the update",
+            Self::Unknown => "`proxyctl status` shows the daemon's version: restart it after an update",
             Self::TimedOut | Self::WrongState | Self::Other => {
                 "`proxyctl status` shows how the daemon is; its log says more"
             }
@@ -156,14 +189,22 @@ impl Error {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Usage { .. } => Exit::Usage,
-            Self::NotRunning { .. } => Exit::NotRunning,
-            Self::SocketForbidden { .. } => Exit::NotPermitted,
+            Self::NotRunning { .. } | Self::SshFailed { .. } | Self::NoRemoteProxyctl { .. } => {
+                Exit::NotRunning
+            }
+            Self::SocketForbidden { .. } | Self::Stranger { .. } => Exit::NotPermitted,
+            Self::SaidThere { exit, .. } => *exit,
             Self::Refused { refusal, .. } => refusal.exit(),
             Self::PortInUse { .. } => Exit::PortInUse,
             Self::NoAnswer { .. } | Self::LoginTimedOut { .. } => Exit::TimedOut,
             Self::LoginRefused { .. } => Exit::AuthenticationFailed,
-            Self::Interrupted => Exit::Interrupted,
+            Self::Interrupted | Self::Stopped => Exit::Interrupted,
             Self::Connect { .. }
+            | Self::NotADaemon { .. }
+            | Self::NoSsh { .. }
+            | Self::RemoteTooOld { .. }
+            | Self::SshEnded { .. }
+            | Self::Revision { .. }
             | Self::ConnectionLost { .. }
             | Self::Incomplete { .. }
             | Self::Listen { .. }
@@ -175,11 +216,18 @@ impl Error {
         }
     }
 
+    /// Whether the person has been told all of it, in the form they asked for.
+    pub(crate) fn is_said(&self) -> bool {
+        matches!(self, Self::SaidThere { .. })
+    }
+
     /// Why it failed, as the daemon or the system told it.
     pub(crate) fn cause(&self) -> Option<String> {
         match self {
             Self::Refused { message, .. } if message.is_empty() => None,
             Self::Refused { message, .. } => Some(message.clone()),
+            Self::Revision { difference, .. } => Some(difference.what.clone()),
+            Self::NotADaemon { said, .. } => Some(format!("it began with {said:?}")),
             Self::LoginRefused { error, description: None } => Some(error.clone()),
             Self::LoginRefused { error, description: Some(text) } => Some(format!("{error}: {text}")),
             Self::ConnectionLost { source, .. } => {
@@ -194,6 +242,34 @@ impl Error {
         match self {
             Self::Usage { hint, .. } => hint.clone(),
             Self::NotRunning { socket, .. } => start_command(socket),
+            Self::Stranger { user: Some(user), .. } => {
+                format!(
+                    "run it as that user: `sudo -u {user} proxyctl ...`, or choose another socket with --socket PATH"
+                )
+            }
+            Self::Stranger { user: None, .. } => {
+                "run it as that user, or choose another socket with --socket PATH".to_owned()
+            }
+            Self::NotADaemon { place: Place::Socket(_), .. } => {
+                "name the daemon's own socket with --socket PATH".to_owned()
+            }
+            Self::NotADaemon { place: Place::Host(host), .. } => {
+                format!(
+                    "see to it that the shell's startup files on {host} print nothing where there is no terminal"
+                )
+            }
+            Self::NoSsh { .. } => "install the OpenSSH client, or correct PATH".to_owned(),
+            Self::SshFailed { .. } | Self::SshEnded { .. } => {
+                "what ssh says above tells why; try `ssh` to the same server by hand".to_owned()
+            }
+            Self::NoRemoteProxyctl { host } => {
+                format!(
+                    "install proxyctl on {host}, in the PATH that `ssh` gives a command there without a terminal"
+                )
+            }
+            Self::RemoteTooOld { host } => format!("update proxyd and proxyctl on {host}"),
+            Self::SaidThere { host, .. } => format!("what the proxyctl of {host} says above"),
+            Self::Revision { difference, .. } => difference.hint.to_owned(),
             Self::SocketForbidden { .. } => "run it as the user the daemon runs as, or as root".to_owned(),
             Self::Refused { refusal, operation, .. } => refusal.hint(operation).to_owned(),
             Self::Connect { .. } => "name the daemon's own socket with --socket PATH".to_owned(),
@@ -212,6 +288,7 @@ impl Error {
             Self::LoginTimedOut { .. } | Self::LoginRefused { .. } | Self::Interrupted => {
                 "begin again: `proxyctl login claude`".to_owned()
             }
+            Self::Stopped => "run it again".to_owned(),
             Self::Declined => "answer y, or give --yes".to_owned(),
             Self::ReadKey { .. } => {
                 "name a readable file with --key-file, or `-` for standard input".to_owned()
@@ -220,6 +297,20 @@ impl Error {
             Self::Runtime { .. } | Self::Signals { .. } => {
                 "see to it that files can be opened (`ulimit -n`)".to_owned()
             }
+        }
+    }
+}
+
+/// A user, by name where there is one.
+fn name(uid: u32, user: Option<&str>) -> String {
+    user.map_or_else(|| format!("the user {uid}"), |user| format!("the user {user} (uid {uid})"))
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Socket(path) => write!(f, "on {}", path.display()),
+            Self::Host(host) => write!(f, "through ssh to {host}"),
         }
     }
 }
