@@ -12,3 +12,8 @@ pub(crate) fn now() -> Timestamp {
 pub(crate) fn from_proto(time: prost_types::Timestamp) -> Option<Timestamp> {
     Timestamp::new(time.seconds, time.nanos).ok()
 }
+
+/// A time for the control API.
+pub(crate) fn to_proto(time: Timestamp) -> prost_types::Timestamp {
+    prost_types::Timestamp { seconds: time.as_second(), nanos: time.subsec_nanosecond() }
+}

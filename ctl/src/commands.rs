@@ -3,16 +3,21 @@
 
 mod accounts;
 mod completions;
+mod dial_stdio;
 mod events;
 mod login;
 mod status;
 
 use std::path::PathBuf;
+use std::sync::Arc;
+
+pub use self::completions::script as completion_script;
 
 use crate::cli::Command;
-use crate::client::{self, Client};
+use crate::client::{self, Client, Remote, Target};
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::interrupt::Interrupt;
 use crate::output::Output;
 
 /// What every command is handed.
@@ -21,24 +26,55 @@ pub(crate) struct Context<'a> {
     pub(crate) output: &'a mut Output,
     /// The control socket the person named.
     pub(crate) socket: Option<PathBuf>,
+    /// The other machine the person named; the socket is one of that machine then.
+    pub(crate) remote: Option<Arc<Remote>>,
 }
 
 impl Context<'_> {
     async fn connect(&self) -> Result<Client, Error> {
-        match &self.socket {
-            Some(named) => Client::connect(named).await,
-            None => Client::connect(&client::default_socket()).await,
+        let target = match &self.remote {
+            Some(remote) => Target::Remote(Arc::clone(remote)),
+            None => Target::Socket(self.local_socket()),
+        };
+        Client::connect(&target).await
+    }
+
+    /// The socket of this machine.
+    fn local_socket(&self) -> PathBuf {
+        self.socket.clone().unwrap_or_else(client::default_socket)
+    }
+}
+
+/// Runs one command to its end. What it started to reach another machine ends with it, also when a signal
+/// comes.
+pub(crate) async fn run(command: Command, context: &mut Context<'_>) -> Result<Exit, Error> {
+    let Some(remote) = context.remote.clone() else { return dispatch(command, context).await };
+    if matches!(command, Command::Login(_)) {
+        // It watches for signals by itself, and cancels through the connection.
+        let ended = dispatch(command, context).await;
+        remote.end().await;
+        return ended;
+    }
+    let mut interrupt = Interrupt::listen()?;
+    tokio::select! {
+        ended = dispatch(command, context) => {
+            remote.end().await;
+            ended
+        }
+        () = interrupt.caught() => {
+            remote.stop().await;
+            Err(Error::Stopped)
         }
     }
 }
 
-/// Runs one command to its end.
-pub(crate) async fn run(command: Command, context: &mut Context<'_>) -> Result<Exit, Error> {
+async fn dispatch(command: Command, context: &mut Context<'_>) -> Result<Exit, Error> {
     match command {
         Command::Login(args) => login::run(&args, context).await,
         Command::Accounts { command } => accounts::run(command, context).await,
         Command::Status => status::run(context).await,
         Command::Events => events::run(context).await,
         Command::Completions { shell } => completions::run(shell, context),
+        Command::DialStdio => dial_stdio::run(context).await,
     }
 }

@@ -9,8 +9,10 @@ use std::time::Duration;
 use proxy_proto::socket;
 use tonic::Code;
 
+use crate::client::Host;
 use crate::exit::Exit;
 use crate::text;
+use crate::version;
 
 /// Why a command ended badly.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +25,28 @@ pub(crate) enum Error {
     SocketForbidden { socket: PathBuf, source: io::Error },
     #[error("cannot connect to the control socket {}", socket.display())]
     Connect { socket: PathBuf, source: io::Error },
+    /// Somebody else's: nothing was sent.
+    #[error("the control socket {} is served by {}", socket.display(), name(*uid, user.as_deref()))]
+    Stranger { socket: PathBuf, uid: u32, user: Option<String> },
+    #[error("what answers {place} is not proxyd")]
+    NotADaemon { place: Place, said: String },
+    #[error("cannot run ssh")]
+    NoSsh { source: io::Error },
+    /// It has said why itself.
+    #[error("ssh did not reach {host}")]
+    SshFailed { host: Host },
+    #[error("{host} has no proxyctl that ssh finds")]
+    NoRemoteProxyctl { host: Host },
+    #[error("the proxyctl of {host} does not know dial-stdio")]
+    RemoteTooOld { host: Host },
+    #[error("ssh to {host} ended before the daemon there answered: {how}")]
+    SshEnded { host: Host, how: String },
+    /// The other side's proxyctl has said why itself, and what to do.
+    #[error("the daemon of {host} was not reached")]
+    SaidThere { host: Host, exit: Exit },
+    /// The daemon does not know the call, and why.
+    #[error("cannot {operation}")]
+    Revision { operation: Operation, difference: version::Difference },
     /// The connection ended before the answer came: whether it was done is not known.
     #[error("the connection to the daemon broke on the way to {operation}")]
     ConnectionLost { operation: Operation, source: Box<tonic::Status> },
@@ -44,19 +68,28 @@ pub(crate) enum Error {
     LoginRefused { error: String, description: Option<String> },
     #[error("interrupted; the login is cancelled")]
     Interrupted,
-    #[error("nothing was revoked: you did not say yes")]
+    #[error("interrupted")]
+    Stopped,
+    #[error("nothing was done: you did not say yes")]
     Declined,
     /// The daemon ended what was watched: it stops.
     #[error("the daemon stopped")]
     WatchEnded,
-    #[error("cannot read the key from {}", path.display())]
-    ReadKey { path: PathBuf, source: io::Error },
+    #[error("cannot read {what} from {}", path.display())]
+    ReadSecret { what: &'static str, flag: &'static str, path: PathBuf, source: io::Error },
     #[error("cannot write to standard output")]
     Stdout { source: io::Error },
     #[error("cannot start")]
     Runtime { source: io::Error },
     #[error("cannot watch for signals")]
     Signals { source: io::Error },
+}
+
+/// Where something answered; reads after "what answers".
+#[derive(Debug)]
+pub(crate) enum Place {
+    Socket(PathBuf),
+    Host(Host),
 }
 
 /// What the daemon was asked to do; reads after "cannot".
@@ -66,7 +99,8 @@ pub(crate) enum Operation {
     ListAccounts,
     WatchAccounts,
     WatchEvents,
-    AddKey,
+    AddAccount,
+    Import,
     /// One account, by the verb and the name the person gave.
     Account {
         verb: &'static str,
@@ -84,6 +118,8 @@ pub(crate) enum Refusal {
     NotPermitted,
     /// As named, the account does not allow it: the name fits several, or it is of another kind.
     Unfit,
+    /// What was asked for is not possible as it stands; the message says why.
+    Wrong,
     TimedOut,
     Authentication,
     NotSaved,
@@ -108,12 +144,12 @@ impl Refusal {
             Code::Unavailable => Self::ProviderUnavailable,
             Code::Unimplemented => Self::Unknown,
             Code::FailedPrecondition if matches!(operation, Operation::Account { .. }) => Self::Unfit,
+            Code::FailedPrecondition if matches!(operation, Operation::Import) => Self::Wrong,
             Code::InvalidArgument if matches!(operation, Operation::CompleteLogin) => Self::WrongState,
+            Code::InvalidArgument | Code::AlreadyExists => Self::Wrong,
             Code::Ok
             | Code::Cancelled
             | Code::Unknown
-            | Code::InvalidArgument
-            | Code::AlreadyExists
             | Code::FailedPrecondition
             | Code::Aborted
             | Code::OutOfRange
@@ -126,7 +162,7 @@ impl Refusal {
         match self {
             Self::NotFound => Exit::NotFound,
             Self::NotPermitted => Exit::NotPermitted,
-            Self::Unfit => Exit::Usage,
+            Self::Unfit | Self::Wrong => Exit::Usage,
             Self::TimedOut => Exit::TimedOut,
             Self::Authentication => Exit::AuthenticationFailed,
             Self::NotSaved => Exit::NotSaved,
@@ -141,6 +177,10 @@ impl Refusal {
                 "begin again: `proxyctl login claude`"
             }
             Self::NotFound => "`proxyctl accounts list` shows the accounts there are",
+            Self::NotPermitted if operation.is_transfer() => {
+                "let the daemon's user into that directory, or choose another"
+            }
+            Self::Wrong => "correct it and run it again",
             Self::NotPermitted => "run it as the user the daemon runs as, or as root",
             Self::Unfit => "`proxyctl accounts list` shows each account with its id, kind and state",
             Self::Authentication => "log in again: `proxyctl login claude`",
@@ -148,7 +188,7 @@ impl Refusal {
                 "make room for it or correct the directory's rights (`proxyctl status` names it), then repeat"
             }
             Self::ProviderUnavailable => "try again in a moment",
-            Self::Unknown => "the daemon is older than proxyctl: restart it after the update",
+            Self::Unknown => "`proxyctl status` shows the daemon's version: restart it after an update",
             Self::TimedOut | Self::WrongState | Self::Other => {
                 "`proxyctl status` shows how the daemon is; its log says more"
             }
@@ -161,23 +201,37 @@ impl Error {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Usage { .. } => Exit::Usage,
-            Self::NotRunning { .. } | Self::WatchEnded => Exit::NotRunning,
-            Self::SocketForbidden { .. } => Exit::NotPermitted,
+            Self::NotRunning { .. }
+            | Self::WatchEnded
+            | Self::SshFailed { .. }
+            | Self::NoRemoteProxyctl { .. } => Exit::NotRunning,
+            Self::SocketForbidden { .. } | Self::Stranger { .. } => Exit::NotPermitted,
+            Self::SaidThere { exit, .. } => *exit,
             Self::Refused { refusal, .. } => refusal.exit(),
             Self::PortInUse { .. } => Exit::PortInUse,
             Self::NoAnswer { .. } | Self::LoginTimedOut { .. } => Exit::TimedOut,
             Self::LoginRefused { .. } => Exit::AuthenticationFailed,
-            Self::Interrupted => Exit::Interrupted,
+            Self::Interrupted | Self::Stopped => Exit::Interrupted,
             Self::Connect { .. }
+            | Self::NotADaemon { .. }
+            | Self::NoSsh { .. }
+            | Self::RemoteTooOld { .. }
+            | Self::SshEnded { .. }
+            | Self::Revision { .. }
             | Self::ConnectionLost { .. }
             | Self::Incomplete { .. }
             | Self::Listen { .. }
             | Self::Declined
-            | Self::ReadKey { .. }
+            | Self::ReadSecret { .. }
             | Self::Stdout { .. }
             | Self::Runtime { .. }
             | Self::Signals { .. } => Exit::Failed,
         }
+    }
+
+    /// Whether the person has been told all of it, in the form they asked for.
+    pub(crate) fn is_said(&self) -> bool {
+        matches!(self, Self::SaidThere { .. })
     }
 
     /// Why it failed, as the daemon or the system told it.
@@ -185,6 +239,8 @@ impl Error {
         match self {
             Self::Refused { message, .. } if message.is_empty() => None,
             Self::Refused { message, .. } => Some(message.clone()),
+            Self::Revision { difference, .. } => Some(difference.what.clone()),
+            Self::NotADaemon { said, .. } => Some(format!("it began with {said:?}")),
             Self::LoginRefused { error, description: None } => Some(error.clone()),
             Self::LoginRefused { error, description: Some(text) } => Some(format!("{error}: {text}")),
             Self::ConnectionLost { source, .. } => {
@@ -199,6 +255,34 @@ impl Error {
         match self {
             Self::Usage { hint, .. } => hint.clone(),
             Self::NotRunning { socket, .. } => start_command(socket),
+            Self::Stranger { user: Some(user), .. } => {
+                format!(
+                    "run it as that user: `sudo -u {user} proxyctl ...`, or choose another socket with --socket PATH"
+                )
+            }
+            Self::Stranger { user: None, .. } => {
+                "run it as that user, or choose another socket with --socket PATH".to_owned()
+            }
+            Self::NotADaemon { place: Place::Socket(_), .. } => {
+                "name the daemon's own socket with --socket PATH".to_owned()
+            }
+            Self::NotADaemon { place: Place::Host(host), .. } => {
+                format!(
+                    "see to it that the shell's startup files on {host} print nothing where there is no terminal"
+                )
+            }
+            Self::NoSsh { .. } => "install the OpenSSH client, or correct PATH".to_owned(),
+            Self::SshFailed { .. } | Self::SshEnded { .. } => {
+                "what ssh says above tells why; try `ssh` to the same server by hand".to_owned()
+            }
+            Self::NoRemoteProxyctl { host } => {
+                format!(
+                    "install proxyctl on {host}, in the PATH that `ssh` gives a command there without a terminal"
+                )
+            }
+            Self::RemoteTooOld { host } => format!("update proxyd and proxyctl on {host}"),
+            Self::SaidThere { host, .. } => format!("what the proxyctl of {host} says above"),
+            Self::Revision { difference, .. } => difference.hint.to_owned(),
             Self::SocketForbidden { .. } => "run it as the user the daemon runs as, or as root".to_owned(),
             Self::Refused { refusal, operation, .. } => refusal.hint(operation).to_owned(),
             Self::Connect { .. } => "name the daemon's own socket with --socket PATH".to_owned(),
@@ -218,14 +302,29 @@ impl Error {
                 "begin again: `proxyctl login claude`".to_owned()
             }
             Self::WatchEnded => "`proxyctl status` shows whether it runs again".to_owned(),
+            Self::Stopped => "run it again".to_owned(),
             Self::Declined => "answer y, or give --yes".to_owned(),
-            Self::ReadKey { .. } => {
-                "name a readable file with --key-file, or `-` for standard input".to_owned()
+            Self::ReadSecret { flag, .. } => {
+                format!("name a readable file with {flag}, or `-` for standard input")
             }
             Self::Stdout { .. } => "see to it that standard output can be written".to_owned(),
             Self::Runtime { .. } | Self::Signals { .. } => {
                 "see to it that files can be opened (`ulimit -n`)".to_owned()
             }
+        }
+    }
+}
+
+/// A user, by name where there is one.
+fn name(uid: u32, user: Option<&str>) -> String {
+    user.map_or_else(|| format!("the user {uid}"), |user| format!("the user {user} (uid {uid})"))
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Socket(path) => write!(f, "on {}", path.display()),
+            Self::Host(host) => write!(f, "through ssh to {host}"),
         }
     }
 }
@@ -250,6 +349,13 @@ fn innermost(err: &dyn std::error::Error) -> Option<String> {
     Some(deepest.to_string())
 }
 
+impl Operation {
+    /// Whether it is about a place of the file system that a person named.
+    fn is_transfer(&self) -> bool {
+        matches!(self, Self::Import | Self::Account { verb: "export", .. })
+    }
+}
+
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -257,7 +363,8 @@ impl fmt::Display for Operation {
             Self::ListAccounts => f.write_str("list the accounts"),
             Self::WatchAccounts => f.write_str("watch the accounts"),
             Self::WatchEvents => f.write_str("watch the events"),
-            Self::AddKey => f.write_str("add the API key"),
+            Self::AddAccount => f.write_str("add the account"),
+            Self::Import => f.write_str("import accounts"),
             Self::Account { verb, name } => write!(f, "{verb} the account {name}"),
             Self::BeginLogin => f.write_str("begin the login"),
             Self::CompleteLogin => f.write_str("complete the login"),

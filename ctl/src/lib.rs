@@ -10,28 +10,48 @@ pub mod cli;
 mod client;
 mod clock;
 mod commands;
+mod complete;
 mod error;
 mod exit;
+mod interrupt;
 pub mod json;
 mod output;
 mod paste;
+mod secret_file;
+mod secret_prompt;
 mod stdin;
 mod table;
 mod text;
+mod version;
 
 use std::ffi::OsString;
+use std::sync::Arc;
 
 use clap::FromArgMatches as _;
 use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap_complete::CompleteEnv;
 
+use crate::client::{Host, Remote};
 use crate::commands::Context;
 use crate::error::Error;
 pub use crate::exit::Exit;
 use crate::output::Output;
 
+/// The variable by which a shell asks for completions. Its own name: a stray one must not stop the program from working.
+const COMPLETE: &str = "PROXYCTL_COMPLETE";
+
+/// The script that makes a shell complete proxyctl.
+pub use crate::commands::completion_script;
+
 /// Runs one command line, the program's name first, and says how it ended.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
     let args: Vec<OsString> = args.into_iter().collect();
+    // A shell that asks and cannot be answered is best told nothing.
+    if CompleteEnv::with_factory(cli::command).var(COMPLETE).try_complete(args.clone(), None).unwrap_or(true)
+    {
+        return Exit::Ok;
+    }
     match parse(&args) {
         Ok(cli) => execute(cli),
         Err(refused) => explain(&refused, &args),
@@ -41,7 +61,28 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
 fn parse(args: &[OsString]) -> Result<cli::Cli, clap::Error> {
     let mut command = cli::command();
     let mut matches = command.try_get_matches_from_mut(args)?;
-    cli::Cli::from_arg_matches_mut(&mut matches).map_err(|err| err.format(&mut command))
+    let from_environment = matches.value_source("socket") == Some(ValueSource::EnvVariable);
+    let mut cli = cli::Cli::from_arg_matches_mut(&mut matches).map_err(|err| err.format(&mut command))?;
+    // This machine's environment says nothing about the sockets of another.
+    if from_environment && cli.global.host.as_ref().is_some_and(|host| !host.is_empty()) {
+        cli.global.socket = None;
+    }
+    Ok(cli)
+}
+
+/// The other machine the person named. An empty name means this one, so that a script can undo the
+/// environment. `dial-stdio` is the other side already.
+fn remote(cli: &cli::Cli) -> Result<Option<Arc<Remote>>, Error> {
+    let cli::Global { socket, host, json } = &cli.global;
+    let Some(named) = host.as_deref().filter(|host| !host.is_empty()) else { return Ok(None) };
+    if matches!(cli.command, cli::Command::DialStdio) {
+        return Ok(None);
+    }
+    let host = named.parse::<Host>().map_err(|wrong| Error::Usage {
+        what: format!("--host (or PROXYCTL_HOST) does not name another machine: {wrong}"),
+        hint: "write it as in ssh://ada@server or ssh://server:2222".to_owned(),
+    })?;
+    Ok(Some(Arc::new(Remote::new(host, socket.clone(), *json))))
 }
 
 fn execute(cli: cli::Cli) -> Exit {
@@ -51,7 +92,8 @@ fn execute(cli: cli::Cli) -> Exit {
         .build()
         .map_err(|source| Error::Runtime { source })
         .and_then(|runtime| {
-            let mut context = Context { output: &mut output, socket: cli.global.socket };
+            let remote = remote(&cli)?;
+            let mut context = Context { output: &mut output, socket: cli.global.socket, remote };
             let result = runtime.block_on(commands::run(cli.command, &mut context));
             // A browser that is still starting is not waited for.
             runtime.shutdown_background();

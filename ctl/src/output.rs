@@ -99,6 +99,9 @@ impl Output {
 
     /// Says what failed, why, and what to do: three lines, or one of JSON.
     pub(crate) fn error(&self, err: &Error) {
+        if err.is_said() {
+            return;
+        }
         if self.json {
             if let Ok(line) = serde_json::to_string(&json::ErrorDocument::from(err)) {
                 stderr(&format!("{line}\n"));

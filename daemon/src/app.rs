@@ -14,7 +14,7 @@ use crate::chain::ErrorChain;
 use crate::claude::{Api, OAuthClient, Tls, TransportError};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::control::{self, ControlSocket, SocketError};
+use crate::control::{self, ControlSocket, Group, GroupError, SocketError};
 use crate::http::{self, BindError, Server, Stop};
 use crate::login::Logins;
 use crate::notice::Notices;
@@ -56,6 +56,8 @@ pub enum StartError {
     #[error(transparent)]
     Bind(#[from] BindError),
     #[error(transparent)]
+    Group(#[from] GroupError),
+    #[error(transparent)]
     Socket(#[from] SocketError),
 }
 
@@ -77,7 +79,8 @@ impl App {
         )?;
         let api = Api::new(&config.claude, &tls, Arc::clone(&pool))?;
         let server = Server::bind(&config.listen).await?;
-        let socket = ControlSocket::bind(&config.control_socket)?;
+        let group = config.control_group.clone().map(Group::find).transpose()?;
+        let socket = ControlSocket::bind(&config.control_socket, group)?;
 
         let tasks = Tasks::new();
         let cut = CancellationToken::new();

@@ -25,13 +25,24 @@ const FOLDERS: &[&str] = &["completions", "man"];
 /// What belongs under `packaging/`.
 fn generated() -> Files {
     let mut files = Files::new();
-    completions(proxyctl::cli::command(), &mut files);
     completions(proxyd::cli::command(), &mut files);
+    own_completions(&mut files);
     man::of_command(&proxyctl::cli::command(), "1", &mut files);
     man::of_command(&proxyd::cli::command(), "8", &mut files);
     files.insert("man/proxyd.toml.5".into(), man::of_configuration());
     files.insert("proxyd.toml".into(), proxyd::config::annotated().into_bytes());
     files
+}
+
+/// Those of `proxyctl`, which asks itself and the running daemon when the shell completes.
+fn own_completions(files: &mut Files) {
+    use proxyctl::cli::Shell;
+    for (shell, name) in
+        [(Shell::Bash, "proxyctl.bash"), (Shell::Fish, "proxyctl.fish"), (Shell::Zsh, "_proxyctl")]
+    {
+        let script = proxyctl::completion_script(shell).into_bytes();
+        files.insert(Path::new("completions").join(name), script);
+    }
 }
 
 fn completions(mut command: clap::Command, files: &mut Files) {

@@ -1,7 +1,10 @@
-//! `proxyctl completions`: needs no daemon.
+//! `proxyctl completions`: what a shell runs to complete proxyctl. The shell then asks proxyctl itself, so that the names of the
+//! running daemon's accounts are completed, too. Needs no daemon.
+
+use clap_complete::env::{Bash, EnvCompleter, Fish, Zsh};
 
 use super::Context;
-use crate::cli::{self, Shell};
+use crate::cli::Shell;
 use crate::error::Error;
 use crate::exit::Exit;
 
@@ -10,13 +13,16 @@ pub(super) fn run(shell: Shell, context: &mut Context<'_>) -> Result<Exit, Error
     Ok(Exit::Ok)
 }
 
-fn script(shell: Shell) -> String {
-    let shell = match shell {
-        Shell::Bash => clap_complete::Shell::Bash,
-        Shell::Zsh => clap_complete::Shell::Zsh,
-        Shell::Fish => clap_complete::Shell::Fish,
+/// The script of a shell, for a `proxyctl` that is found by its name.
+pub fn script(shell: Shell) -> String {
+    let completer: &dyn EnvCompleter = match shell {
+        Shell::Bash => &Bash,
+        Shell::Zsh => &Zsh,
+        Shell::Fish => &Fish,
     };
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut cli::command(), "proxyctl", &mut script);
-    String::from_utf8_lossy(&script).into_owned()
+    let written =
+        completer.write_registration(crate::COMPLETE, "proxyctl", "proxyctl", "proxyctl", &mut script);
+    // Memory takes everything.
+    written.map_or_else(|_| String::new(), |()| String::from_utf8_lossy(&script).into_owned())
 }

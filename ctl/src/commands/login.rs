@@ -2,7 +2,6 @@
 //! the URL, takes whichever comes first of callback and paste, and however it ends, the daemon is told and
 //! the listener closed. The code and the state pass through; neither is ever printed but inside the URL.
 
-mod interrupt;
 mod wait;
 
 use std::time::Duration;
@@ -12,7 +11,6 @@ use proxy_proto::v1::BeginLoginResponse;
 use secrecy::SecretString;
 use url::Url;
 
-use self::interrupt::Interrupt;
 use self::wait::{Ended, Wait};
 use super::Context;
 use crate::callback::{self, Callback, Port};
@@ -21,6 +19,7 @@ use crate::client::Client;
 use crate::clock;
 use crate::error::{Error, Operation, Refusal};
 use crate::exit::Exit;
+use crate::interrupt::Interrupt;
 use crate::json::{Document, LoginEvent};
 use crate::output::Output;
 use crate::text;

@@ -11,6 +11,7 @@ use crate::exit::Exit;
 use crate::json::{Counts, Document, Status};
 use crate::table::{Cell, Table};
 use crate::text;
+use crate::version;
 
 pub(super) async fn run(context: &mut Context<'_>) -> Result<Exit, Error> {
     let client = context.connect().await?;
@@ -106,7 +107,9 @@ fn accounts(counts: &Counts) -> String {
 /// What a person can do about what the counts show.
 fn advice(status: &Status) -> Vec<String> {
     let counts = &status.accounts;
-    let mut advice = Vec::new();
+    let difference = version::difference(&status.version, status.api_revision);
+    let mut advice: Vec<String> =
+        difference.into_iter().map(|found| format!("{}: {}", found.what, found.hint)).collect();
     if counts.total == 0 {
         advice.push(
             "add an account: `proxyctl login claude`, or `proxyctl accounts add claude --key-file FILE`"

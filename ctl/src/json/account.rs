@@ -240,3 +240,17 @@ impl fmt::Display for Account {
         f.write_str(self.label.as_deref().or(self.email.as_deref()).unwrap_or(&self.id))
     }
 }
+
+/// `accounts remove`.
+#[derive(Debug, Serialize)]
+pub struct Removed {
+    pub id: String,
+    /// The file that was deleted.
+    pub path: String,
+}
+
+impl From<v1::RemoveAccountResponse> for Removed {
+    fn from(v1::RemoveAccountResponse { id, path }: v1::RemoveAccountResponse) -> Self {
+        Self { id, path }
+    }
+}

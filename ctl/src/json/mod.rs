@@ -9,15 +9,17 @@ mod account;
 mod event;
 mod login;
 mod status;
+mod transfer;
 
 use serde::Serialize;
 
 pub use self::account::{
-    Account, AccountList, Added, InvalidFile, ModelAlias, OneAccount, Revoked, Usage, UsageWindow,
+    Account, AccountList, Added, InvalidFile, ModelAlias, OneAccount, Removed, Revoked, Usage, UsageWindow,
 };
 pub use self::event::Event;
 pub use self::login::LoginEvent;
 pub use self::status::{Counts, Status};
+pub use self::transfer::{Exported, Imported, ImportedFile};
 
 /// The version of every shape in this module.
 pub const SCHEMA_VERSION: u32 = 1;

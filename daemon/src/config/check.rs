@@ -15,6 +15,7 @@ use super::load::{Environment, Raw, Setting};
 use crate::address::{ProxyUrl, upstream_url};
 use crate::claude::{self, TransportConfig, oauth};
 use crate::clock::SignedDuration;
+use crate::control::{GroupConfig, GroupRights};
 use crate::refresh;
 
 /// How much is logged.
@@ -38,6 +39,8 @@ pub(super) fn config(
     let drain =
         check.text("http.drain", |text| duration(text, SignedDuration::ZERO, SignedDuration::from_hours(1)));
     let control_socket = check.path("control.socket", || default_socket(environment));
+    let group = check.text("control.group", |text| optional(text.trim(), |name| Ok(name.to_owned())));
+    let group_rights = check.text("control.group_rights", str::parse);
     let auth_dir = check.path("auth.dir", || default_auth_dir(environment));
     let lead = check.text("refresh.lead", |text| {
         duration(text, SignedDuration::from_mins(1), SignedDuration::from_hours(24))
@@ -58,6 +61,7 @@ pub(super) fn config(
         listen: listen?,
         drain: Duration::try_from(drain?).unwrap_or_default(),
         control_socket: control_socket?,
+        control_group: control_group(group?, group_rights?),
         auth_dir: auth_dir?,
         refresh: refresh::Policy { lead: lead? },
         log_level: log_level?,
@@ -166,6 +170,10 @@ fn duration(text: &str, least: SignedDuration, most: SignedDuration) -> Result<S
     } else {
         Err(format!("{text:?} must be from {least:#} to {most:#}"))
     }
+}
+
+fn control_group(name: Option<String>, rights: GroupRights) -> Option<GroupConfig> {
+    name.map(|name| GroupConfig { name, rights })
 }
 
 fn not_empty(text: &str) -> Result<String, String> {

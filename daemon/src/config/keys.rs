@@ -43,6 +43,20 @@ pub const KEYS: &[Key] = &[
               $XDG_RUNTIME_DIR/proxyd/control.sock, else run/control.sock in the private state directory.",
     },
     Key {
+        path: "control.group",
+        kind: Kind::Text,
+        default: Some(r#""""#),
+        doc: "A group whose members may use the control socket beside root and the user that proxyd runs as. The socket then belongs to it \
+              (0660). Empty: none.",
+    },
+    Key {
+        path: "control.group_rights",
+        kind: Kind::Text,
+        default: Some(r#""read""#),
+        doc: "What members of that group may do: read, or all. Importing and exporting files stays with root and the user that proxyd runs \
+              as.",
+    },
+    Key {
         path: "auth.dir",
         kind: Kind::Text,
         default: None,

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::claude;
+use crate::control::GroupConfig;
 use crate::refresh;
 
 pub use check::Level;
@@ -25,6 +26,7 @@ pub struct Config {
     pub listen: Vec<SocketAddr>,
     pub drain: Duration,
     pub control_socket: PathBuf,
+    pub control_group: Option<GroupConfig>,
     pub auth_dir: PathBuf,
     pub refresh: refresh::Policy,
     pub log_level: Level,

@@ -1,9 +1,11 @@
-//! The control plane: gRPC on a unix socket, for the daemon's own user and root. No token or key is ever in a
-//! reply.
+//! The control plane: gRPC on a unix socket, for the daemon's own user, root and a configured group. No token
+//! or key is ever in a reply. Health and reflection are served as every gRPC tool expects them.
 
 mod accounts;
+mod connection;
 mod convert;
 mod daemon;
+mod group;
 mod logins;
 mod peer;
 mod socket;
@@ -14,13 +16,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use proxy_proto::v1::accounts_server::AccountsServer;
-use proxy_proto::v1::daemon_server::DaemonServer;
-use proxy_proto::v1::logins_server::LoginsServer;
+use proxy_proto::v1::accounts_server::{self, AccountsServer};
+use proxy_proto::v1::daemon_server::{self, DaemonServer};
+use proxy_proto::v1::logins_server::{self, LoginsServer};
+use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::UnixListenerStream;
-use tonic::service::InterceptorLayer;
 use tonic::transport::Server;
+use tonic_health::ServingStatus;
+use tonic_health::server::{HealthReporter, health_reporter};
 
+use self::connection::Connection;
+pub use self::group::{Group, GroupConfig, GroupError, GroupRights};
 pub use socket::{ControlSocket, SocketError};
 pub use watch::Watchers;
 
@@ -60,10 +66,19 @@ pub struct Info {
     pub callback_port: u16,
 }
 
+/// Why the control plane ended before the daemon did.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error("the descriptions of the control API cannot be served")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    #[error("the control socket is not served any more")]
+    Transport(#[from] tonic::transport::Error),
+}
+
 /// Serves until the daemon stops.
-pub async fn serve(socket: ControlSocket, state: State) -> Result<(), tonic::transport::Error> {
+pub async fn serve(socket: ControlSocket, state: State) -> Result<(), ServeError> {
     let tasks = state.tasks.clone();
-    let (listener, _removed_on_drop) = socket.into_parts();
+    let (listener, group, _removed_on_drop) = socket.into_parts();
     let overdue = {
         let tasks = tasks.clone();
         async move {
@@ -71,17 +86,39 @@ pub async fn serve(socket: ControlSocket, state: State) -> Result<(), tonic::tra
             tokio::time::sleep(LAST_CALLS).await;
         }
     };
+    let (health, health_service) = health_reporter();
+    tell_health(&health, ServingStatus::Serving).await;
+    let incoming = UnixListenerStream::new(listener).map(|accepted| accepted.map(Connection::new));
     let serving = Server::builder()
-        .layer(InterceptorLayer::new(peer::Rights::of_this_process()))
+        .layer(peer::Rights::of_this_process(group, tasks.clone()))
+        .add_service(health_service)
+        .add_service(described().build_v1()?)
+        .add_service(described().build_v1alpha()?)
         .add_service(AccountsServer::new(state.clone()))
         .add_service(LoginsServer::new(state.clone()))
         .add_service(DaemonServer::new(state))
-        .serve_with_incoming_shutdown(UnixListenerStream::new(listener), async move {
+        .serve_with_incoming_shutdown(incoming, async move {
             tasks.stopping().await;
+            // Those who watch are told before the connections end.
+            tell_health(&health, ServingStatus::NotServing).await;
         });
     tokio::select! {
-        served = serving => served,
+        served = serving => Ok(served?),
         // A client that holds its connection open does not hold up the daemon's end. Work that must finish has a task of its own.
         () = overdue => Ok(()),
     }
+}
+
+/// Of the whole, which has no name, and of each service.
+async fn tell_health(health: &HealthReporter, status: ServingStatus) {
+    let services = [accounts_server::SERVICE_NAME, logins_server::SERVICE_NAME, daemon_server::SERVICE_NAME];
+    for service in std::iter::once("").chain(services) {
+        health.set_service_status(service, status).await;
+    }
+}
+
+fn described() -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(proxy_proto::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
 }

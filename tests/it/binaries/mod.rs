@@ -5,5 +5,6 @@ mod commands;
 mod crash;
 mod full_disk;
 mod login;
+mod ssh;
 mod start;
 mod stop;

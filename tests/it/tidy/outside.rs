@@ -10,7 +10,7 @@ const ONLY: &[(&[&str], &[&str])] = &[
     (&["reqwest", "rustls", "hyper_rustls", "rustls_native_certs", "hyper_util::client"], &["claude/"]),
     (&["axum", "hyper_util::server"], &["http/"]),
     (&["hyper"], &["claude/", "http/"]),
-    (&["tonic"], &["control/"]),
+    (&["tonic", "tonic_health", "tonic_reflection"], &["control/"]),
     (&["anyhow"], &["main.rs"]),
     (&["clap"], &["cli.rs"]),
     (&["tracing_subscriber", "tracing_journald"], &["telemetry/"]),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::view;
+use super::view::{self, Columns};
 use crate::cli::List;
 use crate::client::Watched;
 use crate::clock;
@@ -21,7 +21,7 @@ const EMPTY: &str = "The pool is empty. Add an account: `proxyctl login claude`,
 pub(super) async fn run(args: &List, context: &mut Context<'_>) -> Result<Exit, Error> {
     let client = context.connect().await?;
     if args.watch {
-        return watch(client.watch_accounts().await?, context.output).await;
+        return watch(client.watch_accounts().await?, Columns::of(args), context.output).await;
     }
     let list = AccountList::from(client.list().await?);
     if context.output.is_json() {
@@ -31,12 +31,19 @@ pub(super) async fn run(args: &List, context: &mut Context<'_>) -> Result<Exit, 
     if list.accounts.is_empty() {
         context.output.talk(EMPTY);
     }
-    context.output.data(&view::list(&list, clock::now()))?;
+    context.output.data(&view::list(&list, Columns::of(args), clock::now()))?;
     Ok(Exit::Ok)
+}
+
+impl Columns {
+    fn of(args: &List) -> Self {
+        if args.wide { Self::All } else { Self::Usual }
+    }
 }
 
 async fn watch(
     mut pool: Watched<proxy_proto::v1::WatchAccountsResponse>,
+    columns: Columns,
     output: &mut Output,
 ) -> Result<Exit, Error> {
     let mut shown: Option<AccountList> = None;
@@ -53,11 +60,11 @@ async fn watch(
                 let list = shown.insert(list);
                 // What is no screen gets one list after another, apart from each other.
                 output.data(if again { "\n" } else { "" })?;
-                draw(list, output)?;
+                draw(list, columns, output)?;
             }
             () = tokio::time::sleep(TICK), if tick => {
                 if let Some(list) = &shown {
-                    draw(list, output)?;
+                    draw(list, columns, output)?;
                 }
             }
         }
@@ -65,8 +72,8 @@ async fn watch(
     Ok(Exit::Ok)
 }
 
-fn draw(list: &AccountList, output: &mut Output) -> Result<(), Error> {
-    let mut text = view::list(list, clock::now());
+fn draw(list: &AccountList, columns: Columns, output: &mut Output) -> Result<(), Error> {
+    let mut text = view::list(list, columns, clock::now());
     if text.is_empty() {
         text = format!("{EMPTY}\n");
     }

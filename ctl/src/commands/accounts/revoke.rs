@@ -1,11 +1,8 @@
 //! `proxyctl accounts revoke`: revokes at the provider, deletes the file, and says plainly which of the two
 //! was done.
 
-use std::io::{self, IsTerminal as _};
-
-use super::view;
+use super::{Agreed, agreed, ask, view};
 use crate::cli::Revoke;
-use crate::client::Client;
 use crate::commands::Context;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -15,18 +12,17 @@ use crate::text;
 
 pub(super) async fn run(args: &Revoke, context: &mut Context<'_>) -> Result<Exit, Error> {
     let named = &args.named.account;
-    if !args.yes && !io::stdin().is_terminal() {
-        return Err(Error::Usage {
-            what: format!("cannot ask whether to revoke {named}: standard input is not a terminal"),
-            hint: format!("proxyctl accounts revoke {named} --yes"),
-        });
-    }
+    let agreed = agreed(args.yes, &format!("revoke {named}"), context)?;
     let client = context.connect().await?;
-    let reply = if args.yes {
-        client.revoke(named).await?
-    } else {
-        // What was confirmed is what is revoked, even if the name means another account by now.
-        client.revoke(&confirm(named, &client, context.output).await?).await?
+    let reply = match agreed {
+        Agreed::Beforehand => client.revoke(named).await?,
+        Agreed::ToBeAsked => {
+            let account = Account::from(client.get(named).await?);
+            let (called, path) = (view::called(&account), text::clean(&account.path));
+            ask(&format!("Revoke {called} and delete {path}?"), context.output)?;
+            // What was confirmed is what is revoked, even if the name means another account by now.
+            client.revoke(&account.id).await?
+        }
     };
     let revoked = Revoked::from(reply);
     if context.output.is_json() {
@@ -36,26 +32,6 @@ pub(super) async fn run(args: &Revoke, context: &mut Context<'_>) -> Result<Exit
     warn(&revoked, context.output);
     context.output.data(&sentence(&revoked))?;
     Ok(Exit::Ok)
-}
-
-/// The id of the account the person said yes to.
-async fn confirm(named: &str, client: &Client, output: &Output) -> Result<String, Error> {
-    let account = Account::from(client.get(named).await?);
-    // Asked in every mode: a person at a terminal must see what they are asked.
-    output.prompt(&format!(
-        "Revoke {} and delete {}? [y/N] ",
-        view::called(&account),
-        text::clean(&account.path)
-    ));
-    let mut answer = String::new();
-    let read = io::stdin().read_line(&mut answer);
-    if read.is_ok_and(|length| length == 0) {
-        output.talk("");
-    }
-    match answer.trim().to_ascii_lowercase().as_str() {
-        "y" | "yes" => Ok(account.id),
-        _ => Err(Error::Declined),
-    }
 }
 
 fn sentence(revoked: &Revoked) -> String {

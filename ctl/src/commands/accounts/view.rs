@@ -5,34 +5,96 @@ use jiff::Timestamp;
 use std::fmt::Write as _;
 
 use super::usage;
-use crate::json::{Account, AccountList};
+use crate::json::{Account, AccountList, ModelAlias};
 use crate::table::{Cell, Table};
 use crate::text;
 
+/// How much a list shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Columns {
+    /// What fits a terminal.
+    Usual,
+    All,
+}
+
 /// The pool as a table, the reasons of those that are not ready, and the files that are not used.
-pub(super) fn list(list: &AccountList, now: Timestamp) -> String {
+pub(super) fn list(list: &AccountList, columns: Columns, now: Timestamp) -> String {
     let mut text = String::new();
     if !list.accounts.is_empty() {
-        let mut table =
-            Table::with_header(["ID", "KIND", "STATE", "ACCOUNT", "ORGANIZATION", "USED", "EXPIRES"]);
-        for account in &list.accounts {
-            table.push([
-                text::clean(&account.id).into(),
-                kind_words(account.kind).into(),
-                state(account, now),
-                name(account).into(),
-                text::clean(account.organization_name.as_deref().unwrap_or_default()).into(),
-                usage::fullest(account.usage.as_ref()).unwrap_or_default().into(),
-                account.expires_at.map(|end| text::relative(end, now)).unwrap_or_default().into(),
-            ]);
-        }
-        text.push_str(&table.render());
+        text = match columns {
+            Columns::Usual => usual(&list.accounts, now),
+            Columns::All => wide(&list.accounts, now),
+        };
     }
     paragraph(&mut text, "Accounts that need attention:", list.accounts.iter().filter_map(trouble));
     let files = list.invalid_files.iter();
     let files = files.map(|file| format!("{}: {}", text::clean(&file.path), text::clean(&file.reason)));
     paragraph(&mut text, "Files that are not used:", files);
     text
+}
+
+fn usual(accounts: &[Account], now: Timestamp) -> String {
+    let mut table = Table::with_header(["ID", "KIND", "STATE", "ACCOUNT", "ORGANIZATION", "USED", "EXPIRES"]);
+    for account in accounts {
+        table.push([
+            text::clean(&account.id).into(),
+            kind_words(account.kind).into(),
+            state(account, now),
+            name(account).into(),
+            words(account.organization_name.as_ref()),
+            usage::fullest(account.usage.as_ref()).unwrap_or_default().into(),
+            from_now(account.expires_at, now),
+        ]);
+    }
+    table.render()
+}
+
+fn wide(accounts: &[Account], now: Timestamp) -> String {
+    let mut table = Table::with_header([
+        "ID",
+        "KIND",
+        "STATE",
+        "LABEL",
+        "E-MAIL",
+        "ORGANIZATION",
+        "PRIORITY",
+        "WEIGHT",
+        "PREFIX",
+        "PROXY",
+        "IN FLIGHT",
+        "USED",
+        "LAST REFRESH",
+        "EXPIRES",
+        "FILE",
+    ]);
+    for account in accounts {
+        table.push([
+            text::clean(&account.id).into(),
+            kind_words(account.kind).into(),
+            state(account, now),
+            words(account.label.as_ref()),
+            words(account.email.as_ref()),
+            words(account.organization_name.as_ref()),
+            account.priority.to_string().into(),
+            account.weight.to_string().into(),
+            words(account.prefix.as_ref()),
+            words(account.proxy_url.as_ref()),
+            account.in_flight.to_string().into(),
+            usage::fullest(account.usage.as_ref()).unwrap_or_default().into(),
+            from_now(account.last_refresh_at, now),
+            from_now(account.expires_at, now),
+            text::clean(&account.path).into(),
+        ]);
+    }
+    table.render()
+}
+
+fn words(words: Option<&String>) -> Cell {
+    text::clean(words.map(String::as_str).unwrap_or_default()).into()
+}
+
+fn from_now(time: Option<Timestamp>, now: Timestamp) -> Cell {
+    time.map(|time| text::relative(time, now)).unwrap_or_default().into()
 }
 
 /// Everything about one account, one fact a line.
@@ -62,6 +124,18 @@ pub(super) fn details(account: &Account, now: Timestamp) -> String {
     fact("Requests", Some(format!("{} in flight", account.in_flight).into()));
     fact("Last error", words(&account.last_error));
     fact("Not saved", account.degraded.then(|| UNSAVED.into()));
+    fact("Priority", (account.priority != 0).then(|| account.priority.to_string().into()));
+    fact("Weight", (account.weight != 1).then(|| account.weight.to_string().into()));
+    fact("Prefix", words(&account.prefix));
+    fact("Proxy", words(&account.proxy_url));
+    fact("Gateway", words(&account.base_url));
+    for ModelAlias { alias, model } in &account.model_aliases {
+        fact("Alias", Some(text::clean(&format!("{alias} = {model}")).into()));
+    }
+    for pattern in &account.excluded_models {
+        fact("Excludes", Some(text::clean(pattern).into()));
+    }
+    fact("Note", words(&account.note));
     fact("File", Some(text::clean(&account.path).into()));
     let mut details = table.render();
     paragraph(

@@ -1,11 +1,16 @@
 //! The command line: what may be typed and what `--help`, the man pages and the completions say about it.
 
+mod accounts;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use jiff::SignedDuration;
+
+pub use self::accounts::{
+    Accounts, Add, Export, Field, Import, Label, List, Named, Remove, Revoke, Set, Settings, Show,
+};
 
 /// The longest time a login may take, and what it takes unless told otherwise. The daemon forgets it then.
 pub const LOGIN_LIMIT: Duration = Duration::from_mins(5);
@@ -32,7 +37,9 @@ fn with_template(command: clap::Command) -> clap::Command {
   proxyctl login claude             log an account in with the browser
   proxyctl accounts list            show the pool
   proxyctl status                   is all well, and what to do if not
-  proxyctl accounts list --json     a list for programs",
+  proxyctl accounts list --json     a list for programs
+  proxyctl --host ssh://ada@server login claude
+                                    the browser here, the account on the server",
     before_help = "Exit codes:
     0  done
     1  failed
@@ -61,6 +68,10 @@ pub struct Global {
     /// The daemon's control socket [default: the one of this user's daemon, else the system's]
     #[arg(long, global = true, value_name = "PATH", env = "PROXYD_CONTROL__SOCKET", hide_env_values = true)]
     pub socket: Option<PathBuf>,
+    /// Use the daemon of another machine through ssh: ssh://[user@]server[:port]. --socket names its socket
+    /// there
+    #[arg(long, global = true, value_name = "URL", env = "PROXYCTL_HOST", hide_env_values = true)]
+    pub host: Option<String>,
     /// Print JSON for programs, one document (of a login: one event) a line
     #[arg(long, global = true)]
     pub json: bool,
@@ -83,7 +94,7 @@ pub enum Command {
   proxyctl accounts add claude --key-file key.txt --label build
   proxyctl accounts disable build
 
-ACCOUNT is an account's id, any unique prefix of it, its label, its e-mail address or the name of its file."
+ACCOUNT is an account's id, label, e-mail address or file, or the unique beginning of one of the first three."
     )]
     Accounts {
         #[command(subcommand)]
@@ -110,6 +121,10 @@ Ends with 0 if requests can be served and with 4 if no account is usable.")]
         /// The shell that is to complete proxyctl
         shell: Shell,
     },
+    /// Join standard input and output to the control socket: what --host runs on the other machine
+    #[command(after_help = "Example:
+  ssh ada@server proxyctl dial-stdio          what proxyctl --host ssh://ada@server ... runs")]
+    DialStdio,
 }
 
 /// Who issues the accounts. There is one.
@@ -139,84 +154,6 @@ pub struct Login {
     /// How long to wait for the answer, as in 90s or 2m; five minutes at most
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = login_limit)]
     pub timeout: Duration,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Accounts {
-    /// List the accounts, and the files that are not used with the reason
-    #[command(after_help = "Examples:
-  proxyctl accounts list
-  proxyctl accounts list --watch
-  proxyctl accounts list --json | jq -r '.accounts[] | select(.state == \"needs_login\") | .email'")]
-    List(List),
-    /// Show everything about one account
-    #[command(after_help = "Examples:
-  proxyctl accounts show ada@example.com
-  proxyctl accounts show ada@example.com --fresh     ask for the plan's usage now")]
-    Show(Show),
-    /// Put an API key into the pool
-    #[command(after_help = "Examples:
-  proxyctl accounts add claude --key-file key.txt --label build
-  pass show anthropic | proxyctl accounts add claude --key-file -")]
-    Add(Add),
-    /// Revoke an account at the provider and delete its file
-    #[command(after_help = "Examples:
-  proxyctl accounts revoke ada@example.com
-  proxyctl accounts revoke 3f2a9c0d71be --yes")]
-    Revoke(Revoke),
-    /// Take an account out of use and keep it
-    #[command(after_help = "Example:\n  proxyctl accounts disable build")]
-    Disable(Named),
-    /// Take a disabled account back into use
-    #[command(after_help = "Example:\n  proxyctl accounts enable build")]
-    Enable(Named),
-    /// Refresh an account's token now and say how it went
-    #[command(after_help = "Example:\n  proxyctl accounts refresh ada@example.com")]
-    Refresh(Named),
-}
-
-#[derive(Debug, Args)]
-pub struct Named {
-    /// The account: its id, any unique prefix of it, label, e-mail address or file name
-    #[arg(value_parser = NonEmptyStringValueParser::new())]
-    pub account: String,
-}
-
-#[derive(Debug, Args)]
-pub struct List {
-    /// Show the list again whenever it changes, until Ctrl-C
-    #[arg(long)]
-    pub watch: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct Show {
-    #[command(flatten)]
-    pub named: Named,
-    /// Ask the provider for the plan's usage now; without it an answer of up to five minutes ago will do
-    #[arg(long)]
-    pub fresh: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct Add {
-    /// Whose key it is
-    pub provider: Provider,
-    /// The file that holds the key on one line; `-` reads standard input
-    #[arg(long, value_name = "FILE")]
-    pub key_file: PathBuf,
-    /// A name for the account
-    #[arg(long, default_value = "", hide_default_value = true)]
-    pub label: String,
-}
-
-#[derive(Debug, Args)]
-pub struct Revoke {
-    #[command(flatten)]
-    pub named: Named,
-    /// Do not ask; needed where standard input is not a terminal
-    #[arg(long, short)]
-    pub yes: bool,
 }
 
 fn login_limit(text: &str) -> Result<Duration, String> {

@@ -1,4 +1,4 @@
-//! The signals that end a login early. Caught, so that the daemon can be told before the program ends.
+//! The signals that end a command early. Caught, so that the daemon can be told before the program ends.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -6,12 +6,12 @@ use crate::error::Error;
 
 /// Ctrl-C, a request to terminate, and a terminal that was closed.
 #[derive(Debug)]
-pub(super) struct Interrupt {
+pub(crate) struct Interrupt {
     signals: [Signal; 3],
 }
 
 impl Interrupt {
-    pub(super) fn listen() -> Result<Self, Error> {
+    pub(crate) fn listen() -> Result<Self, Error> {
         let listen = |kind| signal(kind).map_err(|source| Error::Signals { source });
         Ok(Self {
             signals: [
@@ -23,7 +23,7 @@ impl Interrupt {
     }
 
     /// Waits for the first of them.
-    pub(super) async fn caught(&mut self) {
+    pub(crate) async fn caught(&mut self) {
         let [interrupt, terminate, hangup] = &mut self.signals;
         tokio::select! {
             _ = interrupt.recv() => {}

@@ -1,0 +1,56 @@
+//! The daemon's streams.
+
+use proxy_proto::v1::daemon_client::DaemonClient;
+use proxy_proto::v1::{WatchAccountsRequest, WatchAccountsResponse, WatchEventsRequest, WatchEventsResponse};
+use tonic::{Response, Status, Streaming};
+
+use super::Client;
+use crate::error::{Error, Operation};
+
+/// A stream of the daemon.
+#[derive(Debug)]
+pub(crate) struct Watched<T> {
+    client: Client,
+    operation: Operation,
+    messages: Streaming<T>,
+}
+
+impl Client {
+    /// The pool whenever it changes.
+    pub(crate) async fn watch_accounts(&self) -> Result<Watched<WatchAccountsResponse>, Error> {
+        let watching = self.accounts().watch_accounts(WatchAccountsRequest {}).await;
+        self.watched(Operation::WatchAccounts, watching).await
+    }
+
+    /// What happens to the accounts from now on.
+    pub(crate) async fn watch_events(&self) -> Result<Watched<WatchEventsResponse>, Error> {
+        let mut daemon = DaemonClient::new(self.channel.clone());
+        let watching = daemon.watch_events(WatchEventsRequest {}).await;
+        self.watched(Operation::WatchEvents, watching).await
+    }
+
+    async fn watched<T>(
+        &self,
+        operation: Operation,
+        watching: Result<Response<Streaming<T>>, Status>,
+    ) -> Result<Watched<T>, Error> {
+        match watching {
+            Ok(messages) => Ok(Watched { client: self.clone(), operation, messages: messages.into_inner() }),
+            Err(status) => Err(self.refusal(operation, status).await),
+        }
+    }
+}
+
+impl<T> Watched<T> {
+    /// The next message. That there is no further one is an error: a watch has no end but the daemon's.
+    pub(crate) async fn next(&mut self) -> Result<T, Error> {
+        match self.messages.message().await {
+            Ok(Some(message)) => Ok(message),
+            Ok(None) => Err(Error::WatchEnded),
+            Err(status) => match self.client.refusal(self.operation.clone(), status).await {
+                Error::ConnectionLost { .. } => Err(Error::WatchEnded),
+                refused => Err(refused),
+            },
+        }
+    }
+}
