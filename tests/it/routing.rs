@@ -14,7 +14,7 @@ const CHAT: &str = "/v1/chat/completions";
 const RESPONSES: &str = "/v1/responses";
 
 /// The file of a key with these settings.
-fn set(key: &str, settings: Value) -> Value {
+fn set(key: &str, settings: &Value) -> Value {
     let mut file = key_file(key);
     file.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
     file
@@ -27,7 +27,7 @@ async fn with_keys(fake: &FakeClaude, settings: &[Value]) -> (TestDaemon, Vec<St
     let setup = Setup { clock: clock.clock(), ..Setup::default() };
     let daemon = TestDaemon::with(fake, setup, |dir| {
         for (n, (key, settings)) in keys.iter().zip(settings).enumerate() {
-            put(dir, &format!("claude-{n}.json"), &set(key, settings.clone()));
+            put(dir, &format!("claude-{n}.json"), &set(key, settings));
         }
     })
     .await;
@@ -42,8 +42,7 @@ fn messages(model: &str) -> Value {
 fn request(path: &str, model: &str) -> Value {
     match path {
         MESSAGES => messages(model),
-        COUNT => json!({"model": model, "messages": [{"role": "user", "content": "hi"}]}),
-        CHAT => json!({"model": model, "messages": [{"role": "user", "content": "hi"}]}),
+        COUNT | CHAT => json!({"model": model, "messages": [{"role": "user", "content": "hi"}]}),
         _ => json!({"model": model, "input": "hi"}),
     }
 }
@@ -236,7 +235,7 @@ async fn an_excluded_model_goes_to_the_others_and_to_nobody_where_all_exclude_it
         assert_eq!(asked(&fake, &daemon, &keys, path, "claude-opus-5").await.0, 1, "{path}");
         assert_eq!(asked(&fake, &daemon, &keys, path, "claude-sonnet-5").await.0, 0, "{path}");
     }
-    daemon.put("claude-1.json", &set(&keys[1], json!({"excluded_models": ["*-5"]})));
+    daemon.put("claude-1.json", &set(&keys[1], &json!({"excluded_models": ["*-5"]})));
     settled(&daemon, |settings| settings.excluded == ["*-5"]).await;
     fake.forget_requests();
     for path in [MESSAGES, COUNT, CHAT, RESPONSES] {
@@ -327,7 +326,7 @@ async fn a_changed_setting_shows_in_the_list_at_once() {
     let (daemon, keys, _) = with_keys(&fake, &[json!({})]).await;
     assert!(openai_names(&daemon).await.contains(&"claude-opus-5".to_owned()));
     fake.forget_requests();
-    daemon.put("claude-0.json", &set(&keys[0], json!({"excluded_models": ["*opus*"], "prefix": "p"})));
+    daemon.put("claude-0.json", &set(&keys[0], &json!({"excluded_models": ["*opus*"], "prefix": "p"})));
     settled(&daemon, |settings| settings.prefix.is_some()).await;
     let names = openai_names(&daemon).await;
     assert!(!names.iter().any(|name| name.contains("opus")), "{names:?}");
@@ -343,7 +342,7 @@ async fn a_gateway_gets_its_own_keys_requests_and_nothing_else() {
         put(dir, "claude-login.json", &login.auth_file());
         let settings =
             json!({"base_url": gateway.url(), "prefix": "gw", "model_aliases": {"theirs": "vendor/x"}});
-        put(dir, "claude-gateway.json", &set(&key, settings));
+        put(dir, "claude-gateway.json", &set(&key, &settings));
     })
     .await;
     for path in [MESSAGES, COUNT, CHAT, RESPONSES] {
@@ -369,7 +368,7 @@ async fn a_gateways_path_stands_in_front_of_the_calls() {
     gateway.on("/anthropic/v1/messages").once(Script::json(StatusCode::OK, &json!({"type": "message"})));
     let daemon = TestDaemon::with(&provider, Setup::default(), |dir| {
         let base = format!("{}/anthropic", gateway.url());
-        put(dir, "claude-0.json", &set("sk-FAKE-gateway", json!({"base_url": base})));
+        put(dir, "claude-0.json", &set("sk-FAKE-gateway", &json!({"base_url": base})));
     })
     .await;
     assert_eq!(daemon.post("/v1/messages?beta=true", &messages("m")).await.status(), 200);
@@ -392,7 +391,7 @@ async fn a_gateway_in_trouble_does_not_keep_a_request_from_the_provider() {
     let daemon = TestDaemon::with(&provider, Setup::default(), |dir| {
         for n in 0..4 {
             let settings = json!({"base_url": dead, "priority": 1});
-            put(dir, &format!("claude-{n}.json"), &set(&format!("sk-FAKE-{n}"), settings));
+            put(dir, &format!("claude-{n}.json"), &set(&format!("sk-FAKE-{n}"), &settings));
         }
         put(dir, "claude-key.json", &key_file(&key));
     })
