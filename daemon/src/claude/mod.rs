@@ -5,6 +5,7 @@ pub mod api;
 mod classify;
 pub mod oauth;
 mod ratelimit;
+pub mod refusal;
 mod transport;
 
 use std::path::PathBuf;

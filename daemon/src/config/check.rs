@@ -48,6 +48,7 @@ pub(super) fn config(
     let token_url = check.text("claude.oauth.token_url", upstream_url);
     let revoke_url = check.text("claude.oauth.revoke_url", upstream_url);
     let profile_url = check.text("claude.oauth.profile_url", upstream_url);
+    let paste_redirect_uri = check.text("claude.oauth.paste_redirect_uri", upstream_url);
     let client_id = check.text("claude.oauth.client_id", not_empty);
     let scopes = check.texts("claude.oauth.scopes");
     let callback_port = check.port("claude.oauth.callback_port");
@@ -68,6 +69,7 @@ pub(super) fn config(
                 token_url: token_url?,
                 revoke_url: revoke_url?,
                 profile_url: profile_url?,
+                paste_redirect_uri: paste_redirect_uri?,
                 client_id: client_id?,
                 scopes: scopes?,
             },

@@ -4,6 +4,7 @@
 mod accounts;
 mod convert;
 mod daemon;
+mod login_failure;
 mod logins;
 mod peer;
 mod socket;

@@ -16,6 +16,7 @@ const PURE: &[&str] = &[
     "reload/diff.rs",
     "claude/classify.rs",
     "claude/ratelimit.rs",
+    "claude/refusal.rs",
     "proxy/headers.rs",
     "proxy/native_events.rs",
     "http/guard.rs",

@@ -16,11 +16,9 @@ use proxy_proto::v1::{
 use tonic::{Request, Response, Status};
 
 use super::{State, convert};
+use crate::account::settings;
 use crate::pool::Member;
 use crate::secret::ApiKey;
-
-/// A label longer than this is no label.
-const LONGEST_LABEL: usize = 100;
 
 #[tonic::async_trait]
 impl v1::accounts_server::Accounts for State {
@@ -61,15 +59,8 @@ impl v1::accounts_server::Accounts for State {
             return Err(Status::unimplemented("adding a setup token"));
         };
         let label = settings.and_then(|settings| settings.label).unwrap_or_default();
-        let label = Some(label.trim().to_owned()).filter(|label| !label.is_empty());
-        if label
-            .as_ref()
-            .is_some_and(|label| label.chars().count() > LONGEST_LABEL || label.contains(char::is_control))
-        {
-            return Err(Status::invalid_argument(format!(
-                "the label must be one line of at most {LONGEST_LABEL} characters"
-            )));
-        }
+        let label = settings::label(&label)
+            .map_err(|problem| Status::invalid_argument(format!("the label {problem}")))?;
         let (member, replaced) = self
             .admin
             .add_api_key(ApiKey::new(api_key), label)
