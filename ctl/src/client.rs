@@ -23,7 +23,8 @@ use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Response, Status};
 
-use crate::error::{Error, Operation, Refusal};
+use crate::clock;
+use crate::error::{Error, LoginFailure, Operation, Refusal};
 
 /// For what the daemon knows by itself.
 const LOCAL: Duration = Duration::from_secs(10);
@@ -123,12 +124,7 @@ impl Client {
         required(reply.account, operation)
     }
 
-    pub(crate) async fn begin_login(&self, callback_port: u16) -> Result<BeginLoginResponse, Error> {
-        let request = BeginLoginRequest {
-            provider: "claude".to_owned(),
-            callback_port: callback_port.into(),
-            ..Default::default()
-        };
+    pub(crate) async fn begin_login(&self, request: BeginLoginRequest) -> Result<BeginLoginResponse, Error> {
         self.call(Operation::BeginLogin, LOCAL, self.logins().begin_login(request)).await
     }
 
@@ -178,6 +174,11 @@ impl Client {
     /// A status with a source was made on this side of the socket: the daemon did not say it.
     fn refusal(&self, operation: Operation, status: Status) -> Error {
         if std::error::Error::source(&status).is_none() {
+            if operation == Operation::CompleteLogin
+                && let Some(failure) = LoginFailure::of(&status, clock::now())
+            {
+                return Error::LoginFailed(failure);
+            }
             let refusal = Refusal::of(status.code(), &operation);
             return Error::Refused { operation, refusal, message: status.message().to_owned() };
         }

@@ -1,6 +1,8 @@
 //! Everything that can go wrong, told in three parts: what failed, why, and what to run next. The exit code
 //! follows from the variant by exhaustive match. No text here ever holds a code, a state, a token or a key.
 
+mod login;
+
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -9,7 +11,10 @@ use std::time::Duration;
 use proxy_proto::socket;
 use tonic::Code;
 
+pub(crate) use self::login::{Denial, LoginFailure};
+use crate::callback::Holder;
 use crate::exit::Exit;
+use crate::paste::NotThisLogin;
 use crate::text;
 
 /// Why a command ended badly.
@@ -33,15 +38,21 @@ pub(crate) enum Error {
     Refused { operation: Operation, refusal: Refusal, message: String },
     #[error("the daemon's answer lacks {field}: cannot {operation}")]
     Incomplete { operation: Operation, field: &'static str },
-    #[error("the callback port {port} is in use")]
-    PortInUse { port: u16, source: io::Error },
+    #[error("the callback port {port} is in use{}", by(holder.as_ref()))]
+    PortInUse { port: u16, holder: Option<Holder>, source: io::Error },
     #[error("cannot listen on the loopback interface")]
     Listen { source: io::Error },
     #[error("nobody completed the login within {}", text::duration(*limit))]
     LoginTimedOut { limit: Duration },
     /// The authorize page sent an error instead of a code (RFC 6749, 4.1.2.1).
-    #[error("the login was refused in the browser")]
-    LoginRefused { error: String, description: Option<String> },
+    #[error("{0}")]
+    LoginDenied(Denial),
+    /// The daemon could not complete the login, and told why.
+    #[error("{0}")]
+    LoginFailed(LoginFailure),
+    /// Standard input, the one way an answer could have come, has ended.
+    #[error("{}", match last { Some(_) => "no pasted answer was this login's", None => "no answer was pasted" })]
+    NoPaste { last: Option<NotThisLogin> },
     #[error("interrupted; the login is cancelled")]
     Interrupted,
     #[error("nothing was revoked: you did not say yes")]
@@ -77,7 +88,8 @@ pub(crate) enum Operation {
 pub(crate) enum Refusal {
     NotFound,
     NotPermitted,
-    /// As named, the account does not allow it: the name fits several, or it is of another kind.
+    /// As named, the account does not allow it: the name fits several, or it is of another kind. Or a login's
+    /// wishes cannot be met.
     Unfit,
     TimedOut,
     Authentication,
@@ -104,6 +116,7 @@ impl Refusal {
             Code::Unimplemented => Self::Unknown,
             Code::FailedPrecondition if matches!(operation, Operation::Account { .. }) => Self::Unfit,
             Code::InvalidArgument if matches!(operation, Operation::CompleteLogin) => Self::WrongState,
+            Code::InvalidArgument if matches!(operation, Operation::BeginLogin) => Self::Unfit,
             Code::Ok
             | Code::Cancelled
             | Code::Unknown
@@ -135,6 +148,7 @@ impl Refusal {
             Self::NotFound | Self::TimedOut | Self::WrongState if login => {
                 "begin again: `proxyctl login claude`"
             }
+            Self::Unfit if login => "`proxyctl login --help` shows what may be asked for",
             Self::NotFound => "`proxyctl accounts list` shows the accounts there are",
             Self::NotPermitted => "run it as the user the daemon runs as, or as root",
             Self::Unfit => "`proxyctl accounts list` shows each account with its id, kind and state",
@@ -161,7 +175,10 @@ impl Error {
             Self::Refused { refusal, .. } => refusal.exit(),
             Self::PortInUse { .. } => Exit::PortInUse,
             Self::NoAnswer { .. } | Self::LoginTimedOut { .. } => Exit::TimedOut,
-            Self::LoginRefused { .. } => Exit::AuthenticationFailed,
+            Self::LoginDenied(denial) => denial.exit(),
+            Self::LoginFailed(failure) => failure.exit(),
+            Self::NoPaste { last: Some(_) } => Exit::AuthenticationFailed,
+            Self::NoPaste { last: None } => Exit::Failed,
             Self::Interrupted => Exit::Interrupted,
             Self::Connect { .. }
             | Self::ConnectionLost { .. }
@@ -180,8 +197,10 @@ impl Error {
         match self {
             Self::Refused { message, .. } if message.is_empty() => None,
             Self::Refused { message, .. } => Some(message.clone()),
-            Self::LoginRefused { error, description: None } => Some(error.clone()),
-            Self::LoginRefused { error, description: Some(text) } => Some(format!("{error}: {text}")),
+            Self::LoginDenied(denial) => denial.cause(),
+            Self::LoginFailed(failure) => failure.cause(),
+            Self::NoPaste { last: Some(why) } => Some(why.to_string()),
+            Self::NoPaste { last: None } => Some("standard input has ended".to_owned()),
             Self::ConnectionLost { source, .. } => {
                 Some(innermost(source.as_ref()).unwrap_or_else(|| source.message().to_owned()))
             }
@@ -209,9 +228,17 @@ impl Error {
                     .to_owned()
             }
             Self::Listen { .. } => "see to it that 127.0.0.1 exists and that files can be opened".to_owned(),
-            Self::LoginTimedOut { .. } | Self::LoginRefused { .. } | Self::Interrupted => {
-                "begin again: `proxyctl login claude`".to_owned()
+            Self::LoginDenied(denial) => denial.hint(),
+            Self::LoginFailed(failure) => failure.hint(),
+            Self::NoPaste { .. } => {
+                "begin again and paste what the page of the new URL shows: `proxyctl login claude --paste`"
+                    .to_owned()
             }
+            Self::LoginTimedOut { .. } => {
+                "begin again: `proxyctl login claude`, with --paste if the browser cannot come back here"
+                    .to_owned()
+            }
+            Self::Interrupted => "begin again: `proxyctl login claude`".to_owned(),
             Self::Declined => "answer y, or give --yes".to_owned(),
             Self::ReadKey { .. } => {
                 "name a readable file with --key-file, or `-` for standard input".to_owned()
@@ -222,6 +249,10 @@ impl Error {
             }
         }
     }
+}
+
+fn by(holder: Option<&Holder>) -> String {
+    holder.map(|holder| format!(" by {holder}")).unwrap_or_default()
 }
 
 /// The command that starts the daemon whose socket this is.

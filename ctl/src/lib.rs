@@ -15,6 +15,8 @@ mod exit;
 pub mod json;
 mod output;
 mod paste;
+mod place;
+mod qr;
 mod stdin;
 mod table;
 mod text;
