@@ -7,4 +7,6 @@ pub mod binaries;
 pub mod client;
 pub mod daemon;
 pub mod fake_claude;
+pub mod needs;
+pub mod terminal;
 pub mod wait;
