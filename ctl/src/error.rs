@@ -178,9 +178,9 @@ impl Error {
             Self::LoginDenied(denial) => denial.exit(),
             Self::LoginFailed(failure) => failure.exit(),
             Self::NoPaste { last: Some(_) } => Exit::AuthenticationFailed,
-            Self::NoPaste { last: None } => Exit::Failed,
             Self::Interrupted => Exit::Interrupted,
-            Self::Connect { .. }
+            Self::NoPaste { last: None }
+            | Self::Connect { .. }
             | Self::ConnectionLost { .. }
             | Self::Incomplete { .. }
             | Self::Listen { .. }

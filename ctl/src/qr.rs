@@ -19,7 +19,10 @@ pub(crate) fn draw(text: &str) -> Option<Drawing> {
     let picture = code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build();
     let style = AnsiColor::BrightWhite.on(AnsiColor::Black);
     let columns = picture.lines().map(|line| line.chars().count()).max()?;
-    let lines = picture.lines().map(|line| format!("{style}{line}{style:#}\n")).collect();
+    let mut lines = String::new();
+    for line in picture.lines() {
+        lines.extend([&format!("{style}{line}{style:#}"), "\n"]);
+    }
     Some(Drawing { columns, lines })
 }
 

@@ -42,7 +42,7 @@ enum Address {
 pub(super) fn of(port: u16) -> Option<Holder> {
     let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|path| fs::read_to_string(path).unwrap_or_default());
     let listener = tables.iter().find_map(|table| find(table, port))?;
-    process(listener.inode).or_else(|| user(listener.uid))
+    Some(process(listener.inode).unwrap_or_else(|| user(listener.uid)))
 }
 
 /// The listener on that port in a table of `/proc/net` (proc_net_tcp.txt of the kernel).
@@ -90,9 +90,9 @@ fn holds(process: &Path, socket: &str) -> bool {
     targets.any(|target| target.as_os_str() == socket)
 }
 
-fn user(uid: u32) -> Option<Holder> {
+fn user(uid: u32) -> Holder {
     let known = nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid)).ok().flatten();
-    Some(Holder::User(known.map_or_else(|| uid.to_string(), |user| user.name)))
+    Holder::User(known.map_or_else(|| uid.to_string(), |user| user.name))
 }
 
 impl fmt::Display for Holder {

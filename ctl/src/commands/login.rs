@@ -4,6 +4,7 @@
 
 mod interrupt;
 mod kept;
+mod show;
 mod wait;
 
 use std::time::Duration;

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 /// The key under which WebDriver names an element.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 /// Chromium takes its time on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Chromium behind its WebDriver, with a profile of its own.
 struct Chromium {

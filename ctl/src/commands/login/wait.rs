@@ -18,10 +18,8 @@ use crate::exit::Exit;
 use crate::json::{Account, Document, LoginEvent};
 use crate::output::Output;
 use crate::paste::{self, Answer, NotThisLogin};
-use crate::place::{self, Place};
-use crate::qr;
+use crate::place::Place;
 use crate::stdin::{Line, Lines};
-use crate::text;
 
 /// A login that succeeded.
 #[derive(Debug)]
@@ -151,50 +149,6 @@ impl Wait<'_> {
                     }
                 }
             }
-        }
-    }
-
-    fn show_url(&mut self) -> Result<(), Error> {
-        if self.output.is_json() {
-            return Ok(()); // The first event holds it.
-        }
-        let url = &self.session.url;
-        self.output.data(&format!("Please visit this URL to authenticate:\n{url}\n"))?;
-        self.draw_url();
-        if let Some(port) = self.session.port {
-            self.show_ways_back(port);
-        }
-        Ok(())
-    }
-
-    fn draw_url(&self) {
-        if !self.qr {
-            return;
-        }
-        match qr::draw(&self.session.url) {
-            Some(drawing) => {
-                self.output.talk(&format!("The same as a QR code, {} columns wide:", drawing.columns));
-                self.output.talk(&drawing.lines);
-            }
-            None => self.output.talk("The URL is too long for a QR code."),
-        }
-    }
-
-    /// How a browser elsewhere can come back to this port.
-    fn show_ways_back(&self, port: u16) {
-        if let Some(ssh) = &self.place.ssh {
-            let name = if ssh.is_nameless() { " (SERVER is how you reached this machine)" } else { "" };
-            self.output.talk(&format!(
-                "This is an SSH session. So that the browser of your own machine can come back here, first run \
-                 there{name}:\n  {}",
-                ssh.forward(port, &text::clean(&place::user()))
-            ));
-        }
-        if self.place.container {
-            self.output.talk(&format!(
-                "This is a container: port {port} can be reached only inside it. `proxyctl login claude --paste` \
-                 needs no port."
-            ));
         }
     }
 
