@@ -113,7 +113,9 @@ impl Wait<'_> {
             };
             match event {
                 Event::Interrupted => return Err(Error::Interrupted),
-                Event::TimedOut => return Err(self.timed_out(prompt)),
+                Event::TimedOut => {
+                    return Err(prompt.or_unsaved(Error::LoginTimedOut { limit: self.limit }));
+                }
                 Event::Opened(success) => {
                     opened = true;
                     if success {
@@ -129,9 +131,10 @@ impl Wait<'_> {
                     prompt = self.offer_paste(pipe);
                 }
                 Event::Pasted(Line::End) if self.callback.is_none() => {
-                    return Err(Error::NoPaste { last: prompt.refused });
+                    let last = prompt.refused;
+                    return Err(prompt.or_unsaved(Error::NoPaste { last }));
                 }
-                Event::Pasted(Line::End) => prompt = Prompt::default(),
+                Event::Pasted(Line::End) => prompt.lines = None,
                 Event::Arrived(arrival) => {
                     let result = self.judge(arrival.answer).await;
                     // A browser that went away does not matter to the login.
@@ -165,14 +168,6 @@ impl Wait<'_> {
             paste,
             until,
         }))
-    }
-
-    /// Tokens that only wait for space are not given up because a person was not quick enough.
-    fn timed_out(&self, prompt: Prompt) -> Error {
-        match prompt.held {
-            Some((_, err)) if err.exit() == Exit::NotSaved => err,
-            _ => Error::LoginTimedOut { limit: self.limit },
-        }
     }
 
     /// On a terminal a person may paste; where no browser is wanted, a pipe may carry the answer.
@@ -294,6 +289,15 @@ async fn arrival(callback: Option<&mut Callback>) -> Arrival {
 }
 
 impl Prompt {
+    /// What ends the login where nothing more can come. Tokens that only wait for space are not given up because
+    /// a person was not quick enough.
+    fn or_unsaved(self, otherwise: Error) -> Error {
+        match self.held {
+            Some((_, err)) if err.exit() == Exit::NotSaved => err,
+            _ => otherwise,
+        }
+    }
+
     async fn line(&mut self) -> Line {
         match &mut self.lines {
             Some(lines) => lines.next().await,
