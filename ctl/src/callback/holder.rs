@@ -114,7 +114,7 @@ mod tests {
     /// As a little-endian machine writes it; a big-endian one writes the words the other way round.
     fn hex(address: &[u8]) -> String {
         let words = address.chunks(4).map(|word| u32::from_ne_bytes(word.try_into().unwrap()));
-        words.map(|word| format!("{word:08X}")).collect()
+        words.map(|word| format!("{word:08X}")).collect::<Vec<_>>().concat()
     }
 
     fn line(address: &[u8], port: u16, state: &str, uid: u32, inode: u64) -> String {

@@ -96,7 +96,7 @@ fn a_login_the_daemon_could_not_finish_is_tried_again_when_the_person_says_so() 
 
 #[test]
 fn tokens_that_wait_for_space_are_not_given_up_when_no_answer_can_come_any_more() {
-    for flags in [&["--paste"][..], &["--timeout", "2s"]] {
+    for flags in [&["--paste"][..], &["--timeout", "5s"]] {
         let full = || refused(Code::ResourceExhausted, "no space left");
         let daemon = FakeDaemon::start();
         let daemon = if flags.contains(&"--paste") { daemon.begin_only() } else { daemon.login() };

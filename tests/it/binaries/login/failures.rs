@@ -201,8 +201,8 @@ async fn a_provider_that_breaks_the_connection() {
 #[tokio::test]
 async fn a_provider_that_is_not_there() {
     let fake = FakeClaude::start().await;
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let nowhere = format!("http://127.0.0.1:{port}{TOKEN_PATH}");
+    // A port of the system's own, on which nothing is to be expected.
+    let nowhere = format!("http://127.0.0.1:1{TOKEN_PATH}");
     let machine = Machine::new(&fake).with("PROXYD_CLAUDE__OAUTH__TOKEN_URL", nowhere);
     let _daemon = machine.start().await;
     let (terminal, url) = on_terminal(&machine, &["--json"]).await;
@@ -228,7 +228,7 @@ async fn a_login_that_nobody_completes() {
 }
 
 #[tokio::test]
-async fn control_c_closes_the_port_and_ends_the_login_in_the_daemon() {
+async fn control_c_ends_the_program_and_the_login_in_the_daemon() {
     let fake = FakeClaude::start().await;
     let machine = Machine::new(&fake);
     let mut daemon = machine.start().await;
@@ -239,8 +239,6 @@ async fn control_c_closes_the_port_and_ends_the_login_in_the_daemon() {
         let says = &["interrupted; the login is cancelled"];
         check(left.code, &left.screen, flags, &Expected { code: 130, word: "interrupted", says });
         no_secret_in(&left.screen, &url, &fake, &machine);
-        let port = url::Url::parse(&pair(&url, "redirect_uri")).unwrap().port().unwrap();
-        assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err(), "nobody listens any more");
     }
     daemon.log_line("login cancelled").await;
     assert_eq!(daemon.log().matches("login cancelled").count(), 2);

@@ -68,7 +68,7 @@ async fn a_directory_that_is_gone_is_named_and_a_time_limit_does_not_give_up_iss
     let mut daemon = machine.start().await;
     let away = machine.home().join("away");
     fs::rename(machine.auth_dir(), &away).unwrap();
-    let (mut terminal, url) = on_terminal(&machine, &["--timeout", "3s"]).await;
+    let (mut terminal, url) = on_terminal(&machine, &["--timeout", "10s"]).await;
     assert!(visit(&url).await.contains("Login failed"));
     let cause = terminal.line("cause: ").await;
     assert!(cause.contains("cannot create a file in ") && cause.contains("/proxyd/auth"), "{cause}");
