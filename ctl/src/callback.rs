@@ -2,6 +2,7 @@
 //! the login, bounds what it reads, keeps and waits for, and never shows, prints or stores anything of a
 //! query.
 
+mod holder;
 mod page;
 mod request;
 
@@ -20,6 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub(crate) use self::holder::Holder;
 pub(crate) use self::page::Page;
 use crate::error::Error;
 use crate::paste::Answer;
@@ -89,7 +91,7 @@ pub(crate) struct Callback {
 pub(crate) async fn bind(port: Port) -> Result<Bound, Error> {
     match port {
         Port::Fixed(port) => pair(port).await.map_err(|source| match source.kind() {
-            ErrorKind::AddrInUse => Error::PortInUse { port, source },
+            ErrorKind::AddrInUse => Error::PortInUse { port, holder: holder::of(port), source },
             _ => Error::Listen { source },
         }),
         Port::From(first) => {

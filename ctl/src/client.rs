@@ -28,7 +28,8 @@ pub(crate) use self::ssh::Remote;
 use self::transport::Link;
 pub(crate) use self::transport::{Target, default_socket, local};
 pub(crate) use self::watch::Watched;
-use crate::error::{Error, Operation, Refusal};
+use crate::clock;
+use crate::error::{Error, LoginFailure, Operation, Refusal};
 use crate::version;
 
 /// For what the daemon knows by itself.
@@ -57,12 +58,7 @@ impl Client {
         self.call(Operation::ShowStatus, LOCAL, daemon.get_status(GetStatusRequest {})).await
     }
 
-    pub(crate) async fn begin_login(&self, callback_port: u16) -> Result<BeginLoginResponse, Error> {
-        let request = BeginLoginRequest {
-            provider: "claude".to_owned(),
-            callback_port: callback_port.into(),
-            ..Default::default()
-        };
+    pub(crate) async fn begin_login(&self, request: BeginLoginRequest) -> Result<BeginLoginResponse, Error> {
         self.call(Operation::BeginLogin, LOCAL, self.logins().begin_login(request)).await
     }
 
@@ -113,6 +109,11 @@ impl Client {
     async fn refusal(&self, operation: Operation, status: Status) -> Error {
         if std::error::Error::source(&status).is_some() {
             return self.link.failure(operation, status);
+        }
+        if operation == Operation::CompleteLogin
+            && let Some(failure) = LoginFailure::of(&status, clock::now())
+        {
+            return Error::LoginFailed(failure);
         }
         if status.code() == Code::Unimplemented
             && let Some(difference) = self.difference().await

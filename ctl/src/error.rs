@@ -1,6 +1,8 @@
 //! Everything that can go wrong, told in three parts: what failed, why, and what to run next. The exit code
 //! follows from the variant by exhaustive match. No text here ever holds a code, a state, a token or a key.
 
+mod login;
+
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -9,8 +11,11 @@ use std::time::Duration;
 use proxy_proto::socket;
 use tonic::Code;
 
+pub(crate) use self::login::{Denial, LoginFailure};
+use crate::callback::Holder;
 use crate::client::Host;
 use crate::exit::Exit;
+use crate::paste::NotThisLogin;
 use crate::text;
 use crate::version;
 
@@ -57,15 +62,21 @@ pub(crate) enum Error {
     Refused { operation: Operation, refusal: Refusal, message: String },
     #[error("the daemon's answer lacks {field}: cannot {operation}")]
     Incomplete { operation: Operation, field: &'static str },
-    #[error("the callback port {port} is in use")]
-    PortInUse { port: u16, source: io::Error },
+    #[error("the callback port {port} is in use{}", by(holder.as_ref()))]
+    PortInUse { port: u16, holder: Option<Holder>, source: io::Error },
     #[error("cannot listen on the loopback interface")]
     Listen { source: io::Error },
     #[error("nobody completed the login within {}", text::duration(*limit))]
     LoginTimedOut { limit: Duration },
     /// The authorize page sent an error instead of a code (RFC 6749, 4.1.2.1).
-    #[error("the login was refused in the browser")]
-    LoginRefused { error: String, description: Option<String> },
+    #[error("{0}")]
+    LoginDenied(Denial),
+    /// The daemon could not complete the login, and told why.
+    #[error("{0}")]
+    LoginFailed(LoginFailure),
+    /// Standard input, the one way an answer could have come, has ended.
+    #[error("{}", match last { Some(_) => "no pasted answer was this login's", None => "no answer was pasted" })]
+    NoPaste { last: Option<NotThisLogin> },
     #[error("interrupted; the login is cancelled")]
     Interrupted,
     #[error("interrupted")]
@@ -116,7 +127,8 @@ pub(crate) enum Operation {
 pub(crate) enum Refusal {
     NotFound,
     NotPermitted,
-    /// As named, the account does not allow it: the name fits several, or it is of another kind.
+    /// As named, the account does not allow it: the name fits several, or it is of another kind. Or a login's
+    /// wishes cannot be met.
     Unfit,
     /// What was asked for is not possible as it stands; the message says why.
     Wrong,
@@ -146,6 +158,7 @@ impl Refusal {
             Code::FailedPrecondition if matches!(operation, Operation::Account { .. }) => Self::Unfit,
             Code::FailedPrecondition if matches!(operation, Operation::Import) => Self::Wrong,
             Code::InvalidArgument if matches!(operation, Operation::CompleteLogin) => Self::WrongState,
+            Code::InvalidArgument if matches!(operation, Operation::BeginLogin) => Self::Unfit,
             Code::InvalidArgument | Code::AlreadyExists => Self::Wrong,
             Code::Ok
             | Code::Cancelled
@@ -176,6 +189,7 @@ impl Refusal {
             Self::NotFound | Self::TimedOut | Self::WrongState if login => {
                 "begin again: `proxyctl login claude`"
             }
+            Self::Unfit if login => "`proxyctl login --help` shows what may be asked for",
             Self::NotFound => "`proxyctl accounts list` shows the accounts there are",
             Self::NotPermitted if operation.is_transfer() => {
                 "let the daemon's user into that directory, or choose another"
@@ -210,9 +224,12 @@ impl Error {
             Self::Refused { refusal, .. } => refusal.exit(),
             Self::PortInUse { .. } => Exit::PortInUse,
             Self::NoAnswer { .. } | Self::LoginTimedOut { .. } => Exit::TimedOut,
-            Self::LoginRefused { .. } => Exit::AuthenticationFailed,
+            Self::LoginDenied(denial) => denial.exit(),
+            Self::LoginFailed(failure) => failure.exit(),
+            Self::NoPaste { last: Some(_) } => Exit::AuthenticationFailed,
             Self::Interrupted | Self::Stopped => Exit::Interrupted,
-            Self::Connect { .. }
+            Self::NoPaste { last: None }
+            | Self::Connect { .. }
             | Self::NotADaemon { .. }
             | Self::NoSsh { .. }
             | Self::RemoteTooOld { .. }
@@ -241,8 +258,10 @@ impl Error {
             Self::Refused { message, .. } => Some(message.clone()),
             Self::Revision { difference, .. } => Some(difference.what.clone()),
             Self::NotADaemon { said, .. } => Some(format!("it began with {said:?}")),
-            Self::LoginRefused { error, description: None } => Some(error.clone()),
-            Self::LoginRefused { error, description: Some(text) } => Some(format!("{error}: {text}")),
+            Self::LoginDenied(denial) => denial.cause(),
+            Self::LoginFailed(failure) => failure.cause(),
+            Self::NoPaste { last: Some(why) } => Some(why.to_string()),
+            Self::NoPaste { last: None } => Some("standard input has ended".to_owned()),
             Self::ConnectionLost { source, .. } => {
                 Some(innermost(source.as_ref()).unwrap_or_else(|| source.message().to_owned()))
             }
@@ -298,11 +317,19 @@ impl Error {
                     .to_owned()
             }
             Self::Listen { .. } => "see to it that 127.0.0.1 exists and that files can be opened".to_owned(),
-            Self::LoginTimedOut { .. } | Self::LoginRefused { .. } | Self::Interrupted => {
-                "begin again: `proxyctl login claude`".to_owned()
+            Self::LoginDenied(denial) => denial.hint(),
+            Self::LoginFailed(failure) => failure.hint(),
+            Self::NoPaste { .. } => {
+                "begin again and paste what the page of the new URL shows: `proxyctl login claude --paste`"
+                    .to_owned()
             }
             Self::WatchEnded => "`proxyctl status` shows whether it runs again".to_owned(),
             Self::Stopped => "run it again".to_owned(),
+            Self::LoginTimedOut { .. } => {
+                "begin again: `proxyctl login claude`, with --paste if the browser cannot come back here"
+                    .to_owned()
+            }
+            Self::Interrupted => "begin again: `proxyctl login claude`".to_owned(),
             Self::Declined => "answer y, or give --yes".to_owned(),
             Self::ReadSecret { flag, .. } => {
                 format!("name a readable file with {flag}, or `-` for standard input")
@@ -313,6 +340,10 @@ impl Error {
             }
         }
     }
+}
+
+fn by(holder: Option<&Holder>) -> String {
+    holder.map(|holder| format!(" by {holder}")).unwrap_or_default()
 }
 
 /// A user, by name where there is one.

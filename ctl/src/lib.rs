@@ -17,6 +17,8 @@ mod interrupt;
 pub mod json;
 mod output;
 mod paste;
+mod place;
+mod qr;
 mod secret_file;
 mod secret_prompt;
 mod stdin;

@@ -6,6 +6,8 @@ use subtle::ConstantTimeEq as _;
 use url::Url;
 use url::form_urlencoded;
 
+use crate::error::Denial;
+
 /// More than any code or state is long.
 const LONGEST: usize = 2048;
 
@@ -14,10 +16,7 @@ const LONGEST: usize = 2048;
 pub(crate) enum Answer {
     Code(SecretString),
     /// RFC 6749, 4.1.2.1: an error word, sometimes explained.
-    Refused {
-        error: String,
-        description: Option<String>,
-    },
+    Denied(Denial),
 }
 
 /// Why something read is not this login's answer. The login goes on.
@@ -48,10 +47,10 @@ pub(crate) fn query(query: &str, state: &SecretString) -> Result<Answer, NotThis
     };
     check_state(&one("state")?.ok_or(NotThisLogin::NoState)?, state)?;
     match (one("code")?, one("error")?) {
-        (_, Some(error)) => Ok(Answer::Refused {
+        (_, Some(error)) => Ok(Answer::Denied(Denial {
             error: shown(&error, 64),
             description: description(one("error_description")?),
-        }),
+        })),
         (Some(code), None) => self::code(&code),
         (None, None) => Err(NotThisLogin::NoCode),
     }
@@ -110,7 +109,9 @@ mod tests {
     fn read(read: impl Fn(&SecretString) -> Result<Answer, NotThisLogin>) -> Result<String, NotThisLogin> {
         read(&SecretString::from(STATE)).map(|answer| match answer {
             Answer::Code(code) => code.expose_secret().to_owned(),
-            Answer::Refused { error, description } => format!("{error}/{}", description.unwrap_or_default()),
+            Answer::Denied(Denial { error, description }) => {
+                format!("{error}/{}", description.unwrap_or_default())
+            }
         })
     }
 

@@ -44,6 +44,20 @@ pub(crate) fn duration(length: Duration) -> String {
     }
 }
 
+/// `None` for a text that says nothing.
+pub(crate) fn not_empty(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// `a`, `a and b`, `a, b and c`.
+pub(crate) fn listed(words: &[&str]) -> String {
+    match words {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
 /// `1 account`, `2 accounts`.
 pub(crate) fn count(number: u32, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
@@ -77,6 +91,15 @@ mod tests {
         let now = Timestamp::UNIX_EPOCH;
         for (second, words) in [(0, "now"), (45, "in 45s"), (-7260, "2h 1m ago")] {
             assert_eq!(relative(Timestamp::from_second(second).unwrap(), now), words);
+        }
+    }
+
+    #[test]
+    fn words_are_listed_as_a_person_lists_them() {
+        for (words, list) in
+            [(&[][..], ""), (&["a"], "a"), (&["a", "b"], "a and b"), (&["a", "b", "c"], "a, b and c")]
+        {
+            assert_eq!(listed(words), list);
         }
     }
 

@@ -210,6 +210,20 @@ async fn what_cannot_be_a_login_is_refused_before_it_begins() {
         let status = daemon.logins_client().await.begin_login(request).await.unwrap_err();
         assert_eq!(status.code(), Code::InvalidArgument, "{provider} {callback_port}");
     }
+    let good = BeginLoginRequest { provider: "claude".to_owned(), callback_port: 1, ..Default::default() };
+    for (request, words) in [
+        (BeginLoginRequest { label: "x".repeat(101), ..good.clone() }, "the label must be one line"),
+        (BeginLoginRequest { label: "two\nlines".to_owned(), ..good.clone() }, "the label must be one line"),
+        (
+            BeginLoginRequest { priority: Some(1001), ..good.clone() },
+            "the priority must be from -1000 to 1000",
+        ),
+        (BeginLoginRequest { redirect: 99, ..good.clone() }, "does not know the kind of redirect"),
+    ] {
+        let status = daemon.logins_client().await.begin_login(request).await.unwrap_err();
+        assert_eq!(status.code(), Code::InvalidArgument);
+        assert!(status.message().contains(words), "{}", status.message());
+    }
 }
 
 #[tokio::test]

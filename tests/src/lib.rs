@@ -10,4 +10,5 @@ pub mod fake_claude;
 pub mod needs;
 pub mod proxy_server;
 pub mod sshd;
+pub mod terminal;
 pub mod wait;

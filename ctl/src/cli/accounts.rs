@@ -31,7 +31,7 @@ pub enum Accounts {
   proxyctl accounts add claude --key-file key.txt --base-url https://gateway.example/anthropic
 
 On a terminal, without a file, the API key is asked for and not shown.")]
-    Add(Add),
+    Add(Box<Add>),
     /// Change what is set on an account
     #[command(after_help = "Examples:
   proxyctl accounts set build --priority 10 --weight 2
@@ -40,7 +40,7 @@ On a terminal, without a file, the API key is asked for and not shown.")]
   proxyctl accounts set build --unset alias --unset note
 
 What is not named stays. --alias and --exclude replace the whole list.")]
-    Set(Set),
+    Set(Box<Set>),
     /// Give an account a name; an empty one takes it back
     #[command(
         visible_alias = "rename",

@@ -83,6 +83,8 @@ pub enum Command {
     #[command(after_help = "Examples:
   proxyctl login claude
   proxyctl login claude --no-browser          print the URL; open it on any machine, paste the code here
+  proxyctl login claude --paste --qr          no port at all: scan the URL, copy the code from the page
+  proxyctl login claude --label work --priority 10
   proxyctl login claude --callback-port 54545")]
     Login(Login),
     /// Show the accounts of the pool and change them
@@ -151,9 +153,30 @@ pub struct Login {
     /// free]
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub callback_port: Option<u16>,
+    /// Let the provider's own page show the code, to be pasted here: no port needs to be reachable
+    #[arg(long, conflicts_with = "callback_port")]
+    pub paste: bool,
+    /// Draw the URL as a QR code, for the camera of a phone
+    #[arg(long)]
+    pub qr: bool,
+    /// A name for the account [default: the one it has]
+    #[arg(long, value_parser = label)]
+    pub label: Option<String>,
+    /// Its priority, from -1000 to 1000: lower ones serve only when no higher one can [default: the one it has]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(-1000..=1000))]
+    pub priority: Option<i32>,
     /// How long to wait for the answer, as in 90s or 2m; five minutes at most
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = login_limit)]
     pub timeout: Duration,
+}
+
+/// As the daemon takes it.
+fn label(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() || text.chars().count() > 100 || text.contains(char::is_control) {
+        return Err("it must be one line of 1 to 100 characters".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 fn login_limit(text: &str) -> Result<Duration, String> {

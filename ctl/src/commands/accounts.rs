@@ -32,8 +32,8 @@ pub(super) async fn run(command: Accounts, context: &mut Context<'_>) -> Result<
     match command {
         Accounts::List(args) => list::run(&args, context).await,
         Accounts::Show(args) => show::run(&args, context).await,
-        Accounts::Add(args) => add::run(args, context).await,
-        Accounts::Set(args) => set::run(args, context).await,
+        Accounts::Add(args) => add::run(*args, context).await,
+        Accounts::Set(args) => set::run(*args, context).await,
         Accounts::Label(args) => label::run(args, context).await,
         Accounts::Import(args) => import::run(&args, context).await,
         Accounts::Export(args) => export::run(&args, context).await,

@@ -12,10 +12,21 @@ pub enum LoginEvent {
     /// The URL to open. Comes first.
     Url {
         url: String,
-        /// Where the provider sends the browser afterwards; this program listens there.
+        /// Where the provider sends the browser afterwards: to this program, or with `--paste` to its own
+        /// page.
         redirect_uri: String,
         /// When the login ends unanswered.
         expires_at: Option<Timestamp>,
+    },
+    /// Everything listens: an answer that comes from now on is taken. Comes after `url`.
+    Waiting {
+        /// The loopback port on which the browser's answer is awaited; null with `--paste`.
+        callback: Option<u16>,
+        /// Whether a line of standard input is taken as the answer: a code, `code#state` or the address of the
+        /// last page.
+        paste: bool,
+        /// When the wait ends with `timed_out`.
+        until: Timestamp,
     },
     /// A pasted answer was not this login's; another may be given.
     PasteRefused {
@@ -27,8 +38,10 @@ pub enum LoginEvent {
         /// The file that was written.
         path: String,
         account: Box<Account>,
-        /// An account of the same identity was there and has been replaced.
+        /// An account of the same identity was there: its tokens have been replaced.
         replaced: bool,
+        /// Which settings of that account were kept, by their names in `account`.
+        kept: Vec<&'static str>,
     },
     /// The login failed. Nothing follows; the same error is on standard error.
     Error {

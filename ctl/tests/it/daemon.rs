@@ -138,6 +138,12 @@ impl FakeDaemon {
         self.status(Ok(status))
     }
 
+    /// Lets a login begin that needs no port, and so no status.
+    pub(crate) fn begin_only(self) -> Self {
+        self.script().begin.0.push_back(Reply::Now(Ok(begun())));
+        self
+    }
+
     pub(crate) fn begin_refused(self, refusal: Status) -> Self {
         self.script().begin.0.push_back(Reply::Now(Err(refusal)));
         self
@@ -323,10 +329,20 @@ impl Logins for Services {
         &self,
         request: Request<BeginLoginRequest>,
     ) -> Result<Response<BeginLoginResponse>, Status> {
-        let BeginLoginRequest { provider, callback_port, .. } = request.into_inner();
-        let mut reply = self.answer(format!("begin {provider}"), |script| &mut script.begin).await?;
+        let request = request.into_inner();
+        let is_paste = request.redirect() == LoginRedirect::Paste;
+        let BeginLoginRequest { provider, callback_port, label, priority, .. } = request;
+        let paste = if is_paste { " by paste" } else { "" };
+        let label = if label.is_empty() { String::new() } else { format!(" label {label}") };
+        let priority = priority.map(|priority| format!(" priority {priority}")).unwrap_or_default();
+        let call = format!("begin {provider}{paste}{label}{priority}");
+        let mut reply = self.answer(call, |script| &mut script.begin).await?;
         let begun = reply.get_mut();
-        begun.redirect_uri = format!("http://localhost:{callback_port}/callback");
+        begun.redirect_uri = if is_paste {
+            "https://issuer.example/code".to_owned()
+        } else {
+            format!("http://localhost:{callback_port}/callback")
+        };
         begun.authorize_url = format!("{}&port={callback_port}", begun.authorize_url);
         Ok(reply)
     }

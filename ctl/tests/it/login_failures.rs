@@ -5,11 +5,12 @@ use std::process::Stdio;
 use std::sync::Arc;
 
 use nix::sys::signal::Signal;
-use proxy_proto::v1::{CompleteLoginResponse, GetStatusResponse};
+use prost::Message as _;
+use proxy_proto::v1::{CompleteLoginResponse, GetStatusResponse, LoginFailure, LoginFailureReason as Reason};
 use tokio::sync::Semaphore;
 use tonic::{Code, Status};
 
-use super::daemon::{CODE, FakeDaemon, Reply, STATE, completed, refused, saved, status};
+use super::daemon::{CODE, FakeDaemon, Reply, STATE, completed, from_now, refused, saved, status};
 use super::process::{Done, Live};
 use super::web;
 
@@ -41,8 +42,8 @@ fn a_denial_in_the_browser_ends_the_login() {
     assert_eq!(done.code, 15);
     assert!(
         done.stderr.ends_with(
-            "error: the login was refused in the browser\ncause: access_denied: Not [2Jtoday\n  \
-             try: begin again: `proxyctl login claude`\n"
+            "error: the login was denied in the browser\ncause: access_denied: Not [2Jtoday\n  \
+             try: to allow it, begin again: `proxyctl login claude`\n"
         ),
         "{}",
         done.stderr
@@ -149,7 +150,8 @@ fn a_callback_port_in_use_is_named_and_no_login_begins() {
     let done = daemon.run(&["login", "claude", "--no-browser", "--callback-port", &port.to_string()]);
     assert_eq!((done.code, done.stdout.as_str()), (13, ""));
     assert!(
-        done.stderr.starts_with(&format!("error: the callback port {port} is in use\n")),
+        done.stderr.starts_with(&format!("error: the callback port {port} is in use by "))
+            && done.stderr.contains(&format!("(pid {})\n", std::process::id())),
         "{}",
         done.stderr
     );
@@ -199,4 +201,104 @@ fn a_time_limit_over_five_minutes_is_refused() {
     assert_eq!(done.code, 2);
     assert!(done.stderr.contains("a login lasts five minutes at most"), "{}", done.stderr);
     assert!(daemon.calls().is_empty());
+}
+
+/// A refusal with the facts a daemon adds to it.
+fn failure(code: Code, message: &str, failure: &LoginFailure) -> Reply<CompleteLoginResponse> {
+    Reply::Now(Err(Status::with_details(code, message, failure.encode_to_vec().into())))
+}
+
+#[test]
+fn the_reason_the_daemon_tells_chooses_words_hint_and_exit_code() {
+    for (reason, code, exit, words, hint) in [
+        (Reason::CodeRefused, Code::Unauthenticated, 15, "the provider refused the code", "good once"),
+        (Reason::PkceRefused, Code::Unauthenticated, 15, "(PKCE)", "use only the newest URL"),
+        (Reason::RedirectRefused, Code::Unauthenticated, 15, "refused the redirect URI", "--paste"),
+        (Reason::RequestRefused, Code::Unauthenticated, 15, "refused the login", "print-config"),
+        (Reason::ProviderUnreadable, Code::Unauthenticated, 15, "cannot complete the login", "token_url"),
+        (Reason::ProviderUnreachable, Code::Unavailable, 1, "cannot complete the login", "is online"),
+        (Reason::ProviderTrouble, Code::Unavailable, 1, "cannot complete the login", "in a moment"),
+        (Reason::ProviderLimits, Code::Unavailable, 1, "limits logins right now (429)", "wait until then"),
+        (Reason::NoSpace, Code::ResourceExhausted, 16, "no space to save", "make room"),
+        (Reason::NotWritable, Code::ResourceExhausted, 16, "could not be saved", "rights, owner or mount"),
+    ] {
+        let told = LoginFailure {
+            reason: reason.into(),
+            retry_at: (reason == Reason::ProviderLimits).then(|| from_now(60)),
+            ..LoginFailure::default()
+        };
+        let mut outputs = Vec::new();
+        for flags in [&[][..], &["--json"]] {
+            let daemon = FakeDaemon::start().login().complete(failure(code, "words of the daemon", &told));
+            let (live, port) = begin(&daemon, flags);
+            assert_eq!(web::get(port, &web::callback()).status, 502, "{reason:?}");
+            let done = live.finish();
+            assert_eq!(done.code, exit, "{reason:?} {flags:?}");
+            assert!(done.stderr.contains(words) && done.stderr.contains(hint), "{}", done.stderr);
+            outputs.push(done);
+        }
+        let json: serde_json::Value =
+            serde_json::from_str(outputs[1].stderr.lines().last().unwrap()).unwrap();
+        let word = match exit {
+            15 => "authentication_failed",
+            16 => "could_not_save",
+            _ => "failed",
+        };
+        assert_eq!(json["error"]["code"], word, "{reason:?}");
+    }
+}
+
+#[test]
+fn a_login_whose_one_way_is_a_paste_ends_with_standard_input() {
+    for (pasted, exit, words) in [
+        (None, 1, "no answer was pasted\ncause: standard input has ended"),
+        (
+            Some("FAKE#other"),
+            15,
+            "no pasted answer was this login's\ncause: its state belongs to another login",
+        ),
+        (Some("http://localhost:9/callback?code=FAKE"), 15, "cause: it carries no state"),
+    ] {
+        let daemon = FakeDaemon::start().begin_only();
+        let mut command = daemon.command(&["login", "claude", "--no-browser", "--paste"]);
+        command.stdin(Stdio::piped());
+        let mut live = Live::start(command);
+        live.wait_for_stdout("https://");
+        if let Some(line) = pasted {
+            live.type_line(line);
+        }
+        let done = live.finish();
+        assert_eq!(done.code, exit, "{}", done.stderr);
+        assert!(done.stderr.contains(words), "{}", done.stderr);
+        assert_eq!(daemon.calls(), ["begin claude by paste", "cancel"]);
+    }
+}
+
+#[test]
+fn what_cannot_be_wished_for_is_refused_before_anything_begins() {
+    let long = "x".repeat(101);
+    for flags in [
+        &["--label", ""][..],
+        &["--label", &long],
+        &["--label", "two\nlines"],
+        &["--priority", "1001"],
+        &["--priority", "-1001"],
+        &["--priority", "high"],
+        &["--paste", "--callback-port", "5"],
+        &["--qr", "--json"],
+    ] {
+        for json in [&[][..], &["--json"]] {
+            let daemon = FakeDaemon::start();
+            let done = daemon.run(&[&["login", "claude"], flags, json].concat());
+            assert_eq!(done.code, 2, "{flags:?}: {}", done.stderr);
+            assert!(daemon.calls().is_empty(), "{flags:?}");
+            if flags.contains(&"--qr") {
+                break;
+            }
+        }
+    }
+    let refusal = Status::new(Code::InvalidArgument, "the label is taken for a joke");
+    let daemon = FakeDaemon::start().status(Ok(status())).begin_refused(refusal);
+    let done = daemon.run(&["login", "claude", "--no-browser", "--label", "x"]);
+    assert_eq!(done.code, 2, "{}", done.stderr);
 }

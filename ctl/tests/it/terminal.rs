@@ -95,6 +95,25 @@ fn a_login_the_daemon_could_not_finish_is_tried_again_when_the_person_says_so() 
 }
 
 #[test]
+fn tokens_that_wait_for_space_are_not_given_up_when_no_answer_can_come_any_more() {
+    for flags in [&["--paste"][..], &["--timeout", "5s"]] {
+        let full = || refused(Code::ResourceExhausted, "no space left");
+        let daemon = FakeDaemon::start();
+        let daemon = if flags.contains(&"--paste") { daemon.begin_only() } else { daemon.login() };
+        let daemon = daemon.complete(full());
+        let command = daemon.command(&[&["login", "claude", "--no-browser"], flags].concat());
+        let (mut live, mut keyboard) = on_terminal(command);
+        live.wait_for_stdout("https://");
+        keyboard.write_all(format!("{CODE}\n").as_bytes()).unwrap();
+        live.wait_for_stderr("Press Enter to try again");
+        keyboard.write_all(b"\x04").unwrap();
+        let done = live.finish();
+        assert_eq!(done.code, 16, "{}", done.stderr);
+        assert!(!daemon.calls().contains(&"cancel".to_owned()), "{:?}", daemon.calls());
+    }
+}
+
+#[test]
 fn a_key_is_not_typed_where_it_would_be_seen() {
     let daemon = FakeDaemon::start();
     let (live, _keyboard) = on_terminal(daemon.command(&["accounts", "add", "claude", "--key-file", "-"]));

@@ -1,7 +1,7 @@
 //! A browser in small: one request on one connection, every byte of it chosen by the test.
 
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, TcpStream};
 
 use super::daemon::{CODE, PATIENCE, STATE};
 
@@ -21,6 +21,14 @@ pub(crate) fn callback() -> String {
 /// Gets a page as a browser would.
 pub(crate) fn get(port: u16, target: &str) -> Answer {
     send(port, &format!("GET {target} HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n"))
+}
+
+/// The same over IPv6.
+pub(crate) fn get_v6(port: u16, target: &str) -> Answer {
+    let mut stream = TcpStream::connect((Ipv6Addr::LOCALHOST, port)).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(format!("GET {target} HTTP/1.1\r\nHost: [::1]:{port}\r\n\r\n").as_bytes()).unwrap();
+    read(stream)
 }
 
 /// Sends a request as it is and reads to the end.

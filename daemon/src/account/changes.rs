@@ -3,11 +3,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::settings::{ModelAlias, Settings};
+use super::settings::{self, ModelAlias, Settings};
 use super::{Credential, Document};
 
-/// A label longer than this is no label.
-const LONGEST_LABEL: usize = 100;
 /// A note longer than this belongs elsewhere.
 const LONGEST_NOTE: usize = 1000;
 
@@ -44,10 +42,8 @@ impl Changes {
     /// Everything that is wrong with them for an account with this credential, one entry each, without the values.
     pub fn mistakes(&self, credential: &Credential) -> Vec<String> {
         let mut mistakes = Vec::new();
-        if let Some(label) = &self.label
-            && !is_line(label.trim(), LONGEST_LABEL)
-        {
-            mistakes.push(format!("`label` must be one line of at most {LONGEST_LABEL} characters"));
+        if let Some(Err(problem)) = self.label.as_deref().map(settings::label) {
+            mistakes.push(format!("`label` {problem}"));
         }
         if let Some(note) = &self.note
             && !is_line(note.trim(), LONGEST_NOTE)

@@ -157,6 +157,14 @@ impl Document {
         self.set("disabled", Some(disabled.into()));
     }
 
+    pub fn set_label(&mut self, label: &str) {
+        self.set("label", Some(label.into()));
+    }
+
+    pub fn set_priority(&mut self, priority: i32) {
+        self.set("priority", Some(priority.into()));
+    }
+
     /// Records that the issuer refused `token`. Once the file holds another one the record no longer counts.
     pub fn set_needs_login(&mut self, token: &RefreshToken, since: Timestamp, reason: &str) {
         let record = Map::from_iter([

@@ -26,6 +26,8 @@ use crate::address::{self, ProxyUrl};
 pub const PRIORITIES: std::ops::RangeInclusive<i64> = -1000..=1000;
 /// Bounds of `weight`.
 pub const WEIGHTS: std::ops::RangeInclusive<i64> = 1..=100;
+/// A label of more characters than this is no label.
+const LONGEST_LABEL: usize = 100;
 
 /// What a person set on an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,6 +117,18 @@ impl Settings {
             }),
         }
     }
+}
+
+/// What a person may call an account; `None` for nothing but white space.
+///
+/// # Errors
+/// In words.
+pub fn label(text: &str) -> Result<Option<String>, String> {
+    let text = text.trim();
+    if text.chars().count() > LONGEST_LABEL || text.contains(char::is_control) {
+        return Err(format!("must be one line of at most {LONGEST_LABEL} characters"));
+    }
+    Ok((!text.is_empty()).then(|| text.to_owned()))
 }
 
 /// A prefix as it may stand before a `/` in a model's name.
@@ -255,6 +269,16 @@ mod tests {
         assert_eq!(settings.excluded, ["claude-haiku-*"]);
         let (settings, _) = read(r#"{"model_aliases":{"best":"claude-opus-5"}}"#);
         assert_eq!(settings.aliases[0].model, "claude-opus-5");
+    }
+
+    #[test]
+    fn a_label_is_one_line_that_is_not_too_long() {
+        assert_eq!(label("  work "), Ok(Some("work".to_owned())));
+        assert_eq!(label(" "), Ok(None));
+        assert!(label(&"ä".repeat(LONGEST_LABEL)).is_ok());
+        for bad in ["two\nlines".to_owned(), "\u{1b}[2J".to_owned(), "x".repeat(LONGEST_LABEL + 1)] {
+            assert!(label(&bad).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

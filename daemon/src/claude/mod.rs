@@ -6,6 +6,7 @@ mod classify;
 mod connect;
 pub mod oauth;
 mod ratelimit;
+pub mod refusal;
 mod transport;
 mod usage;
 mod ways;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
+use super::refusal::{self, Grounds};
 use super::transport::{self, Tls, TransportError};
 use super::ways::{Way, Ways};
 use super::{TransportConfig, ratelimit};
@@ -41,6 +42,8 @@ pub struct Config {
     pub revoke_url: Url,
     pub profile_url: Url,
     pub usage_url: Url,
+    /// The issuer's own page that shows the code to copy.
+    pub paste_redirect_uri: Url,
     pub client_id: String,
     pub scopes: Vec<String>,
 }
@@ -72,6 +75,21 @@ pub enum TokenError {
     Transport(#[source] Unreached),
     #[error("the provider's reply cannot be read: {problem}")]
     Malformed { problem: &'static str },
+}
+
+impl TokenError {
+    /// What a refusal is about; `None` where the issuer refused nothing.
+    pub fn grounds(&self) -> Option<Grounds> {
+        match self {
+            Self::InvalidGrant { description } => {
+                Some(refusal::grounds("invalid_grant", description.as_deref()))
+            }
+            Self::Refused { error, description, .. } => Some(refusal::grounds(error, description.as_deref())),
+            Self::RateLimited { .. } | Self::Server { .. } | Self::Transport(_) | Self::Malformed { .. } => {
+                None
+            }
+        }
+    }
 }
 
 /// Why a revocation is not certain.

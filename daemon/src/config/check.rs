@@ -52,6 +52,7 @@ pub(super) fn config(
     let revoke_url = check.text("claude.oauth.revoke_url", upstream_url);
     let profile_url = check.text("claude.oauth.profile_url", upstream_url);
     let usage_url = check.text("claude.oauth.usage_url", upstream_url);
+    let paste_redirect_uri = check.text("claude.oauth.paste_redirect_uri", upstream_url);
     let client_id = check.text("claude.oauth.client_id", not_empty);
     let scopes = check.texts("claude.oauth.scopes");
     let callback_port = check.port("claude.oauth.callback_port");
@@ -74,6 +75,7 @@ pub(super) fn config(
                 revoke_url: revoke_url?,
                 profile_url: profile_url?,
                 usage_url: usage_url?,
+                paste_redirect_uri: paste_redirect_uri?,
                 client_id: client_id?,
                 scopes: scopes?,
             },

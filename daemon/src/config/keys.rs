@@ -132,6 +132,12 @@ pub const KEYS: &[Key] = &[
         doc: "The loopback port on which proxyctl waits for the browser; proxyctl login --callback-port overrides it.",
     },
     Key {
+        path: "claude.oauth.paste_redirect_uri",
+        kind: Kind::Text,
+        default: Some(r#""https://platform.claude.com/oauth/code/callback""#),
+        doc: "The provider's own page that shows a login's code to copy: where proxyctl login --paste sends the browser.",
+    },
+    Key {
         path: "upstream.proxy_url",
         kind: Kind::Text,
         default: Some(r#""""#),

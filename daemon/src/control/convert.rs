@@ -12,7 +12,6 @@ use crate::chain::ErrorChain;
 use crate::claude::UsageWindow;
 use crate::clock::Timestamp;
 use crate::events::Kind;
-use crate::login::LoginError;
 use crate::pool::{InvalidFile, Member, State};
 use crate::refresh::RefreshError;
 use crate::store::{ExportError, ImportError, Store};
@@ -143,20 +142,6 @@ pub(super) fn revocation(revocation: &Revocation) -> (v1::ProviderRevocation, St
         Revocation::Failed(error) => (v1::ProviderRevocation::Failed, ErrorChain(error).to_string()),
         Revocation::NotOffered => (v1::ProviderRevocation::NotOffered, String::new()),
     }
-}
-
-pub(super) fn login_error(error: &LoginError) -> Status {
-    let code = match error {
-        LoginError::NotFound => Code::NotFound,
-        LoginError::Expired => Code::DeadlineExceeded,
-        LoginError::WrongState => Code::InvalidArgument,
-        LoginError::TooMany => Code::FailedPrecondition,
-        LoginError::CannotSave(_) => Code::ResourceExhausted,
-        LoginError::Refused(_) => Code::Unauthenticated,
-        LoginError::Unavailable(_) => Code::Unavailable,
-        LoginError::Random(_) | LoginError::Aborted => Code::Internal,
-    };
-    Status::new(code, ErrorChain(error).to_string())
 }
 
 pub(super) fn refresh_error(error: &RefreshError) -> Status {

@@ -6,6 +6,7 @@ mod connection;
 mod convert;
 mod daemon;
 mod group;
+mod login_failure;
 mod logins;
 mod peer;
 mod socket;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use url::Url;
 
-use crate::account::{Account, Document, FileName, Identity};
+use crate::account::{Account, Document, Identity};
 use crate::chain::ErrorChain;
 use crate::claude::oauth::{Grant, TokenError};
 use crate::claude::{OAuthClient, Way};
@@ -17,7 +17,7 @@ use crate::id::LoginId;
 use crate::pool::{Pool, Trouble};
 use crate::refresh::Refresher;
 use crate::secret::{AuthorizationCode, LoginState};
-use crate::store::{Reservation, Store, StoreError};
+use crate::store::{Reservation, Store, StoreError, Unusable};
 use crate::tasks::Tasks;
 use session::{Session, Sessions};
 
@@ -37,6 +37,22 @@ struct Inner {
     refresher: Refresher,
     clock: Clock,
     tasks: Tasks,
+}
+
+/// Where the provider sends the browser at the end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Redirect {
+    /// To the caller's loopback listener on this port.
+    Loopback(u16),
+    /// To the provider's own page, which shows the code to copy.
+    Paste,
+}
+
+/// What the person wants of the account. What is not wanted stays as it is on an account that is there.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Wishes {
+    pub label: Option<String>,
+    pub priority: Option<i32>,
 }
 
 /// A login that waits for the browser.
@@ -97,17 +113,21 @@ impl Logins {
         Self(Arc::new(Inner { sessions: Sessions::default(), oauth, store, pool, refresher, clock, tasks }))
     }
 
-    /// Begins a login whose answer comes to the caller's loopback listener on `callback_port`.
-    pub fn begin(&self, callback_port: u16) -> Result<Begun, LoginError> {
+    /// Begins a login whose answer the browser brings to `redirect`.
+    pub fn begin(&self, redirect: Redirect, wishes: Wishes) -> Result<Begun, LoginError> {
         let now = self.0.clock.now();
         let (verifier, state) = (pkce::verifier()?, pkce::state()?);
-        let redirect_uri = format!("http://localhost:{callback_port}/callback");
+        let redirect_uri = match redirect {
+            Redirect::Loopback(port) => format!("http://localhost:{port}/callback"),
+            Redirect::Paste => self.0.oauth.config().paste_redirect_uri.to_string(),
+        };
         let authorize_url = self.authorize_url(&redirect_uri, &pkce::challenge(&verifier), &state);
         let (id, deadline) = (LoginId::new(), after(now, TIME_LIMIT));
         let session = Session {
             state: state.clone(),
             verifier,
             redirect_uri: redirect_uri.clone(),
+            wishes,
             deadline,
             issued: None,
         };
@@ -187,7 +207,7 @@ impl Inner {
                 Err(error) => return Err(error),
             },
         };
-        match self.keep(&grant, reservation).await {
+        match self.keep(&grant, &session.wishes, reservation).await {
             Ok(completed) => Ok(completed),
             Err(error) => {
                 // The tokens exist: the login can be completed once they can be saved.
@@ -217,11 +237,16 @@ impl Inner {
     }
 
     /// Stores the account in place of every one of the same identity, then publishes it.
-    async fn keep(&self, grant: &Grant, reservation: Reservation) -> Result<Completed, LoginError> {
+    async fn keep(
+        &self,
+        grant: &Grant,
+        wishes: &Wishes,
+        reservation: Reservation,
+    ) -> Result<Completed, LoginError> {
         let snapshot = self.pool.snapshot();
         let known: Vec<Account> = snapshot.members.iter().map(|member| member.account.clone()).collect();
-        let (store, grant) = (self.store.clone(), grant.clone());
-        let work = move || replace(&store, &grant, known, reservation);
+        let (store, grant, wishes) = (self.store.clone(), grant.clone(), wishes.clone());
+        let work = move || replace(&store, &grant, &wishes, known, reservation);
         let (account, old) = self
             .tasks
             .spawn_blocking(work)
@@ -246,19 +271,27 @@ impl Inner {
 fn replace(
     store: &Store,
     grant: &Grant,
+    wishes: &Wishes,
     known: Vec<Account>,
     reservation: Reservation,
 ) -> Result<(Account, Vec<Account>), StoreError> {
+    let broken = |error| StoreError::Unusable(Unusable::Broken(error));
     let mut document =
         Document::for_login(&grant.identity, &grant.tokens, grant.scope.as_deref(), grant.issued_at);
-    let account = name(&document, grant.issued_at)?;
+    if let Some(label) = &wishes.label {
+        document.set_label(label);
+    }
+    if let Some(priority) = wishes.priority {
+        document.set_priority(priority);
+    }
+    let account = document.to_new_account(grant.issued_at).map_err(broken)?;
     let old: Vec<Account> = known.into_iter().filter(|other| other.is_same_identity(&account)).collect();
     for other in &old {
         if let Ok(loaded) = store.read(&other.file) {
             document.inherit(&loaded.document);
         }
     }
-    let account = name(&document, grant.issued_at)?;
+    let account = document.to_new_account(grant.issued_at).map_err(broken)?;
     store.create(reservation, &account.file, &document).map_err(|(error, _)| error)?;
     for other in old.iter().filter(|other| other.file != account.file) {
         if let Err(error) = store.remove(&other.file) {
@@ -267,15 +300,6 @@ fn replace(
         }
     }
     Ok((account, old))
-}
-
-/// The account a new document stands for, under the name it will have.
-fn name(document: &Document, at: Timestamp) -> Result<Account, StoreError> {
-    let broken = |error| StoreError::Unusable(crate::store::Unusable::Broken(error));
-    let placeholder = FileName::for_account(&crate::id::AccountId::derive("new", &[]), at);
-    let account = document.to_account(placeholder).map_err(broken)?;
-    let file = FileName::for_account(&account.id, at);
-    document.to_account(file).map_err(broken)
 }
 
 fn merge(known: Identity, profile: Identity) -> Identity {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::LoginError;
+use super::{LoginError, Wishes};
 use crate::claude::oauth::Grant;
 use crate::clock::Timestamp;
 use crate::id::LoginId;
@@ -17,6 +17,8 @@ pub(super) struct Session {
     pub(super) state: LoginState,
     pub(super) verifier: CodeVerifier,
     pub(super) redirect_uri: String,
+    /// Set on the account once it is saved.
+    pub(super) wishes: Wishes,
     pub(super) deadline: Timestamp,
     /// Tokens that were issued but could not be saved: the next completion saves these.
     pub(super) issued: Option<Grant>,
@@ -80,6 +82,7 @@ mod tests {
             state: LoginState::new("right"),
             verifier: CodeVerifier::new("v"),
             redirect_uri: String::new(),
+            wishes: Wishes::default(),
             deadline: at(300),
             issued: None,
         };
@@ -116,6 +119,7 @@ mod tests {
                 state: LoginState::new("s"),
                 verifier: CodeVerifier::new("v"),
                 redirect_uri: String::new(),
+                wishes: Wishes::default(),
                 deadline: at(900),
                 issued: None,
             };

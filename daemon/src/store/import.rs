@@ -77,7 +77,8 @@ impl Source {
             }
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             // Claude Code hides its login; it is looked at to be refused by name.
-            if name.ends_with(".json") && (!name.starts_with('.') || name == ".credentials.json") {
+            let is_json = path.extension().is_some_and(|extension| extension == "json");
+            if is_json && (!name.starts_with('.') || name == ".credentials.json") {
                 paths.push(path);
             }
         }

@@ -1,6 +1,12 @@
 //! `proxyctl login claude` from the first line to the last, with the real daemon and a browser that follows
 //! redirects.
 
+mod failures;
+mod places;
+mod ports;
+mod saving;
+mod ways;
+
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt as _;
@@ -8,6 +14,7 @@ use std::process::Stdio;
 
 use proxy_tests::binaries::{Live, Machine, browser, programs};
 use proxy_tests::fake_claude::{Decision, FakeClaude, Script, TOKEN_PATH};
+use proxy_tests::terminal::Terminal;
 use proxy_tests::wait::within;
 use serde_json::Value;
 use url::Url;
@@ -18,6 +25,45 @@ async fn begin(machine: &Machine, args: &[&str]) -> (Live, String) {
     let mut live = Live::start(command);
     let url = live.stdout_line("http").await;
     (live, url)
+}
+
+/// A login on a terminal, whose URL is on the screen.
+async fn on_terminal(machine: &Machine, flags: &[&str]) -> (Terminal, String) {
+    let args = [&["login", "claude", "--no-browser"], flags].concat();
+    let mut terminal = Terminal::proxyctl(machine, &args);
+    let line = terminal.line("/oauth/authorize?").await;
+    let url = if flags.contains(&"--json") {
+        let event: Value = serde_json::from_str(&line).unwrap();
+        event["url"].as_str().unwrap().to_owned()
+    } else {
+        line
+    };
+    (terminal, url)
+}
+
+/// Opens the URL as a person's browser would and follows it to the last page.
+async fn visit(url: &str) -> String {
+    let page = within("the last page", browser().get(url).send()).await.unwrap();
+    within("its text", page.text()).await.unwrap()
+}
+
+/// Looks for everything secret that went over the wire or is on disk. The state may be seen within the URL.
+fn no_secret_in(text: &str, url: &str, fake: &FakeClaude, machine: &Machine) {
+    let shown = text.replace(url, "");
+    let mut secrets = vec![pair(url, "state")];
+    for request in fake.requests_to(TOKEN_PATH) {
+        let body = request.json();
+        let fields = ["code", "code_verifier", "state"];
+        secrets.extend(fields.iter().filter_map(|field| body[field].as_str().map(str::to_owned)));
+    }
+    for name in accounts(machine) {
+        let document = machine.read(&name);
+        let fields = ["access_token", "refresh_token"];
+        secrets.extend(fields.iter().filter_map(|field| document[field].as_str().map(str::to_owned)));
+    }
+    for secret in secrets {
+        assert!(secret.len() > 10 && !shown.contains(&secret), "{secret} is in:\n{shown}");
+    }
 }
 
 fn pair(url: &str, name: &str) -> String {
@@ -93,7 +139,9 @@ async fn a_login_in_json_is_one_event_a_line() {
     within("the last page", browser().get(first["url"].as_str().unwrap()).send()).await.unwrap();
     let done = live.finish().await;
     let last: Value = serde_json::from_str(done.stdout.lines().last().unwrap()).unwrap();
-    assert_eq!((done.code, done.stdout.lines().count()), (Some(0), 2));
+    assert_eq!((done.code, done.stdout.lines().count()), (Some(0), 3));
+    let waiting: Value = serde_json::from_str(done.stdout.lines().nth(1).unwrap()).unwrap();
+    assert_eq!((&waiting["event"], &waiting["paste"]), (&"waiting".into(), &true.into()));
     assert_eq!((&last["event"], &last["account"]["email"]), (&"done".into(), &"person@example.com".into()));
 }
 

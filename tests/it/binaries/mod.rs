@@ -1,6 +1,7 @@
 //! The real `proxyd` and `proxyctl`, started as a person or a unit starts them: exit codes, messages, files
 //! and signals.
 
+mod browser;
 mod commands;
 mod crash;
 mod full_disk;

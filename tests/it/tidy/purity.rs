@@ -18,6 +18,7 @@ const PURE: &[&str] = &[
     "reload/diff.rs",
     "claude/classify.rs",
     "claude/ratelimit.rs",
+    "claude/refusal.rs",
     "proxy/headers.rs",
     "proxy/listing.rs",
     "proxy/native_events.rs",

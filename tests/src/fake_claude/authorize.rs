@@ -179,9 +179,10 @@ pub(super) fn refusal_page(why: &str) -> Answer {
     )
 }
 
+/// Its empty icon keeps a browser from asking for one, which no client of the product does.
 fn page(body: &str) -> String {
     format!(
-        "<!doctype html>\n<html lang=\"en\">\n<title>Fake Claude</title>\n<h1>Fake Claude</h1>\n{body}\n</html>\n"
+        "<!doctype html>\n<html lang=\"en\">\n<link rel=\"icon\" href=\"data:,\">\n<title>Fake Claude</title>\n<h1>Fake Claude</h1>\n{body}\n</html>\n"
     )
 }
 

@@ -140,6 +140,7 @@ impl FakeClaude {
             ("PROXYD_CLAUDE__OAUTH__REVOKE_URL", format!("{url}/v1/oauth/revoke")),
             ("PROXYD_CLAUDE__OAUTH__PROFILE_URL", format!("{url}/api/oauth/profile")),
             ("PROXYD_CLAUDE__OAUTH__USAGE_URL", format!("{url}/api/oauth/usage")),
+            ("PROXYD_CLAUDE__OAUTH__PASTE_REDIRECT_URI", format!("{url}/oauth/code/callback")),
         ]
     }
 

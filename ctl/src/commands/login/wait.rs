@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
@@ -11,10 +12,13 @@ use super::{Interrupt, Session};
 use crate::browser;
 use crate::callback::{Arrival, Callback, Page};
 use crate::client::Client;
+use crate::clock;
 use crate::error::{Error, Refusal};
+use crate::exit::Exit;
 use crate::json::{Account, Document, LoginEvent};
 use crate::output::Output;
-use crate::paste::{self, Answer};
+use crate::paste::{self, Answer, NotThisLogin};
+use crate::place::Place;
 use crate::stdin::{Line, Lines};
 
 /// A login that succeeded.
@@ -30,11 +34,15 @@ pub(super) struct Ended {
 pub(super) struct Wait<'a> {
     pub(super) client: &'a Client,
     pub(super) session: &'a Session,
-    pub(super) callback: &'a mut Callback,
+    /// `None` where the provider's own page shows the code.
+    pub(super) callback: Option<&'a mut Callback>,
     pub(super) interrupt: &'a mut Interrupt,
     pub(super) output: &'a mut Output,
     /// How long the answer is waited for.
     pub(super) limit: Duration,
+    pub(super) place: &'a Place,
+    /// Draw the URL, too.
+    pub(super) qr: bool,
 }
 
 /// What happens while waiting.
@@ -72,7 +80,9 @@ struct Prompt {
     lines: Option<Lines>,
     /// Somebody sits there, and is not a program.
     interactive: bool,
-    held: Option<SecretString>,
+    held: Option<(SecretString, Error)>,
+    /// Why the last pasted line was not this login's answer.
+    refused: Option<NotThisLogin>,
 }
 
 impl Wait<'_> {
@@ -81,25 +91,31 @@ impl Wait<'_> {
         let deadline = Instant::now() + self.limit;
         let searches = TaskTracker::new();
         let url = self.session.url.clone();
-        let mut opening = std::pin::pin!(browser::open(&url, &searches));
+        let mut opening = std::pin::pin!(browser::open(&url, self.place, &searches));
         let mut opened = !with_browser;
         let mut prompt = Prompt::default();
+        // Where a browser is wanted, standard input may be meant for another program; but where a paste is the
+        // only way, it is meant for it.
+        let pipe = if with_browser && self.callback.is_some() { Pipe::Ignored } else { Pipe::Accepted };
+        self.tell_waiting(pipe)?;
         if !with_browser {
             self.show_url()?;
-            prompt = self.offer_paste(Pipe::Accepted);
+            prompt = self.offer_paste(pipe);
         }
         loop {
             let event = tokio::select! {
                 biased;
                 () = self.interrupt.caught() => Event::Interrupted,
-                arrival = self.callback.arrival() => Event::Arrived(arrival),
+                arrival = arrival(self.callback.as_deref_mut()) => Event::Arrived(arrival),
                 line = prompt.line() => Event::Pasted(line),
                 success = &mut opening, if !opened => Event::Opened(success),
                 () = tokio::time::sleep_until(deadline) => Event::TimedOut,
             };
             match event {
                 Event::Interrupted => return Err(Error::Interrupted),
-                Event::TimedOut => return Err(Error::LoginTimedOut { limit: self.limit }),
+                Event::TimedOut => {
+                    return Err(prompt.or_unsaved(Error::LoginTimedOut { limit: self.limit }));
+                }
                 Event::Opened(success) => {
                     opened = true;
                     if success {
@@ -107,13 +123,18 @@ impl Wait<'_> {
                             "Your browser has been opened. If it shows nothing, visit this URL in one:",
                         );
                         self.output.talk(&url);
+                        self.draw_url();
                     } else {
                         self.show_url()?;
                     }
                     // Not before: a browser for terminals would need the terminal for itself.
-                    prompt = self.offer_paste(Pipe::Ignored);
+                    prompt = self.offer_paste(pipe);
                 }
-                Event::Pasted(Line::End) => prompt = Prompt::default(),
+                Event::Pasted(Line::End) if self.callback.is_none() => {
+                    let last = prompt.refused;
+                    return Err(prompt.or_unsaved(Error::NoPaste { last }));
+                }
+                Event::Pasted(Line::End) => prompt.lines = None,
                 Event::Arrived(arrival) => {
                     let result = self.judge(arrival.answer).await;
                     // A browser that went away does not matter to the login.
@@ -123,7 +144,7 @@ impl Wait<'_> {
                     }
                 }
                 Event::Pasted(Line::Unreadable) => {
-                    self.refuse_paste(&paste::NotThisLogin::Malformed.to_string())?;
+                    self.refuse_paste(NotThisLogin::Malformed, &mut prompt)?;
                 }
                 Event::Pasted(Line::Text(line)) => {
                     if let Some(ended) = self.pasted(&line, &mut prompt).await? {
@@ -134,27 +155,38 @@ impl Wait<'_> {
         }
     }
 
-    fn show_url(&mut self) -> Result<(), Error> {
-        if self.output.is_json() {
-            return Ok(()); // The first event holds it.
+    /// Tells a program that everything listens; a person sees it by what is printed.
+    fn tell_waiting(&mut self, pipe: Pipe) -> Result<(), Error> {
+        if !self.output.is_json() {
+            return Ok(());
         }
-        let url = &self.session.url;
-        self.output.data(&format!("Please visit this URL to authenticate:\n{url}\n"))
+        let paste = pipe == Pipe::Accepted || io::stdin().is_terminal();
+        let limit = SignedDuration::try_from(self.limit).unwrap_or(SignedDuration::MAX);
+        let until = clock::now().checked_add(limit).unwrap_or(Timestamp::MAX);
+        self.output.document(&Document::new(LoginEvent::Waiting {
+            callback: self.session.port,
+            paste,
+            until,
+        }))
     }
 
     /// On a terminal a person may paste; where no browser is wanted, a pipe may carry the answer.
     fn offer_paste(&self, pipe: Pipe) -> Prompt {
         let terminal = io::stdin().is_terminal();
         if terminal {
-            self.output.talk(
-                "If the browser cannot come back here by itself, paste the code or the address of its last page \
-                 and press Enter.",
-            );
+            self.output.talk(match self.callback {
+                Some(_) => {
+                    "If the browser cannot come back here by itself, paste the code or the address of its last \
+                     page and press Enter."
+                }
+                None => "The last page shows a code. Paste it here and press Enter.",
+            });
         }
         Prompt {
             lines: (terminal || pipe == Pipe::Accepted).then(Lines::new),
             interactive: terminal && !self.output.is_json(),
             held: None,
+            refused: None,
         }
     }
 
@@ -165,7 +197,7 @@ impl Wait<'_> {
         prompt: &mut Prompt,
     ) -> Result<Option<Box<Ended>>, Error> {
         let answer = if line.expose_secret().trim().is_empty() {
-            let Some(code) = prompt.held.take() else {
+            let Some((code, _)) = prompt.held.take() else {
                 return Ok(None);
             };
             Answer::Code(code)
@@ -173,14 +205,14 @@ impl Wait<'_> {
             match paste::line(line.expose_secret(), &self.session.state) {
                 Ok(answer) => answer,
                 Err(why) => {
-                    self.refuse_paste(&why.to_string())?;
+                    self.refuse_paste(why, prompt)?;
                     return Ok(None);
                 }
             }
         };
         let attempt = self.judge(answer).await?;
         if matches!(attempt, Attempt::NotThisLogin) {
-            self.refuse_paste(&paste::NotThisLogin::WrongState.to_string())?;
+            self.refuse_paste(NotThisLogin::WrongState, prompt)?;
         }
         self.settle(attempt, prompt)
     }
@@ -193,14 +225,15 @@ impl Wait<'_> {
             Attempt::Stalled { code, err } if prompt.interactive => {
                 self.output.error(&err);
                 self.output.talk("The login is still open. Press Enter to try again, or Ctrl-C to give up.");
-                prompt.held = Some(code);
+                prompt.held = Some((code, err));
                 Ok(None)
             }
             Attempt::Stalled { err, .. } => Err(err),
         }
     }
 
-    fn refuse_paste(&mut self, why: &str) -> Result<(), Error> {
+    fn refuse_paste(&mut self, why: NotThisLogin, prompt: &mut Prompt) -> Result<(), Error> {
+        prompt.refused = Some(why);
         let message = format!("That paste cannot be used: {why}.");
         if self.output.is_json() {
             return self.output.document(&Document::new(LoginEvent::PasteRefused { message }));
@@ -211,7 +244,7 @@ impl Wait<'_> {
 
     async fn judge(&mut self, answer: Answer) -> Result<Attempt, Error> {
         let code = match answer {
-            Answer::Refused { error, description } => return Err(Error::LoginRefused { error, description }),
+            Answer::Denied(denial) => return Err(Error::LoginDenied(denial)),
             Answer::Code(code) => code,
         };
         let complete = self.client.complete_login(&self.session.id, &code, &self.session.state);
@@ -227,6 +260,9 @@ impl Wait<'_> {
                 replaced: reply.replaced,
             }))),
             Err(Error::Refused { refusal: Refusal::WrongState, .. }) => Ok(Attempt::NotThisLogin),
+            Err(Error::LoginFailed(failure)) if failure.is_open() => {
+                Ok(Attempt::Stalled { code, err: Error::LoginFailed(failure) })
+            }
             Err(err @ Error::Refused { refusal: Refusal::NotSaved | Refusal::ProviderUnavailable, .. }) => {
                 Ok(Attempt::Stalled { code, err })
             }
@@ -239,12 +275,29 @@ fn page(result: &Result<Attempt, Error>) -> Page {
     match result {
         Ok(Attempt::Ended(_)) => Page::Done,
         Ok(Attempt::NotThisLogin) => Page::NotThisLogin,
-        Err(Error::LoginRefused { .. }) => Page::Refused,
+        Err(Error::LoginDenied(_)) => Page::Refused,
         Ok(Attempt::Stalled { .. }) | Err(_) => Page::Failed,
     }
 }
 
+/// The browser's answer, where one can come.
+async fn arrival(callback: Option<&mut Callback>) -> Arrival {
+    match callback {
+        Some(callback) => callback.arrival().await,
+        None => std::future::pending().await,
+    }
+}
+
 impl Prompt {
+    /// What ends the login where nothing more can come. Tokens that only wait for space are not given up because
+    /// a person was not quick enough.
+    fn or_unsaved(self, otherwise: Error) -> Error {
+        match self.held {
+            Some((_, err)) if err.exit() == Exit::NotSaved => err,
+            _ => otherwise,
+        }
+    }
+
     async fn line(&mut self) -> Line {
         match &mut self.lines {
             Some(lines) => lines.next().await,
