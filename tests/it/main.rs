@@ -9,6 +9,7 @@ mod canary;
 #[cfg(test)]
 mod chat;
 #[cfg(test)]
+mod control_tools;
 mod failover;
 #[cfg(test)]
 mod fake_claude;
