@@ -10,6 +10,7 @@ mod canary;
 mod chat;
 #[cfg(test)]
 mod control_tools;
+#[cfg(test)]
 mod failover;
 #[cfg(test)]
 mod fake_claude;
