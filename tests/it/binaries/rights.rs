@@ -2,6 +2,7 @@
 //! elsewhere the tests say so and pass.
 
 use std::fs::{self, Permissions};
+use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 
@@ -58,11 +59,11 @@ impl Place {
         command.env("HOME", "/nonexistent").current_dir("/");
         Live::start(command).finish().await
     }
+}
 
-    fn mode(&self, path: &Path) -> (u32, u32) {
-        let meta = fs::metadata(path).unwrap();
-        (meta.mode() & 0o777, meta.gid())
-    }
+fn mode(path: &Path) -> (u32, u32) {
+    let meta = fs::metadata(path).unwrap();
+    (meta.mode() & 0o777, meta.gid())
 }
 
 #[tokio::test]
@@ -73,8 +74,8 @@ async fn a_member_of_the_group_may_look_and_change_nothing() {
     let fake = FakeClaude::start().await;
     let place = Place::start(&fake, Some("read")).await;
     let gid = group().gid;
-    assert_eq!(place.mode(&place.socket), (0o660, gid.as_raw()));
-    assert_eq!(place.mode(place.socket.parent().unwrap()), (0o710, gid.as_raw()));
+    assert_eq!(mode(&place.socket), (0o660, gid.as_raw()));
+    assert_eq!(mode(place.socket.parent().unwrap()), (0o710, gid.as_raw()));
     let done = place.as_user(gid, &["accounts", "list"]).await;
     assert_eq!(done.code, Some(0), "{}", done.stderr);
     // No account is there, so the answer to one who may is another.
@@ -139,7 +140,7 @@ async fn a_socket_that_a_stranger_serves_is_told_nothing() {
     })
     .await;
     let key = machine.home().join("key");
-    fs::write(&key, "sk-ant-api03-FAKE-stolen\n").unwrap();
+    fs::File::create(&key).unwrap().write_all(b"sk-ant-api03-FAKE-stolen\n").unwrap();
     let add = ["accounts", "add", "claude", "--key-file", key.to_str().unwrap()];
     let done = machine.proxyctl(&[&["--socket", socket.to_str().unwrap()], &add[..]].concat()).await;
     assert_eq!(done.code, Some(6), "{}", done.stderr);
