@@ -8,6 +8,7 @@ mod binaries;
 mod canary;
 #[cfg(test)]
 mod chat;
+mod control_tools;
 #[cfg(test)]
 mod ends_soon;
 #[cfg(test)]

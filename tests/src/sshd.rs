@@ -74,12 +74,14 @@ impl Sshd {
     }
 
     /// Takes `proxyctl` away from the other machine.
+    #[must_use]
     pub fn without_proxyctl(self) -> Self {
         fs::remove_file(self.home.path().join("bin/proxyctl")).expect("it is there");
         self
     }
 
     /// Makes the client expect another host key.
+    #[must_use]
     pub fn with_wrong_host_key(self) -> Self {
         self.set_known("other");
         self

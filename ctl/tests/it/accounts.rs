@@ -159,7 +159,6 @@ fn each_refusal_has_its_exit_code_and_the_daemons_words() {
         (Code::ResourceExhausted, 16, "could_not_save"),
         (Code::Unavailable, 1, "failed"),
         (Code::Internal, 1, "failed"),
-        (Code::Unimplemented, 1, "failed"),
     ] {
         let refusal = || Err(Status::new(code, "words of the daemon"));
         let daemon = FakeDaemon::start().account(refusal()).account(refusal());

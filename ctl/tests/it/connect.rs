@@ -3,6 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixListener;
 
+use proxy_proto::v1::GetStatusResponse;
 use tempfile::TempDir;
 use tonic::{Code, Status};
 
@@ -78,12 +79,11 @@ fn a_socket_that_is_not_a_daemons_is_told_so() {
     let done = run(program);
     stranger.join().unwrap();
     assert_eq!(done.code, 1);
-    assert!(
-        done.stderr
-            .starts_with("error: the connection to the daemon broke on the way to show the status\ncause: "),
-        "{}",
-        done.stderr
+    let said = format!(
+        "error: what answers on {} is not proxyd\ncause: it began with \"220 mail.example ESMTP\"\n",
+        socket.display()
     );
+    assert!(done.stderr.starts_with(&said), "{}", done.stderr);
 }
 
 #[test]
@@ -97,6 +97,36 @@ fn a_daemon_that_does_not_permit_it_ends_with_6_in_its_own_words() {
         "error: cannot show the status\ncause: uid 4711 may not do this\n  \
          try: run it as the user the daemon runs as, or as root\n"
     );
+}
+
+#[test]
+fn an_older_daemon_that_does_not_know_a_call_is_told_so_in_words() {
+    let older = GetStatusResponse { version: "0.0.9".to_owned(), api_revision: 0, ..status() };
+    let daemon =
+        FakeDaemon::start().account(Err(Status::new(Code::Unimplemented, ""))).status(Ok(older.clone()));
+    let done = daemon.run(&["accounts", "enable", "ada"]);
+    assert_eq!(done.code, 1);
+    assert!(
+        done.stderr.starts_with(
+            "error: cannot enable the account ada\n\
+             cause: proxyd 0.0.9 (control API revision 0) is older than proxyctl "
+        ) && done.stderr.ends_with("try: restart the daemon after the update\n"),
+        "{}",
+        done.stderr
+    );
+    let daemon = FakeDaemon::start().status(Ok(older));
+    let done = daemon.run(&["status"]);
+    assert!(done.stdout.contains("(control API revision 0) is older than proxyctl"), "{}", done.stdout);
+}
+
+#[test]
+fn a_host_that_is_no_ssh_url_is_a_usage_error_and_its_password_is_not_repeated() {
+    let home = TempDir::new().unwrap();
+    for host in ["server", "ssh://-oProxyCommand=x", "ssh://ada:FAKE-canary-77@server", "http://server"] {
+        let done = run(command(home.path(), ["status", "--host", host]));
+        assert_eq!((done.code, done.stdout.as_str()), (2, ""), "{host}");
+        assert!(done.stderr.contains("ssh://ada@server") && !done.stderr.contains("canary"), "{done:?}");
+    }
 }
 
 #[test]

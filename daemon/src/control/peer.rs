@@ -203,9 +203,9 @@ mod tests {
         Rights { own: Uid::from_raw(1000), group, tasks: Tasks::new() }
     }
 
-    fn caller(uid: u32, gid: u32) -> Option<Caller> {
+    fn caller(uid: u32, gid: u32) -> Caller {
         let identity = Some((Uid::from_raw(uid), Gid::from_raw(gid)));
-        Some(Caller { identity, member: Arc::default() })
+        Caller { identity, member: Arc::default() }
     }
 
     const LOOK: &str = "/proxy.control.v1.Accounts/ListAccounts";
@@ -228,7 +228,7 @@ mod tests {
             (Some(All), OTHER, 51, [false, false, false]),
         ] {
             for (call, may) in [LOOK, CHANGE, FILES].into_iter().zip(may) {
-                let answer = rights(group).check(caller(uid, gid), call).await;
+                let answer = rights(group).check(Some(caller(uid, gid)), call).await;
                 assert_eq!(answer.is_ok(), may, "{group:?} {uid} {gid} {call}");
             }
         }
@@ -243,7 +243,7 @@ mod tests {
             (Some(GroupRights::All), CHANGE, true),
             (Some(GroupRights::All), FILES, false),
         ] {
-            let refused = rights(group).check(caller(OTHER, 51), call).await.unwrap_err();
+            let refused = rights(group).check(Some(caller(OTHER, 51)), call).await.unwrap_err();
             assert_eq!(refused.code(), tonic::Code::PermissionDenied);
             assert!(refused.message().starts_with("only root"), "{}", refused.message());
             assert_eq!(refused.message().contains("operators"), named, "{}", refused.message());

@@ -6,6 +6,7 @@ mod commands;
 mod crash;
 mod full_disk;
 mod login;
+mod rights;
 mod ssh;
 mod start;
 mod stop;

@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::process::Stdio;
@@ -67,7 +68,7 @@ async fn a_login_and_other_commands_work_through_ssh_and_the_account_stays_there
     assert_eq!(sshd.clients().len(), 1, "one ssh a command");
 
     let key = desk.home().join("key");
-    fs::write(&key, "sk-ant-api03-FAKE-remote-key\n").unwrap();
+    fs::File::create(&key).unwrap().write_all(b"sk-ant-api03-FAKE-remote-key\n").unwrap();
     let add = ["accounts", "add", "claude", "--label", "far", "--key-file", key.to_str().unwrap()];
     let done = run(&desk, &sshd.url(), &socket, &add).await;
     assert_eq!(done.code, Some(0), "{}", done.stderr);
