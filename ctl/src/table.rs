@@ -30,22 +30,25 @@ impl<T: Into<String>> From<T> for Cell {
 #[derive(Debug)]
 pub(crate) struct Table<const N: usize> {
     rows: Vec<[Cell; N]>,
+    /// The first row names the columns.
+    headed: bool,
 }
 
 impl<const N: usize> Table<N> {
     pub(crate) fn new() -> Self {
-        Self { rows: Vec::new() }
+        Self { rows: Vec::new(), headed: false }
     }
 
     pub(crate) fn with_header(header: [&str; N]) -> Self {
-        Self { rows: vec![header.map(|title| Cell::styled(title, Style::new().bold()))] }
+        Self { rows: vec![header.map(|title| Cell::styled(title, Style::new().bold()))], headed: true }
     }
 
     pub(crate) fn push(&mut self, row: [Cell; N]) {
         self.rows.push(row);
     }
 
-    /// The table, one line a row, with colour codes. No line ends in spaces.
+    /// The table, one line a row, with colour codes. No line ends in spaces, and a column that holds nothing but its name
+    /// is left out.
     pub(crate) fn render(&self) -> String {
         let mut widths = [0; N];
         for row in &self.rows {
@@ -53,10 +56,17 @@ impl<const N: usize> Table<N> {
                 *width = cell.text.width().max(*width);
             }
         }
+        let mut held = [!self.headed; N];
+        for row in self.rows.iter().skip(usize::from(self.headed)) {
+            for (held, cell) in held.iter_mut().zip(row) {
+                *held |= !cell.text.is_empty();
+            }
+        }
         let mut rendered = String::new();
         for row in &self.rows {
             let mut owed = 0;
-            for (width, cell) in widths.iter().zip(row) {
+            let columns = widths.iter().zip(row).zip(held).filter(|(_, held)| *held);
+            for ((width, cell), _) in columns {
                 if !cell.text.is_empty() {
                     rendered.extend(std::iter::repeat_n(' ', owed));
                     owed = 0;
@@ -85,5 +95,13 @@ mod tests {
         table.push(["3".into(), "long name".into(), "".into()]);
         let plain = anstream::adapter::strip_str(&table.render()).to_string();
         assert_eq!(plain, "ID  NAME       STATE\n1   日本       ready\n22             x\n3   long name\n");
+    }
+
+    #[test]
+    fn a_column_that_holds_nothing_is_left_out() {
+        let mut table = Table::with_header(["ID", "NOTE", "STATE"]);
+        table.push(["1".into(), "".into(), "ready".into()]);
+        let plain = anstream::adapter::strip_str(&table.render()).to_string();
+        assert_eq!(plain, "ID  STATE\n1   ready\n");
     }
 }

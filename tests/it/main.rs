@@ -1,6 +1,8 @@
 //! Every integration test, in one binary so that it links once.
 
 #[cfg(test)]
+mod account_settings;
+#[cfg(test)]
 mod accounts;
 #[cfg(test)]
 mod binaries;
@@ -36,11 +38,15 @@ mod reload;
 #[cfg(test)]
 mod routing;
 #[cfg(test)]
+mod setup_tokens;
+#[cfg(test)]
 mod streams;
 #[cfg(test)]
 mod surface;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod transfer;
 #[cfg(test)]
 mod usage;
 #[cfg(test)]

@@ -60,14 +60,14 @@ fn changed(
     Ok(Exit::Ok)
 }
 
-/// Whether what follows was agreed to beforehand. `what` is what cannot be asked where nobody sits.
-fn agreed(yes: bool, what: &str, context: &Context<'_>) -> Result<Agreed, Error> {
+/// Whether what follows was agreed to beforehand. `what` cannot be asked where nobody sits; `command` does not ask.
+fn agreed(yes: bool, what: &str, command: String) -> Result<Agreed, Error> {
     match yes {
         true => Ok(Agreed::Beforehand),
         false if io::stdin().is_terminal() => Ok(Agreed::ToBeAsked),
         false => Err(Error::Usage {
             what: format!("cannot ask whether to {what}: standard input is not a terminal"),
-            hint: format!("give --yes{}", if context.output.is_json() { " with --json" } else { "" }),
+            hint: command,
         }),
     }
 }

@@ -145,7 +145,7 @@ fn a_mistyped_command_is_a_usage_error_in_either_form() {
 fn completions_and_help_need_no_daemon() {
     let home = TempDir::new().unwrap();
     for (shell, sign) in
-        [("bash", "_proxyctl()"), ("zsh", "#compdef proxyctl"), ("fish", "complete -c proxyctl")]
+        [("bash", "_proxyctl()"), ("zsh", "#compdef proxyctl"), ("fish", "complete --keep-order")]
     {
         let done = run(command(home.path(), ["completions", shell]));
         assert_eq!(done.code, 0);

@@ -55,9 +55,9 @@ fn what_is_not_a_key_is_refused_before_the_daemon_is_asked() {
     let daemon = FakeDaemon::start();
     let large = vec![b'k'; 5000];
     for (content, what, hint) in [
-        (&b""[..], "the key file is empty", "one line"),
-        (&b"one\ntwo\n"[..], "the key file has more than one line", "one line"),
-        (&large[..], "the key file is larger than 4 KiB", "one line"),
+        (&b""[..], "the API key cannot be used: the file is empty", "one line"),
+        (&b"one\ntwo\n"[..], "the API key cannot be used: the file has more than one line", "one line"),
+        (&large[..], "the API key cannot be used: the file is larger than 4 KiB", "one line"),
         (&b"sk-ant-oat01-FAKE\n"[..], "this is an OAuth access token", "`proxyctl login claude`"),
         (&b"sk-ant-ort01-FAKE\n"[..], "this is an OAuth refresh token", "`proxyctl login claude`"),
     ] {
@@ -71,8 +71,11 @@ fn what_is_not_a_key_is_refused_before_the_daemon_is_asked() {
         );
         assert!(!done.stderr.contains("FAKE"), "{}", done.stderr);
     }
+    let nothing = daemon.run(&["accounts", "add", "claude"]);
+    assert_eq!(nothing.code, 2);
+    assert!(nothing.stderr.contains("there is no terminal to ask for the key at"), "{}", nothing.stderr);
     let done = daemon.run(&["accounts", "add", "claude", "--key-file", "/nowhere/key"]);
     assert_eq!(done.code, 1);
-    assert!(done.stderr.starts_with("error: cannot read the key from /nowhere/key\ncause: No such file"));
+    assert!(done.stderr.starts_with("error: cannot read the API key from /nowhere/key\ncause: No such file"));
     assert!(daemon.calls().is_empty());
 }

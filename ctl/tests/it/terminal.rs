@@ -43,7 +43,7 @@ fn anything_but_a_yes_revokes_nothing() {
         let daemon = FakeDaemon::start().account(Ok(account()));
         let done = answer(&daemon, typed);
         assert_eq!((done.code, done.stdout.as_str()), (1, ""), "{typed:?}");
-        assert!(done.stderr.contains("error: nothing was revoked: you did not say yes\n"), "{}", done.stderr);
+        assert!(done.stderr.contains("error: nothing was done: you did not say yes\n"), "{}", done.stderr);
         assert_eq!(daemon.calls(), ["show ada"]);
     }
 }

@@ -50,9 +50,7 @@ impl ControlSocket {
     /// Must be called within the runtime that will serve it.
     pub fn bind(path: &Path, group: Option<Group>) -> Result<Self, SocketError> {
         let failed = |source| SocketError::Io { path: path.to_owned(), source };
-        if let Some(dir) = path.parent() {
-            make_dir(dir, group.as_ref())?;
-        }
+        make_dir(path, group.as_ref())?;
         remove_stale(path)?;
         let address = UnixAddr::new(path).map_err(|errno| failed(errno.into()))?;
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
@@ -81,10 +79,11 @@ impl ControlSocket {
     }
 }
 
-/// Makes the directory with those above it. What is made is the daemon's alone, or lets the group through;
+/// Makes the directory of `socket` with those above it. What is made is the daemon's alone, or lets the group through;
 /// what was there stays as it is, and a person is told if it keeps the group out.
-fn make_dir(dir: &Path, group: Option<&Group>) -> Result<(), SocketError> {
-    let failed = |source| SocketError::Io { path: dir.to_owned(), source };
+fn make_dir(socket: &Path, group: Option<&Group>) -> Result<(), SocketError> {
+    let failed = |source| SocketError::Io { path: socket.to_owned(), source };
+    let Some(dir) = socket.parent() else { return Ok(()) };
     let missing: Vec<&Path> = dir.ancestors().take_while(|above| !above.exists()).collect();
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
     let Some(group) = group else { return Ok(()) };

@@ -33,7 +33,9 @@ async fn the_accounts_are_listed_and_shown_for_people_and_for_programs() {
     for words in [id, "work", "ready", "oauth", "Example", "Files that are not used:", "not a JSON object"] {
         assert!(human.stdout.contains(words), "{words} is not in\n{}", human.stdout);
     }
-    let shown = machine.proxyctl(&["accounts", "show", "ada@example.com", "--json"]).await.json();
+    let mut shown = machine.proxyctl(&["accounts", "show", "ada@example.com", "--json"]).await.json();
+    let usage = shown["account"]["usage"].take();
+    assert_eq!(usage["windows"].as_array().unwrap().len(), 4);
     assert_eq!(shown["account"], *account);
     let human = machine.proxyctl(&["accounts", "show", &id[..8]]).await;
     assert!(

@@ -37,6 +37,7 @@ fn the_program_prints_the_environment_for_proxyd_and_stops_on_sigterm() {
         assert_eq!(line(), format!("export PROXYD_CLAUDE__OAUTH__TOKEN_URL={url}/v1/oauth/token"));
         assert_eq!(line(), format!("export PROXYD_CLAUDE__OAUTH__REVOKE_URL={url}/v1/oauth/revoke"));
         assert_eq!(line(), format!("export PROXYD_CLAUDE__OAUTH__PROFILE_URL={url}/api/oauth/profile"));
+        assert_eq!(line(), format!("export PROXYD_CLAUDE__OAUTH__USAGE_URL={url}/api/oauth/usage"));
         let paste = format!("{url}/oauth/code/callback");
         assert_eq!(line(), format!("export PROXYD_CLAUDE__OAUTH__PASTE_REDIRECT_URI={paste}"));
         let pid = Pid::from_raw(i32::try_from(program.0.id()).unwrap());

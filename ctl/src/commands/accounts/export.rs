@@ -10,7 +10,11 @@ use crate::text;
 
 pub(super) async fn run(args: &Export, context: &mut Context<'_>) -> Result<Exit, Error> {
     let (named, path) = (&args.named.account, absolute(&args.path, context)?);
-    let agreed = agreed(args.yes, &format!("export {named}"), context)?;
+    let agreed = agreed(
+        args.yes,
+        &format!("export {named}"),
+        format!("proxyctl accounts export {named} {path} --yes"),
+    )?;
     let client = context.connect().await?;
     let reply = match agreed {
         Agreed::Beforehand => client.export(named, path).await?,

@@ -21,7 +21,9 @@ pub(super) async fn run(args: &Import, context: &mut Context<'_>) -> Result<Exit
     if !args.mv {
         context.output.talk(TWO_OWNERS);
     }
-    if agreed(args.yes, &format!("import {shown}"), context)? == Agreed::ToBeAsked {
+    let mv = if args.mv { " --move" } else { "" };
+    let command = format!("proxyctl accounts import {shown}{mv} --yes");
+    if agreed(args.yes, &format!("import {shown}"), command)? == Agreed::ToBeAsked {
         let verb = if args.mv { "Move" } else { "Copy" };
         ask(&format!("{verb} the accounts of {shown} into the pool?"), context.output)?;
     }

@@ -10,7 +10,8 @@ use crate::text;
 
 pub(super) async fn run(args: &Remove, context: &mut Context<'_>) -> Result<Exit, Error> {
     let named = &args.named.account;
-    let agreed = agreed(args.yes, &format!("remove {named}"), context)?;
+    let agreed =
+        agreed(args.yes, &format!("remove {named}"), format!("proxyctl accounts remove {named} --yes"))?;
     let client = context.connect().await?;
     let reply = match agreed {
         Agreed::Beforehand => client.remove(named).await?,

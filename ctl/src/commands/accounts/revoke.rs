@@ -12,7 +12,8 @@ use crate::text;
 
 pub(super) async fn run(args: &Revoke, context: &mut Context<'_>) -> Result<Exit, Error> {
     let named = &args.named.account;
-    let agreed = agreed(args.yes, &format!("revoke {named}"), context)?;
+    let agreed =
+        agreed(args.yes, &format!("revoke {named}"), format!("proxyctl accounts revoke {named} --yes"))?;
     let client = context.connect().await?;
     let reply = match agreed {
         Agreed::Beforehand => client.revoke(named).await?,
