@@ -49,6 +49,12 @@ struct Script {
     /// Answers every verb that returns one account.
     account: Queue<Account>,
     add: Queue<AddAccountResponse>,
+    remove: Queue<RemoveAccountResponse>,
+    import: Queue<ImportAccountsResponse>,
+    export: Queue<ExportAccountResponse>,
+    /// The messages of one stream, after which it ends.
+    pools: Queue<Vec<WatchAccountsResponse>>,
+    events: Queue<Vec<WatchEventsResponse>>,
     revoke: Queue<RevokeAccountResponse>,
     begin: Queue<BeginLoginResponse>,
     complete: Queue<CompleteLoginResponse>,
@@ -112,6 +118,35 @@ impl FakeDaemon {
     pub(crate) fn add(self, replaced: bool) -> Self {
         let reply = AddAccountResponse { account: Some(api_key_account()), replaced };
         self.script().add.0.push_back(Reply::Now(Ok(reply)));
+        self
+    }
+
+    pub(crate) fn remove(self) -> Self {
+        let reply = RemoveAccountResponse { id: account().id, path: account().path };
+        self.script().remove.0.push_back(Reply::Now(Ok(reply)));
+        self
+    }
+
+    pub(crate) fn import(self, reply: Result<Vec<ImportedFile>, Status>) -> Self {
+        let reply = reply.map(|files| ImportAccountsResponse { files });
+        self.script().import.0.push_back(Reply::Now(reply));
+        self
+    }
+
+    pub(crate) fn export(self, reply: Result<&str, Status>) -> Self {
+        let reply = reply.map(|path| ExportAccountResponse { id: account().id, path: path.to_owned() });
+        self.script().export.0.push_back(Reply::Now(reply));
+        self
+    }
+
+    /// One stream of the pool, which ends after these.
+    pub(crate) fn pools(self, pools: Vec<WatchAccountsResponse>) -> Self {
+        self.script().pools.0.push_back(Reply::Now(Ok(pools)));
+        self
+    }
+
+    pub(crate) fn events(self, events: Vec<WatchEventsResponse>) -> Self {
+        self.script().events.0.push_back(Reply::Now(Ok(events)));
         self
     }
 
@@ -210,13 +245,14 @@ impl Services {
 
 #[tonic::async_trait]
 impl Daemon for Services {
-    type WatchEventsStream = tokio_stream::Empty<Result<WatchEventsResponse, Status>>;
+    type WatchEventsStream = Messages<WatchEventsResponse>;
 
     async fn watch_events(
         &self,
         _: Request<WatchEventsRequest>,
     ) -> Result<Response<Self::WatchEventsStream>, Status> {
-        Err(Status::unimplemented("not scripted"))
+        let messages = self.answer("watch events".to_owned(), |script| &mut script.events).await?;
+        Ok(Response::new(stream(messages.into_inner())))
     }
 
     async fn get_status(&self, _: Request<GetStatusRequest>) -> Result<Response<GetStatusResponse>, Status> {
@@ -226,41 +262,47 @@ impl Daemon for Services {
 
 #[tonic::async_trait]
 impl Accounts for Services {
-    type WatchAccountsStream = tokio_stream::Empty<Result<WatchAccountsResponse, Status>>;
+    type WatchAccountsStream = Messages<WatchAccountsResponse>;
 
     async fn watch_accounts(
         &self,
         _: Request<WatchAccountsRequest>,
     ) -> Result<Response<Self::WatchAccountsStream>, Status> {
-        Err(Status::unimplemented("not scripted"))
+        let messages = self.answer("watch accounts".to_owned(), |script| &mut script.pools).await?;
+        Ok(Response::new(stream(messages.into_inner())))
     }
 
     async fn update_account(
         &self,
-        _: Request<UpdateAccountRequest>,
+        request: Request<UpdateAccountRequest>,
     ) -> Result<Response<UpdateAccountResponse>, Status> {
-        Err(Status::unimplemented("not scripted"))
+        let UpdateAccountRequest { account, changes } = request.into_inner();
+        let account = Some(self.one("change", &format!("{account} {}", shown(&changes.unwrap()))).await?);
+        Ok(Response::new(UpdateAccountResponse { account }))
     }
 
     async fn remove_account(
         &self,
-        _: Request<RemoveAccountRequest>,
+        request: Request<RemoveAccountRequest>,
     ) -> Result<Response<RemoveAccountResponse>, Status> {
-        Err(Status::unimplemented("not scripted"))
+        self.answer(format!("remove {}", request.get_ref().account), |script| &mut script.remove).await
     }
 
     async fn import_accounts(
         &self,
-        _: Request<ImportAccountsRequest>,
+        request: Request<ImportAccountsRequest>,
     ) -> Result<Response<ImportAccountsResponse>, Status> {
-        Err(Status::unimplemented("not scripted"))
+        let ImportAccountsRequest { directory, r#move } = request.into_inner();
+        let verb = if r#move { "move" } else { "copy" };
+        self.answer(format!("{verb} {directory}"), |script| &mut script.import).await
     }
 
     async fn export_account(
         &self,
-        _: Request<ExportAccountRequest>,
+        request: Request<ExportAccountRequest>,
     ) -> Result<Response<ExportAccountResponse>, Status> {
-        Err(Status::unimplemented("not scripted"))
+        let ExportAccountRequest { account, path } = request.into_inner();
+        self.answer(format!("export {account} {path}"), |script| &mut script.export).await
     }
 
     async fn list_accounts(
@@ -274,7 +316,8 @@ impl Accounts for Services {
         &self,
         request: Request<GetAccountRequest>,
     ) -> Result<Response<GetAccountResponse>, Status> {
-        let account = Some(self.one("show", &request.get_ref().account).await?);
+        let GetAccountRequest { account, fresh } = request.into_inner();
+        let account = Some(self.one(if fresh { "show fresh" } else { "show" }, &account).await?);
         Ok(Response::new(GetAccountResponse { account }))
     }
 
@@ -366,6 +409,44 @@ impl Logins for Services {
         self.0.lock().unwrap().calls.push("cancel".to_owned());
         Ok(Response::new(CancelLoginResponse {}))
     }
+}
+
+type Messages<T> = tokio_stream::Iter<std::vec::IntoIter<Result<T, Status>>>;
+
+fn stream<T>(messages: Vec<T>) -> Messages<T> {
+    tokio_stream::iter(messages.into_iter().map(Ok).collect::<Vec<_>>())
+}
+
+/// The changes that were asked for, in the order of their fields.
+fn shown(changes: &AccountChanges) -> String {
+    let AccountChanges {
+        label,
+        priority,
+        weight,
+        prefix,
+        proxy_url,
+        model_aliases,
+        excluded_models,
+        note,
+        base_url,
+    } = changes;
+    let aliases = model_aliases.as_ref().map(|list| {
+        let pairs = list.aliases.iter().map(|alias| format!("{}={}", alias.alias, alias.model));
+        pairs.collect::<Vec<_>>().join(",")
+    });
+    let words = [
+        ("label", label.clone()),
+        ("priority", priority.map(|number| number.to_string())),
+        ("weight", weight.map(|number| number.to_string())),
+        ("prefix", prefix.clone()),
+        ("proxy", proxy_url.clone()),
+        ("aliases", aliases),
+        ("excluded", excluded_models.as_ref().map(|list| list.patterns.join(","))),
+        ("note", note.clone()),
+        ("base", base_url.clone()),
+    ];
+    let words = words.into_iter().filter_map(|(name, value)| Some(format!("{name}:{}", value?)));
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// 2026-11-23T12:00:00Z plus some seconds.

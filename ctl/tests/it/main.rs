@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod accounts;
 #[cfg(test)]
+mod complete;
+#[cfg(test)]
 mod connect;
 #[cfg(test)]
 mod daemon;
@@ -20,5 +22,9 @@ mod revoke;
 mod status;
 #[cfg(test)]
 mod terminal;
+#[cfg(test)]
+mod verbs;
+#[cfg(test)]
+mod watch;
 #[cfg(test)]
 mod web;

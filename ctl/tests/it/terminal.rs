@@ -9,7 +9,7 @@ use proxy_proto::v1::{ListAccountsResponse, ProviderRevocation};
 
 use tonic::Code;
 
-use super::daemon::{CODE, FakeDaemon, account, completed, refused};
+use super::daemon::{CODE, FakeDaemon, KEY, account, completed, refused};
 use super::process::{Done, Live};
 
 /// Runs a command whose standard input is a terminal; the file is its keyboard.
@@ -147,4 +147,38 @@ fn colours_are_for_terminals_that_want_them() {
     assert!(seen(command("LANG", "C")).contains("\u{1b}[32mready\u{1b}[0m"));
     assert!(!seen(command("NO_COLOR", "1")).contains('\u{1b}'));
     assert!(!seen(command("TERM", "dumb")).contains('\u{1b}'));
+}
+
+#[test]
+fn a_key_that_is_typed_is_not_shown_and_the_terminal_is_as_before() {
+    use nix::sys::termios::{LocalFlags, tcgetattr};
+    let daemon = FakeDaemon::start().add(false);
+    let terminal = openpty(None, None).unwrap();
+    let mut command = daemon.command(&["accounts", "add", "claude"]);
+    command.stdin(Stdio::from(terminal.slave.try_clone().unwrap()));
+    let live = Live::start(command);
+    let echoes = || tcgetattr(&terminal.slave).unwrap().local_flags.contains(LocalFlags::ECHO);
+    super::process::wait_until("nothing is shown", || !echoes());
+    let mut keyboard = File::from(terminal.master.try_clone().unwrap());
+    keyboard.write_all(format!("{KEY}\n").as_bytes()).unwrap();
+    let done = live.finish();
+    assert_eq!((done.code, done.stdout.as_str()), (0, "Added build (9c1d00aa22bb).\n"), "{}", done.stderr);
+    assert!(echoes());
+    assert_eq!(daemon.calls(), [format!("add key {KEY} ")]);
+}
+
+#[test]
+fn ctrl_c_at_the_question_for_a_key_leaves_the_terminal_as_it_was() {
+    use nix::sys::signal::Signal;
+    use nix::sys::termios::{LocalFlags, tcgetattr};
+    let daemon = FakeDaemon::start();
+    let terminal = openpty(None, None).unwrap();
+    let mut command = daemon.command(&["accounts", "add", "claude"]);
+    command.stdin(Stdio::from(terminal.slave.try_clone().unwrap()));
+    let live = Live::start(command);
+    let echoes = || tcgetattr(&terminal.slave).unwrap().local_flags.contains(LocalFlags::ECHO);
+    super::process::wait_until("nothing is shown", || !echoes());
+    live.signal(Signal::SIGINT);
+    assert_eq!(live.finish().code, 130);
+    assert!(echoes() && daemon.calls().is_empty());
 }

@@ -1,0 +1,8 @@
+# Prints what bash offers for the command line that the arguments make; the last one is the word to complete.
+source <(proxyctl completions bash)
+COMP_WORDS=("$@")
+COMP_CWORD=$(($# - 1))
+COMP_TYPE=9
+function=$(complete -p proxyctl | sed -n 's/.*-F \([^ ]*\).*/\1/p')
+"$function" proxyctl "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
+printf '%s\n' "${COMPREPLY[@]}"
