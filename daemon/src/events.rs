@@ -3,6 +3,8 @@
 //!
 //! Events are for people and scripts. Nothing in the daemon acts on one but to look at what is so now.
 
+use std::fmt;
+
 use tokio::sync::broadcast;
 
 use crate::clock::Timestamp;
@@ -16,7 +18,7 @@ const BACKLOG: usize = 512;
 pub struct Events(broadcast::Sender<Event>);
 
 /// One thing that happened.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Event {
     pub at: Timestamp,
     pub kind: Kind,
@@ -26,6 +28,16 @@ pub struct Event {
     pub name: String,
     /// In words, without any secret; empty where the kind says it all.
     pub detail: String,
+}
+
+impl fmt::Debug for Event {
+    /// Leaves out the name, which may be an e-mail address.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { at, kind, account, name: _, detail } = self;
+        let mut shown = f.debug_struct("Event");
+        shown.field("at", at).field("kind", kind).field("account", account).field("detail", detail);
+        shown.finish_non_exhaustive()
+    }
 }
 
 /// What happened.
