@@ -35,7 +35,8 @@ impl ProxyUrl {
     /// # Errors
     /// In words, without the text itself: it may hold a password.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let url = Url::parse(text).map_err(|error| format!("is not a URL: {error}"))?;
+        let url = Url::parse(text)
+            .map_err(|_| "is not a URL: write it as in socks5h://proxy.example:1080".to_owned())?;
         match (url.scheme(), url.host_str()) {
             ("http" | "https" | "socks5" | "socks5h", Some(host)) if !host.is_empty() => Ok(Self(url)),
             ("http" | "https" | "socks5" | "socks5h", _) => Err("names no host".to_owned()),

@@ -267,15 +267,15 @@ async fn the_list_of_models_says_what_would_be_served() {
     let fake = FakeClaude::start().await;
     let work = json!({
         "prefix": "work", "excluded_models": ["claude-sonnet-*", "claude-3-*"],
-        "model_aliases": {"best": "claude-opus-5", "lost": "claude-nowhere"},
+        "model_aliases": {"best": "claude-opus-5", "short": "claude-opus-4-5"},
     });
     let (daemon, keys, _) = with_keys(&fake, &[json!({"excluded_models": ["claude-3-*"]}), work]).await;
     let (listed, _) = page(&daemon, "/v1/models?limit=1000").await;
     assert_eq!(openai_names(&daemon).await, listed);
-    for there in ["claude-opus-5", "claude-sonnet-5", "best", "work/claude-opus-5", "work/best"] {
+    for there in ["claude-opus-5", "claude-sonnet-5", "best", "short", "work/claude-opus-5", "work/best"] {
         assert!(listed.iter().any(|name| name == there), "{there}: {listed:?}");
     }
-    for absent in ["lost", "work/lost", "work/claude-sonnet-5"] {
+    for absent in ["work/claude-sonnet-5", "work/claude-sonnet-4-6"] {
         assert!(!listed.iter().any(|name| name == absent), "{absent}: {listed:?}");
     }
     assert!(!listed.iter().any(|name| name.contains("claude-3-")), "{listed:?}");

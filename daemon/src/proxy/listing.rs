@@ -2,8 +2,9 @@
 //!
 //! A name is listed if a request for it would be served: it is read by the very rules that route requests
 //! ([`crate::pool::route`]). Listed are upstream's models, then the aliases, then both again under each prefix.
-//! An entry is that of the model the name stands for, under the name. Of a model that upstream does not list only a
-//! gateway's alias is listed, since a gateway may list none.
+//! An entry is that of the model the name stands for, under the name. A person's alias is listed even if upstream does not
+//! list what it stands for: upstream lists dated names (`claude-opus-4-5-20251101`) and takes short ones, too, and a
+//! gateway may list nothing.
 
 use crate::account::Settings;
 use crate::pool::route::{Serving, Wanted};
@@ -32,12 +33,19 @@ fn entry(name: &str, upstream: &Catalog, accounts: &[&Settings], pool: &[&Settin
     let wanted = Wanted::read(name, &pool.iter().copied());
     accounts.iter().find_map(|settings| {
         let Serving::As(model) = wanted.by(settings) else { return None };
-        match upstream.find(model) {
-            Some(entry) if model == name => Some(entry.clone()),
-            Some(entry) => Some(entry.renamed(name)),
-            None => settings.base_url.is_some().then(|| Entry::unknown(name)),
-        }
+        Some(match upstream.find(model).or_else(|| dated(model, upstream)) {
+            Some(entry) if entry.id == name => entry.clone(),
+            Some(entry) => entry.renamed(name),
+            None => Entry::unknown(name),
+        })
     })
+}
+
+/// The listed model whose name is this one and a date.
+fn dated<'a>(model: &str, upstream: &'a Catalog) -> Option<&'a Entry> {
+    let is_date = |text: &str| text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let rest = |entry: &'a Entry| entry.id.strip_prefix(model)?.strip_prefix('-');
+    upstream.entries().iter().find(|entry| rest(entry).is_some_and(is_date))
 }
 
 #[cfg(test)]
@@ -77,16 +85,26 @@ mod tests {
     }
 
     #[test]
-    fn aliases_stand_for_listed_models_and_for_those_of_gateways() {
+    fn aliases_are_listed_whatever_they_stand_for() {
         let own = Settings {
             aliases: vec![alias("best", "opus"), alias("lost", "nowhere")],
             ..Settings::default()
         };
-        assert_eq!(names(&[own]), ["opus", "haiku", "best"]);
+        assert_eq!(names(&[own]), ["opus", "haiku", "best", "lost"]);
         let base_url = Some("https://gateway.example".parse().unwrap());
         let gateway =
             Settings { base_url, aliases: vec![alias("theirs", "vendor/x")], ..Settings::default() };
         assert_eq!(names(&[gateway]), ["opus", "haiku", "theirs"]);
+    }
+
+    #[test]
+    fn a_short_name_stands_for_the_dated_one() {
+        let mut upstream = Catalog::default();
+        let page = br#"{"data":[{"id":"opus-4-20250101x"},{"id":"opus-4-20250101","max_tokens":7}]}"#;
+        upstream.extend(Page::parse(page).unwrap().data);
+        let pool = [&Settings { aliases: vec![alias("best", "opus-4")], ..Settings::default() }];
+        let listed = listing(&upstream, &pool, &pool);
+        assert_eq!(listed.find("best").unwrap().raw().get(), r#"{"id":"best","max_tokens":7}"#);
     }
 
     #[test]
