@@ -2,6 +2,7 @@
 //! waits for it, so it is quick, and silent about everything that goes wrong.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
@@ -18,6 +19,10 @@ pub(crate) fn accounts() -> ArgValueCandidates {
 }
 
 fn ask() -> Option<Vec<CompletionCandidate>> {
+    if variable("PROXYCTL_HOST").is_some() {
+        // Another machine is too far away to be asked at each key.
+        return None;
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
     let listing = async {
         let client = Client::connect(&Target::Socket(socket())).await.ok()?;
@@ -29,10 +34,13 @@ fn ask() -> Option<Vec<CompletionCandidate>> {
 }
 
 /// The socket of the environment, or the usual one: the command line is not finished yet.
-fn socket() -> std::path::PathBuf {
-    #[expect(clippy::disallowed_methods, reason = "completion runs before there is a parsed command line")]
-    let named: Option<OsString> = std::env::var_os("PROXYD_CONTROL__SOCKET");
-    named.filter(|path| !path.is_empty()).map_or_else(default_socket, Into::into)
+fn socket() -> PathBuf {
+    variable("PROXYD_CONTROL__SOCKET").map_or_else(default_socket, PathBuf::from)
+}
+
+#[expect(clippy::disallowed_methods, reason = "completion runs before there is a parsed command line")]
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
 /// Every name by which the account may be called.

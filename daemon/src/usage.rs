@@ -112,7 +112,6 @@ impl Usage {
         }
         let now = self.0.clock.now();
         let mut records = self.0.records();
-        records.retain(|id, _| self.0.pool.get(id).is_some());
         let known = records.get(&account.id).filter(|record| record.file == account.file);
         if let Some(record) = known {
             if let Some(under_way) = &record.under_way {
@@ -136,6 +135,8 @@ impl Usage {
             asked_at: now,
             under_way: Some(under_way.clone()),
         };
+        // Now and then, so that nothing is kept of accounts that are gone.
+        records.retain(|id, _| self.0.pool.get(id).is_some());
         records.insert(account.id.clone(), record);
         let (inner, id) = (Arc::clone(&self.0), account.id.clone());
         let span = tracing::info_span!("usage", account.id = %id);

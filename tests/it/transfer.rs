@@ -101,6 +101,24 @@ async fn newer_tokens_win_and_what_a_person_set_here_stays() {
 }
 
 #[tokio::test]
+async fn tokens_that_may_be_another_organizations_are_not_put_in_place_of_known_ones() {
+    let fake = FakeClaude::start().await;
+    let (daemon, _) = TestDaemon::with_account(&fake).await;
+    let before = daemon.read("claude-a.json");
+    let elsewhere = fake.issue_account_in("person@example.com", "Another");
+    let source = TempDir::new().unwrap();
+    let mut vague = elsewhere.auth_file();
+    for key in ["account_uuid", "organization_uuid", "organization_name"] {
+        vague.as_object_mut().unwrap().remove(key);
+    }
+    put(source.path(), "claude-person@example.com.json", &vague);
+    let files = import(&daemon, source.path(), true).await.unwrap();
+    assert_eq!(files[0].outcome(), ImportOutcome::Refused);
+    assert!(files[0].reason.contains("another organization"), "{}", files[0].reason);
+    assert_eq!((daemon.read("claude-a.json"), names(source.path()).len()), (before, 1));
+}
+
+#[tokio::test]
 async fn the_live_logins_of_other_programs_are_refused_with_the_reason() {
     let fake = FakeClaude::start().await;
     let daemon = TestDaemon::start(&fake).await;

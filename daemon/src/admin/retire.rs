@@ -22,7 +22,7 @@ impl Admin {
         // A refresh in flight ends first, so that the token revoked is the newest.
         self.refresher.close(id).await;
         let revoked = self.revoke_closed(id).await;
-        self.refresher.reset(id);
+        self.settle(id, revoked.is_ok());
         revoked
     }
 
@@ -34,10 +34,19 @@ impl Admin {
             Some(member) => self.delete(&member.account).await.map(|()| member.account.file.clone()),
             None => Err(AdminError::Gone),
         };
-        self.refresher.reset(id);
+        self.settle(id, removed.is_ok());
         let file = removed?;
         tracing::info!(account.id = %id, "account removed");
         Ok(file)
+    }
+
+    /// Afterwards. An account that is still there keeps what the refresher knows of it: tokens that wait to be saved, too.
+    fn settle(&self, id: &AccountId, gone: bool) {
+        if gone {
+            self.refresher.reset(id);
+        } else {
+            self.refresher.reopen(id);
+        }
     }
 
     async fn revoke_closed(&self, id: &AccountId) -> Result<(FileName, Revocation), AdminError> {

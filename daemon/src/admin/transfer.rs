@@ -39,6 +39,11 @@ pub enum Taken {
     Unchanged,
 }
 
+fn holds_same_tokens(one: &Account, other: &Account) -> bool {
+    let refresh = |account: &Account| account.oauth().and_then(|tokens| tokens.refresh.clone());
+    refresh(one).is_some() && refresh(one) == refresh(other)
+}
+
 impl Admin {
     /// Takes over every account of a directory, one file after another: one that is refused stops none of the others.
     pub async fn import(&self, dir: &Path, transfer: Transfer) -> Result<Vec<Imported>, AdminError> {
@@ -74,6 +79,14 @@ impl Admin {
         let snapshot = self.pool.snapshot();
         let known = snapshot.members.iter().find(|member| member.account.is_same_identity(&new));
         let taken = match known {
+            // An e-mail address alone may belong to two organizations: whose tokens these are is not known.
+            Some(known) if known.account.id != new.id && !holds_same_tokens(&known.account, &new) => {
+                return Err(format!(
+                    "it may be the account {} or the same person in another organization, and does not say which; log in with \
+                     `proxyctl login claude` instead",
+                    known.account.id
+                ));
+            }
             None => self.create(new, document.clone()).await.map(|member| (Taken::Added, member)),
             Some(known) if new.oauth().is_some() && new.last_refresh > known.account.last_refresh => {
                 self.renew(known, document.clone()).await.map(|member| (Taken::Updated, member))
@@ -107,9 +120,16 @@ impl Admin {
             let updated = store.update(reservation, &file, |document| document.take_tokens(&newer));
             updated.map_err(|(error, _)| error)
         };
-        let updated = self.blocking::<_, StoreError>(work).await;
+        let updated = match self.blocking::<_, StoreError>(work).await {
+            Ok(updated) => updated,
+            Err(error) => {
+                // Tokens of it that still wait to be saved are not to be lost for this.
+                self.refresher.reopen(&id);
+                return Err(error);
+            }
+        };
         self.refresher.reset(&id);
-        self.pool.replace(updated?.account);
+        self.pool.replace(updated.account);
         tracing::info!(account.id = %id, "account imported with newer tokens");
         self.pool.get(&id).ok_or(AdminError::Gone)
     }

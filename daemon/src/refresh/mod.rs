@@ -167,6 +167,14 @@ impl Refresher {
         }
     }
 
+    /// Takes back [`Refresher::close`]: what it was closed for did not happen, and everything is as before.
+    pub fn reopen(&self, id: &AccountId) {
+        if let Some(record) = self.0.records().get_mut(id) {
+            record.closed = false;
+        }
+        self.wake();
+    }
+
     /// The account with its newest tokens, where those are in memory only and the file still holds the ones
     /// spent for them.
     #[must_use]

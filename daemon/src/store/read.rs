@@ -56,10 +56,24 @@ pub(super) fn read(dir: &Path, file: &FileName) -> Result<Loaded, Unusable> {
     Ok(Loaded { account, document })
 }
 
+/// How often a file is opened again that was replaced between its opening and its check.
+const REPLACED: usize = 100;
+
 /// Reads a file that only we may read. The checks are made on the opened file, so that nobody can swap it in
 /// between.
 pub(super) fn read_private(path: &Path) -> Result<Vec<u8>, Unusable> {
-    let mut file = open(path)?;
+    for _ in 0..REPLACED {
+        match read_opened(open(path)?) {
+            // The file that was opened has no name any more. If the name is there, it has another file by now: ours
+            // are replaced at each save, and must not seem to be gone for a moment.
+            Err(Unusable::Gone) => {}
+            read => return read,
+        }
+    }
+    Err(Unusable::Io(io::Error::other("it is replaced again and again")))
+}
+
+fn read_opened(mut file: File) -> Result<Vec<u8>, Unusable> {
     let meta = file.metadata().map_err(Unusable::Io)?;
     let uid = nix::unistd::geteuid().as_raw();
     if !meta.is_file() {

@@ -189,3 +189,24 @@ fn an_orphan_that_is_older_cut_off_or_deleted_by_its_owner_is_removed() {
     assert_eq!(store.recover().unwrap(), []);
     assert_eq!(store.dir().read_dir().unwrap().count(), 2);
 }
+
+#[test]
+fn a_file_that_is_being_saved_never_seems_to_be_gone() {
+    let (_home, store) = store();
+    let file = name("claude-a.json");
+    put(store.dir(), "claude-a.json", r#"{"access_token":"a","refresh_token":"r"}"#);
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for n in 0..400 {
+                let reservation = store.reserve_update(&file).unwrap();
+                store.update(reservation, &file, |document| document.set_disabled(n % 2 == 0)).unwrap();
+            }
+            done.store(true, std::sync::atomic::Ordering::SeqCst);
+        });
+        while !done.load(std::sync::atomic::Ordering::SeqCst) {
+            let scan = store.scan().unwrap();
+            assert!(matches!(scan.files.get(&file), Some(Ok(_))), "{:?}", scan.files);
+        }
+    });
+}
