@@ -10,3 +10,4 @@ mod rights;
 mod ssh;
 mod start;
 mod stop;
+mod verbs;
