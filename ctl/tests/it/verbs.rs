@@ -65,7 +65,8 @@ fn a_change_that_makes_no_sense_is_refused_before_the_daemon_is_asked() {
     let daemon = FakeDaemon::start();
     for (args, words) in [
         (&[][..], "there is nothing to change"),
-        (&["--note", "x", "--unset", "note"], "in one command"),
+        (&["--note", "x", "--unset", "note"], "note is set, or unset twice, in one command"),
+        (&["--unset", "proxy-url", "--unset", "proxy-url"], "proxy-url is set, or unset twice"),
         (&["--alias", "best"], "ALIAS=MODEL"),
         (&["--weight", "much"], "invalid value 'much'"),
         (&["--unset", "colour"], "invalid value 'colour'"),

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use clap::ValueEnum as _;
 use proxy_proto::v1::{AccountChanges, ModelAlias, ModelAliases, ModelPatterns};
 use secrecy::ExposeSecret as _;
 use url::Url;
@@ -61,8 +62,9 @@ fn take_back(field: Field, changes: &mut AccountChanges) -> Result<(), Error> {
         Field::Note => changes.note.replace(String::new()).is_some(),
     };
     if taken {
+        let name = field.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
         return Err(Error::Usage {
-            what: format!("{field:?} is set, or unset twice, in one command"),
+            what: format!("{name} is set, or unset twice, in one command"),
             hint: "name each setting once".to_owned(),
         });
     }
