@@ -10,8 +10,11 @@ use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use crate::client::{Client, Target, default_socket};
 use crate::json::Account;
 
+/// The variable by which a shell asks for completions. Its own name: a stray one must not stop the program from working.
+pub(crate) const VARIABLE: &str = "PROXYCTL_COMPLETE";
+
 /// A person waits at the prompt.
-const PATIENCE: Duration = Duration::from_millis(500);
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Completes an ACCOUNT.
 pub(crate) fn accounts() -> ArgValueCandidates {
@@ -19,13 +22,10 @@ pub(crate) fn accounts() -> ArgValueCandidates {
 }
 
 fn ask() -> Option<Vec<CompletionCandidate>> {
-    if variable("PROXYCTL_HOST").is_some() {
-        // Another machine is too far away to be asked at each key.
-        return None;
-    }
+    let socket = socket(std::env::args_os())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
     let listing = async {
-        let client = Client::connect(&Target::Socket(socket())).await.ok()?;
+        let client = Client::connect(&Target::Socket(socket)).await.ok()?;
         client.list().await.ok()
     };
     let list = runtime.block_on(async { tokio::time::timeout(PATIENCE, listing).await }).ok().flatten()?;
@@ -33,9 +33,27 @@ fn ask() -> Option<Vec<CompletionCandidate>> {
     Some(list.accounts.into_iter().map(Account::from).flat_map(|account| candidates(&account)).collect())
 }
 
-/// The socket of the environment, or the usual one: the command line is not finished yet.
-fn socket() -> PathBuf {
-    variable("PROXYD_CONTROL__SOCKET").map_or_else(default_socket, PathBuf::from)
+/// The socket that the unfinished command line names, else that of the environment, else the usual one. None where another
+/// machine is named: it is too far away to be asked at each key.
+fn socket(words: impl Iterator<Item = OsString>) -> Option<PathBuf> {
+    let mut named = None;
+    let mut words = words.peekable();
+    while let Some(word) = words.next() {
+        let word = word.to_str().unwrap_or_default();
+        if word == "--host" || word.starts_with("--host=") {
+            return None;
+        }
+        if let Some(path) = word.strip_prefix("--socket=") {
+            named = Some(path.into());
+        } else if word == "--socket" {
+            named = words.peek().cloned();
+        }
+    }
+    if variable("PROXYCTL_HOST").is_some() {
+        return None;
+    }
+    let named = named.or_else(|| variable("PROXYD_CONTROL__SOCKET"));
+    Some(named.map_or_else(default_socket, PathBuf::from))
 }
 
 #[expect(clippy::disallowed_methods, reason = "completion runs before there is a parsed command line")]

@@ -40,18 +40,18 @@ use crate::error::Error;
 pub use crate::exit::Exit;
 use crate::output::Output;
 
-/// The variable by which a shell asks for completions. Its own name: a stray one must not stop the program from working.
-const COMPLETE: &str = "PROXYCTL_COMPLETE";
-
 /// The script that makes a shell complete proxyctl.
 pub use crate::commands::completion_script;
 
 /// Runs one command line, the program's name first, and says how it ended.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
     let args: Vec<OsString> = args.into_iter().collect();
+    let here = std::env::current_dir().ok();
+    let answered = CompleteEnv::with_factory(cli::command)
+        .var(complete::VARIABLE)
+        .try_complete(args.clone(), here.as_deref());
     // A shell that asks and cannot be answered is best told nothing.
-    if CompleteEnv::with_factory(cli::command).var(COMPLETE).try_complete(args.clone(), None).unwrap_or(true)
-    {
+    if answered.unwrap_or(true) {
         return Exit::Ok;
     }
     match parse(&args) {
