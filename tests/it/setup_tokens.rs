@@ -57,6 +57,25 @@ async fn an_end_that_is_known_is_kept() {
 }
 
 #[tokio::test]
+async fn an_end_that_is_told_later_corrects_the_assumed_one_and_keeps_what_was_set() {
+    let clock = ManualClock::at("2026-06-01T12:00:00Z".parse().unwrap());
+    let fake = fake_at(&clock).await;
+    let setup = Setup { clock: clock.clock(), ..Setup::default() };
+    let daemon = TestDaemon::with(&fake, setup, |_| {}).await;
+    let token = Credential::SetupToken(fake.issue_setup_token("setup@example.com"));
+    let label = AccountChanges { label: Some("ci".to_owned()), ..AccountChanges::default() };
+    let (first, _) = add(&daemon, token.clone(), label, None).await.unwrap();
+    let end = clock.now().as_second() + 3600;
+    let (again, replaced) = add(&daemon, token.clone(), AccountChanges::default(), Some(end)).await.unwrap();
+    assert!(replaced && again.id == first.id && again.label == "ci");
+    assert_eq!(again.expires_at.unwrap().seconds, end);
+    let note = AccountChanges { note: Some("mine".to_owned()), ..AccountChanges::default() };
+    let (kept, _) = add(&daemon, token, note, None).await.unwrap();
+    assert_eq!((kept.expires_at.unwrap().seconds, kept.settings.unwrap().note.as_str()), (end, "mine"));
+    assert_eq!(daemon.files().len(), 1);
+}
+
+#[tokio::test]
 async fn what_is_something_else_is_refused_by_its_kind() {
     let fake = FakeClaude::start().await;
     let daemon = TestDaemon::start(&fake).await;

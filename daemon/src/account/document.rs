@@ -157,6 +157,11 @@ impl Document {
         self.set("disabled", Some(disabled.into()));
     }
 
+    /// Corrects when the access token ends.
+    pub fn set_end(&mut self, ends_at: Timestamp) {
+        self.set("expired", Some(rfc3339(ends_at)));
+    }
+
     pub fn set_label(&mut self, label: &str) {
         self.set("label", Some(label.into()));
     }

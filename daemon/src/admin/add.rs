@@ -44,8 +44,7 @@ impl Admin {
         };
         let account = document.to_new_account(now)?;
         if let Some(known) = self.pool.get(&account.id) {
-            let member = if changes.is_empty() { known } else { self.change(&known, changes).await? };
-            return Ok((member, true));
+            return Ok((self.add_again(known, &credential, changes).await?, true));
         }
         self.check(&account, &changes)?;
         document.change(&changes);
@@ -60,6 +59,31 @@ impl Admin {
         tracing::info!(account.id = %id, kind = kind(&credential), "account added");
         self.pool.publish(account);
         Ok((self.pool.get(&id).ok_or(AdminError::Gone)?, false))
+    }
+
+    /// A credential that is here takes over what was said of it this time.
+    async fn add_again(
+        &self,
+        known: Arc<Member>,
+        credential: &NewCredential,
+        changes: Changes,
+    ) -> Result<Arc<Member>, AdminError> {
+        let ends_at = match credential {
+            NewCredential::ApiKey(_) => None,
+            NewCredential::SetupToken { ends_at, .. } => *ends_at,
+        };
+        match ends_at {
+            None if changes.is_empty() => Ok(known),
+            None => self.change(&known, changes).await,
+            Some(end) => {
+                self.check(&known.account, &changes)?;
+                let change = move |document: &mut Document| {
+                    document.change(&changes);
+                    document.set_end(end);
+                };
+                self.changed(&known, change).await
+            }
+        }
     }
 }
 

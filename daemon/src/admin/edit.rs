@@ -10,7 +10,15 @@ impl Admin {
     /// Changes settings; with any mistake among them nothing is changed.
     pub async fn change(&self, member: &Member, changes: Changes) -> Result<Arc<Member>, AdminError> {
         self.check(&member.account, &changes)?;
-        let member = self.update(member, move |document| document.change(&changes)).await?;
+        self.changed(member, move |document| document.change(&changes)).await
+    }
+
+    pub(super) async fn changed(
+        &self,
+        member: &Member,
+        change: impl FnOnce(&mut Document) + Send + 'static,
+    ) -> Result<Arc<Member>, AdminError> {
+        let member = self.update(member, change).await?;
         tracing::info!(account.id = %member.account.id, "account changed");
         self.refresher.wake();
         Ok(member)
