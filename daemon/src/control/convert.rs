@@ -172,9 +172,8 @@ pub(super) fn admin_error(error: &AdminError) -> Status {
             }
         },
         AdminError::Export(error) => match error {
-            ExportError::NotAFile { .. } => Code::InvalidArgument,
+            ExportError::NotAFile { .. } | ExportError::InAuthDirectory { .. } => Code::InvalidArgument,
             ExportError::Exists { .. } => Code::AlreadyExists,
-            ExportError::InAuthDirectory { .. } => Code::FailedPrecondition,
             ExportError::Write { source, .. } => io_code(source),
         },
         AdminError::Aborted => Code::Internal,

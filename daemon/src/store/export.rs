@@ -29,7 +29,7 @@ impl Store {
             return Err(ExportError::NotAFile { path: path.to_owned() });
         };
         let parent = parent.canonicalize().map_err(failed)?;
-        if parent == self.dir() {
+        if parent.starts_with(self.dir()) {
             return Err(ExportError::InAuthDirectory { path: path.to_owned() });
         }
         let target = parent.join(name);
