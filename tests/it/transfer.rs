@@ -4,11 +4,16 @@ use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 
+use futures_util::FutureExt as _;
 use proxy_proto::v1::{
-    ExportAccountRequest, ImportAccountsRequest, ImportOutcome, ImportedFile, RemoveAccountRequest,
+    AccountState, ExportAccountRequest, ImportAccountsRequest, ImportOutcome, ImportedFile,
+    RemoveAccountRequest,
 };
-use proxy_tests::daemon::{TestDaemon, key_file, private_dir, put, read};
-use proxy_tests::fake_claude::FakeClaude;
+use proxy_tests::daemon::{Setup, TestDaemon, fake_at, key_file, private_dir, put, read};
+use proxy_tests::fake_claude::{FakeClaude, Gate, Issued, Script, TOKEN_PATH};
+use proxy_tests::wait::within;
+use proxyd::clock::{ManualClock, SignedDuration};
+use proxyd::id::AccountId;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tonic::{Code, Status};
@@ -80,13 +85,13 @@ async fn newer_tokens_win_and_what_a_person_set_here_stays() {
     let (daemon, old) = TestDaemon::with_account(&fake).await;
     let mut here = old.auth_file();
     here["label"] = json!("mine");
-    here["last_refresh"] = json!("2020-01-01T00:00:00Z");
     daemon.put("claude-a.json", &here);
     daemon.wait_for("the label", |list| list.accounts[0].label == "mine").await;
     let newer = fake.issue_account("person@example.com");
     let source = TempDir::new().unwrap();
     let mut theirs = newer.auth_file();
     theirs["label"] = json!("theirs");
+    theirs["last_refresh"] = json!(newer.expires_at().to_string());
     put(source.path(), "claude-x.json", &theirs);
     let files = import(&daemon, source.path(), false).await.unwrap();
     assert_eq!(files[0].outcome(), ImportOutcome::Updated);
@@ -116,6 +121,113 @@ async fn tokens_that_may_be_another_organizations_are_not_put_in_place_of_known_
     assert_eq!(files[0].outcome(), ImportOutcome::Refused);
     assert!(files[0].reason.contains("another organization"), "{}", files[0].reason);
     assert_eq!((daemon.read("claude-a.json"), names(source.path()).len()), (before, 1));
+}
+
+/// The login as a file that holds none of these.
+fn without(issued: &Issued, keys: &[&str]) -> Value {
+    let mut file = issued.auth_file();
+    for key in keys {
+        file.as_object_mut().unwrap().remove(*key);
+    }
+    file
+}
+
+#[tokio::test]
+async fn an_account_that_is_named_in_full_is_told_from_one_that_is_only_like_it() {
+    let fake = FakeClaude::start().await;
+    let daemon = TestDaemon::start(&fake).await;
+    let source = TempDir::new().unwrap();
+    let people: Vec<String> = (0..6).map(|n| format!("person{n}@example.com")).collect();
+    // The order of the pool is that of the ids, so that in some of them the one that is only like it comes first.
+    for (n, email) in people.iter().enumerate() {
+        let elsewhere = fake.issue_account_in(email, "Another");
+        let vague = without(&elsewhere, &["account_uuid", "organization_uuid", "organization_name"]);
+        daemon.put(&format!("claude-vague{n}.json"), &vague);
+        daemon.put(&format!("claude-full{n}.json"), &fake.issue_account(email).auth_file());
+        let newer = fake.issue_account(email);
+        let mut theirs = newer.auth_file();
+        // Later by more than a clock can tell; what is here stays fresh, so that nothing refreshes it meanwhile.
+        theirs["last_refresh"] = json!(newer.expires_at().to_string());
+        put(source.path(), &format!("claude-{n}.json"), &theirs);
+    }
+    daemon.wait_for("all accounts", |list| list.accounts.len() == 2 * people.len()).await;
+    for (n, file) in import(&daemon, source.path(), false).await.unwrap().iter().enumerate() {
+        assert_eq!((file.outcome(), file.reason.as_str()), (ImportOutcome::Updated, ""));
+        let theirs = read(&source.path().join(format!("claude-{n}.json")));
+        assert_eq!(daemon.read(&format!("claude-full{n}.json"))["access_token"], theirs["access_token"]);
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_says_nothing_of_whose_it_is_is_taken_over_once() {
+    let clock = ManualClock::at("2026-06-01T12:00:00Z".parse().unwrap());
+    let fake = fake_at(&clock).await;
+    let setup = Setup { clock: clock.clock(), ..Setup::default() };
+    let daemon = TestDaemon::with(&fake, setup, |_| {}).await;
+    let issued = fake.issue_account("person@example.com");
+    let keys = ["email", "account_uuid", "organization_uuid", "organization_name"];
+    let source = TempDir::new().unwrap();
+    put(source.path(), "claude-x.json", &without(&issued, &keys));
+    for outcome in [ImportOutcome::Added, ImportOutcome::Unchanged] {
+        assert_eq!(import(&daemon, source.path(), false).await.unwrap()[0].outcome(), outcome);
+        clock.advance(SignedDuration::from_mins(1));
+    }
+    assert_eq!(daemon.files().len(), 1);
+}
+
+#[tokio::test]
+async fn a_login_that_is_refused_gives_way_even_to_an_older_one() {
+    let fake = FakeClaude::start().await;
+    let (daemon, dead) = TestDaemon::with_account(&fake).await;
+    fake.revoke(&dead.refresh_token);
+    daemon.refresh("person@example.com").await.unwrap_err();
+    let alive = fake.issue_account("person@example.com");
+    let mut older = alive.auth_file();
+    older["last_refresh"] = json!("2020-01-01T00:00:00Z");
+    let source = TempDir::new().unwrap();
+    put(source.path(), "claude-x.json", &older);
+    let files = import(&daemon, source.path(), true).await.unwrap();
+    assert_eq!(files[0].outcome(), ImportOutcome::Updated);
+    assert_eq!(files[0].account.as_ref().unwrap().state(), AccountState::Ready);
+    assert_eq!(daemon.ask("hello").await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_refresh_that_ends_meanwhile_is_newer_than_the_file() {
+    let fake = FakeClaude::start().await;
+    let issued = fake.issue_account("person@example.com");
+    // The same login twice, with the token that is being spent here.
+    let (mut ours, mut copy) = (issued.auth_file(), issued.auth_file());
+    ours["last_refresh"] = json!("2020-01-01T00:00:00Z");
+    copy["last_refresh"] = json!("2021-01-01T00:00:00Z");
+    // Tokens that old are refreshed at once, so the first call is the one to hold.
+    let gate = Gate::new();
+    fake.on(TOKEN_PATH).once(Script::real().hold_answer(&gate));
+    let daemon = TestDaemon::with(&fake, Setup::default(), |dir| put(dir, "claude-a.json", &ours)).await;
+    let source = TempDir::new().unwrap();
+    put(source.path(), "claude-x.json", &copy);
+    let who = ["account_uuid", "organization_uuid"].map(|key| ours[key].as_str().unwrap());
+    let id = AccountId::derive("oauth", &who);
+    assert_eq!(daemon.only_account().await.id, id.as_str());
+    let opening = async {
+        // A refresh that is let in would wait for the gate, too.
+        within("no refresh is let in any more", async {
+            while daemon.refresher().refresh_now(&id).now_or_never().is_none() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        gate.open();
+    };
+    let (refreshed, files) = tokio::join!(daemon.refresh("person@example.com"), async {
+        within("the token is rotated", gate.reached_by(1)).await;
+        let (files, ()) = tokio::join!(import(&daemon, source.path(), false), opening);
+        files.unwrap()
+    });
+    refreshed.unwrap();
+    assert_eq!(files[0].outcome(), ImportOutcome::Unchanged);
+    assert!(daemon.holds_newest(&fake, &issued, "claude-a.json"));
+    daemon.refresh("person@example.com").await.unwrap();
 }
 
 #[tokio::test]
@@ -202,7 +314,8 @@ async fn nothing_is_overwritten_by_an_export() {
     for (path, code) in [
         (there.clone(), Code::AlreadyExists),
         (link, Code::AlreadyExists),
-        (daemon.auth_dir().join("claude-copy.json"), Code::FailedPrecondition),
+        (daemon.auth_dir().join("claude-copy.json"), Code::InvalidArgument),
+        (private_dir(daemon.auth_dir().join("deeper")).join("claude-copy.json"), Code::InvalidArgument),
         (dir.path().join("none/a.json"), Code::InvalidArgument),
         ("a.json".into(), Code::InvalidArgument),
     ] {
@@ -211,7 +324,8 @@ async fn nothing_is_overwritten_by_an_export() {
     }
     assert_eq!(fs::metadata(&there).unwrap().len(), 0);
     assert_eq!(names(dir.path()), ["link.json", "there.json"]);
-    assert_eq!(daemon.files(), ["claude-a.json"]);
+    assert_eq!(daemon.files(), ["claude-a.json", "deeper"]);
+    assert!(names(&daemon.auth_dir().join("deeper")).is_empty());
 }
 
 #[tokio::test]

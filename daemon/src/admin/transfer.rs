@@ -9,7 +9,7 @@ use crate::account::{Account, Document, FileName};
 use crate::chain::ErrorChain;
 use crate::id::AccountId;
 use crate::pool::Member;
-use crate::store::{Candidate, Source, StoreError};
+use crate::store::{Candidate, Edit, Source, StoreError};
 
 /// What happens to a file whose account was taken over.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,11 +37,6 @@ pub enum Taken {
     Updated,
     /// What is here is as new or newer.
     Unchanged,
-}
-
-fn holds_same_tokens(one: &Account, other: &Account) -> bool {
-    let refresh = |account: &Account| account.oauth().and_then(|tokens| tokens.refresh.clone());
-    refresh(one).is_some() && refresh(one) == refresh(other)
 }
 
 impl Admin {
@@ -76,24 +71,30 @@ impl Admin {
             document.to_account(name).map_err(|error| error.to_string())?;
         }
         let new = document.to_new_account(self.clock.now()).map_err(|error| error.to_string())?;
-        let snapshot = self.pool.snapshot();
-        let known = snapshot.members.iter().find(|member| member.account.is_same_identity(&new));
-        let taken = match known {
-            // An e-mail address alone may belong to two organizations: whose tokens these are is not known.
-            Some(known) if known.account.id != new.id && !holds_same_tokens(&known.account, &new) => {
-                return Err(format!(
-                    "it may be the account {} or the same person in another organization, and does not say which; log in with \
-                     `proxyctl login claude` instead",
-                    known.account.id
-                ));
-            }
+        let taken = match self.known(&new)? {
             None => self.create(new, document.clone()).await.map(|member| (Taken::Added, member)),
-            Some(known) if new.oauth().is_some() && new.last_refresh > known.account.last_refresh => {
-                self.renew(known, document.clone()).await.map(|member| (Taken::Updated, member))
-            }
-            Some(known) => Ok((Taken::Unchanged, Arc::clone(known))),
+            Some(known) if is_newer(&new, &known.account) => self.renew(&known, new, document.clone()).await,
+            Some(known) => Ok((Taken::Unchanged, known)),
         };
         taken.map_err(|error| ErrorChain(&error).to_string())
+    }
+
+    /// The account of the pool whose tokens a file holds: the one it names, or the one that has a token of its.
+    fn known(&self, new: &Account) -> Result<Option<Arc<Member>>, String> {
+        let snapshot = self.pool.snapshot();
+        let first = |is: fn(&Account, &Account) -> bool| {
+            snapshot.members.iter().find(|member| is(&member.account, new)).map(Arc::clone)
+        };
+        let named = first(|here, new| here.id == new.id).or_else(|| first(shares_token));
+        match first(Account::is_same_identity).filter(|_| named.is_none()) {
+            None => Ok(named),
+            // An e-mail address alone may belong to two organizations: whose tokens these are is not known.
+            Some(alike) => Err(format!(
+                "it may be the account {} or the same person in another organization, and does not say which; log in with \
+                 `proxyctl login claude` instead",
+                alike.account.id
+            )),
+        }
     }
 
     async fn create(&self, account: Account, document: Document) -> Result<Arc<Member>, AdminError> {
@@ -110,28 +111,42 @@ impl Admin {
     }
 
     /// Puts newer tokens into the file of an account that is here; what a person set on it stays.
-    async fn renew(&self, known: &Member, newer: Document) -> Result<Arc<Member>, AdminError> {
+    async fn renew(
+        &self,
+        known: &Member,
+        new: Account,
+        newer: Document,
+    ) -> Result<(Taken, Arc<Member>), AdminError> {
         let id = known.account.id.clone();
-        // A refresh in flight ends first: it would write over them.
+        // A refresh in flight ends first: it would write over them, or they over what it got.
         self.refresher.close(&id).await;
         let (store, file) = (self.store.clone(), known.account.file.clone());
+        let refresher = self.refresher.clone();
         let work = move || {
+            let mut taken = Taken::Unchanged;
+            let edit = |here: &Account, document: &mut Document| {
+                // It may have been refreshed since it was looked at.
+                if !is_newer(&new, &refresher.newest(here.clone())) {
+                    return Edit::Leave;
+                }
+                taken = Taken::Updated;
+                document.take_tokens(&newer);
+                Edit::Write
+            };
             let reservation = store.reserve_update(&file)?;
-            let updated = store.update(reservation, &file, |document| document.take_tokens(&newer));
-            updated.map_err(|(error, _)| error)
+            let held = store.update_if(reservation, &file, edit).map_err(|(error, _)| error)?;
+            Ok::<_, StoreError>((taken, held.account))
         };
-        let updated = match self.blocking::<_, StoreError>(work).await {
-            Ok(updated) => updated,
-            Err(error) => {
-                // Tokens of it that still wait to be saved are not to be lost for this.
-                self.refresher.reopen(&id);
-                return Err(error);
-            }
+        let renewed = self.blocking(work).await;
+        let Ok((Taken::Updated, account)) = renewed else {
+            // Tokens of it that still wait to be saved are not to be lost for this.
+            self.refresher.reopen(&id);
+            return Ok((renewed?.0, self.pool.get(&id).ok_or(AdminError::Gone)?));
         };
         self.refresher.reset(&id);
-        self.pool.replace(updated.account);
+        self.pool.replace(account);
         tracing::info!(account.id = %id, "account imported with newer tokens");
-        self.pool.get(&id).ok_or(AdminError::Gone)
+        Ok((Taken::Updated, self.pool.get(&id).ok_or(AdminError::Gone)?))
     }
 
     async fn delete_source(&self, source: Arc<Source>, candidate: Candidate) -> Option<String> {
@@ -159,4 +174,20 @@ impl Admin {
         tracing::info!(account.id = %id, "account exported");
         Ok(())
     }
+}
+
+/// Whether both hold the same token, whoever they say they are.
+fn shares_token(one: &Account, other: &Account) -> bool {
+    let (Some(one), Some(other)) = (one.oauth(), other.oauth()) else { return false };
+    one.access == other.access || (one.refresh.is_some() && one.refresh == other.refresh)
+}
+
+/// Whether the tokens of a file are worth more than those that are here.
+fn is_newer(new: &Account, here: &Account) -> bool {
+    let (Some(theirs), Some(ours)) = (new.oauth(), here.oauth()) else { return false };
+    let is_loss = theirs.refresh.is_none() && ours.refresh.is_some();
+    // What the issuer refuses is worth nothing.
+    let is_spent = here.needs_login.is_some() && theirs.refresh != ours.refresh;
+    let is_later = (new.last_refresh, theirs.expires_at) > (here.last_refresh, ours.expires_at);
+    !is_loss && (is_spent || is_later)
 }

@@ -1,7 +1,8 @@
 //! Account files of another directory, read with the same care as our own, and deleted there only once they are saved here.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::Store;
@@ -26,6 +27,15 @@ pub enum ImportError {
     InUse { path: PathBuf },
     #[error("the directory {} holds more than {MOST_FILES} files", path.display())]
     TooMany { path: PathBuf },
+}
+
+/// Why a file whose account was taken over stays where it was.
+#[derive(Debug, thiserror::Error)]
+pub enum DeleteError {
+    #[error("it was written anew meanwhile, so import it once more")]
+    Changed,
+    #[error(transparent)]
+    Io(#[from] io::Error),
 }
 
 /// Another directory, ours for as long as this lives where it has a lock.
@@ -53,14 +63,12 @@ impl Store {
         if dir == self.dir() {
             return Err(ImportError::OwnDirectory { path: dir });
         }
-        let lock = match File::open(dir.join(".lock")) {
-            Err(_none_there) => None,
-            Ok(lock) => match lock.try_lock() {
-                Ok(()) => Some(lock),
-                Err(TryLockError::WouldBlock) => return Err(ImportError::InUse { path: dir }),
-                Err(TryLockError::Error(source)) => return Err(failed(source)),
-            },
-        };
+        let lock = open_lock(&dir).map_err(failed)?;
+        match lock.as_ref().map_or(Ok(()), File::try_lock) {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(ImportError::InUse { path: dir }),
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        }
         Ok(Source { dir, _lock: lock })
     }
 }
@@ -83,17 +91,33 @@ impl Source {
             }
         }
         paths.sort();
-        let candidate = |path: PathBuf| {
-            let read = read::read_private(&path);
-            let content = read.and_then(|bytes| Document::parse(&bytes).map_err(Unusable::from));
-            Candidate { path, content }
-        };
+        let candidate = |path: PathBuf| Candidate { content: read_document(&path), path };
         Ok(paths.into_iter().map(candidate).collect())
     }
 
-    /// Deletes a file whose account is saved elsewhere, for good.
-    pub fn delete(&self, candidate: &Candidate) -> io::Result<()> {
+    /// Deletes a file whose account is saved elsewhere, for good. One that was written anew stays: another program that
+    /// still runs may have put the next refresh token there.
+    pub fn delete(&self, candidate: &Candidate) -> Result<(), DeleteError> {
+        let now = read_document(&candidate.path);
+        if !matches!((&now, &candidate.content), (Ok(now), Ok(then)) if now == then) {
+            return Err(DeleteError::Changed);
+        }
         fs::remove_file(&candidate.path)?;
-        File::open(&self.dir)?.sync_all()
+        Ok(File::open(&self.dir)?.sync_all()?)
+    }
+}
+
+fn read_document(path: &Path) -> Result<Document, Unusable> {
+    Ok(Document::parse(&read::read_private(path)?)?)
+}
+
+fn open_lock(dir: &Path) -> io::Result<Option<File>> {
+    use nix::libc::{O_CLOEXEC, O_NOFOLLOW, O_NONBLOCK};
+    // Non-blocking, so that a named pipe cannot hold us up.
+    let flags = O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+    match OpenOptions::new().read(true).custom_flags(flags).open(dir.join(".lock")) {
+        Ok(lock) => Ok(Some(lock)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }

@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use atomic::Place;
 pub use atomic::Reservation;
 pub use export::ExportError;
-pub use import::{Candidate, ImportError, Source};
+pub use import::{Candidate, DeleteError, ImportError, Source};
 pub use read::{Loaded, Unusable};
 pub use recover::Recovered;
 pub use scan::{Finding, Scan};

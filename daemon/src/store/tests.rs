@@ -210,3 +210,35 @@ fn a_file_that_is_being_saved_never_seems_to_be_gone() {
         }
     });
 }
+
+#[test]
+fn a_file_that_was_taken_over_is_deleted_there_unless_it_was_written_anew_meanwhile() {
+    let (home, store) = store();
+    let dir = home.path().join("other");
+    fs::create_dir(&dir).unwrap();
+    for name in ["claude-a.json", "claude-b.json", "claude-c.json"] {
+        put(&dir, name, ACCOUNT);
+    }
+    let source = store.open_source(&dir).unwrap();
+    let candidates = source.candidates().unwrap();
+    let [same, refreshed, gone] = candidates.as_slice() else { panic!("{candidates:?}") };
+    put(&dir, "claude-b.json", &ACCOUNT.replace(r#""r""#, r#""next""#));
+    fs::remove_file(&gone.path).unwrap();
+    source.delete(same).unwrap();
+    for candidate in [refreshed, gone] {
+        assert!(matches!(source.delete(candidate), Err(DeleteError::Changed)));
+    }
+    assert!(!same.path.exists() && refreshed.path.exists());
+}
+
+#[test]
+fn a_lock_that_is_none_holds_nobody_up() {
+    let (home, store) = store();
+    let dir = home.path().join("other");
+    fs::create_dir(&dir).unwrap();
+    nix::unistd::mkfifo(&dir.join(".lock"), nix::sys::stat::Mode::S_IRUSR).unwrap();
+    assert!(store.open_source(&dir).unwrap().candidates().unwrap().is_empty());
+    fs::remove_file(dir.join(".lock")).unwrap();
+    symlink(dir.join("elsewhere"), dir.join(".lock")).unwrap();
+    assert!(matches!(store.open_source(&dir), Err(ImportError::Read { .. })));
+}
