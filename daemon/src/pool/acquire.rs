@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::route::{Serving, Wanted};
 use super::select::{self, Candidate, Choice, Standing, Tier};
-use super::{Lease, Member, Pool, Snapshot, State};
+use super::{Asked, Bond, Lease, Member, Owner, Pool, Snapshot, State};
 use crate::account::Settings;
 use crate::clock::Timestamp;
 use crate::id::AccountId;
@@ -29,10 +29,11 @@ pub enum NoAccount {
 }
 
 impl Pool {
-    /// Chooses an account for a request for `model`, as the client names it, that has `tried` some already: see
-    /// [`route`] for who may serve it and [`select`] for whose turn it is. A request about no model (empty)
-    /// prefers the accounts that go to the provider itself.
-    pub fn acquire(&self, model: &str, tried: &[AccountId]) -> Result<Lease, NoAccount> {
+    /// Chooses an account for a request: the owner of the state it carries, else see [`route`] for who may serve
+    /// it and [`select`] for whose turn it is. A request about no model (empty) prefers the accounts that go to
+    /// the provider itself.
+    pub fn acquire(&self, asked: &Asked<'_>) -> Result<Lease, NoAccount> {
+        let Asked { model, owner, tried, .. } = *asked;
         let now = self.clock.now();
         let snapshot = self.current.load();
         let wanted = Wanted::read(model, &snapshot.settings());
@@ -44,6 +45,11 @@ impl Pool {
                 Serving::Excluded | Serving::Not => None,
             })
             .collect();
+        if let Some(owner) = owner
+            && let Some(result) = self.owner(owner, &serving, tried, now)
+        {
+            return result;
+        }
         let candidate = |(member, upstream): &(&Arc<Member>, &str)| {
             let Settings { priority, weight, base_url, .. } = &member.account.settings;
             let preferred = !model.is_empty() || base_url.is_none();
@@ -54,13 +60,33 @@ impl Pool {
         };
         let mut candidates: Vec<Candidate> = serving.iter().map(candidate).collect();
         match self.choose(&serving, &mut candidates).map(|index| serving.get(index)) {
-            Ok(Some((member, upstream))) => {
-                Ok(Lease::new(Arc::clone(member), *upstream, self.clock.clone(), self.events.clone()))
-            }
+            Ok(Some((member, upstream))) => Ok(self.lease(member, upstream)),
             Ok(None) | Err(_) if !tried.is_empty() => Err(NoAccount::Exhausted),
             Err(Some(until)) => Err(NoAccount::Cooling { until }),
             Ok(None) | Err(None) => Err(snapshot.why_nobody(model, &serving, now)),
         }
+    }
+
+    /// The owner of what a request carries, or why it cannot be had; `None` where any account is as good: the owner is
+    /// gone, or has been tried.
+    fn owner(
+        &self,
+        owner: &Owner,
+        serving: &[(&Arc<Member>, &str)],
+        tried: &[AccountId],
+        now: Timestamp,
+    ) -> Option<Result<Lease, NoAccount>> {
+        let (member, upstream) = serving.iter().find(|(member, _)| member.account.id == owner.account)?;
+        match member.standing(upstream, now) {
+            _ if tried.contains(&owner.account) => None,
+            Standing::Ready | Standing::Guessed(_) => Some(Ok(self.lease(member, upstream))),
+            Standing::Named(until) if owner.bond == Bond::Only => Some(Err(NoAccount::Cooling { until })),
+            Standing::Named(_) | Standing::Out => None,
+        }
+    }
+
+    fn lease(&self, member: &Arc<Member>, upstream: &str) -> Lease {
+        Lease::new(Arc::clone(member), upstream, self.clock.clone(), self.events.clone())
     }
 
     /// The name under which `model` is asked for upstream, where an account serves it: that of the highest

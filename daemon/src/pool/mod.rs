@@ -4,6 +4,7 @@
 //! The pool knows no files and no network: it is told what is so, and asked.
 
 mod acquire;
+mod asked;
 mod health;
 mod lease;
 mod news;
@@ -16,6 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwap;
 
 pub use acquire::NoAccount;
+pub use asked::{Asked, Bond, Endpoint, Owner};
 pub use health::{Health, Signal};
 pub use lease::Lease;
 

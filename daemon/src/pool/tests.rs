@@ -20,7 +20,7 @@ fn set(name: &str, settings: &str) -> Account {
 
 /// Whom `count` requests for `model` go to, in order.
 fn served(pool: &Pool, model: &str, count: usize) -> Vec<AccountId> {
-    (0..count).map(|_| pool.acquire(model, &[]).unwrap().account().id.clone()).collect()
+    (0..count).map(|_| pool.acquire(&Asked::messages(model)).unwrap().account().id.clone()).collect()
 }
 
 fn pool(names: &[&str]) -> (Pool, ManualClock) {
@@ -35,7 +35,8 @@ fn pool(names: &[&str]) -> (Pool, ManualClock) {
 #[test]
 fn requests_rotate_over_all_accounts() {
     let (pool, _) = pool(&["a", "b", "c"]);
-    let mut seen: Vec<_> = (0..3).map(|_| pool.acquire("m", &[]).unwrap().account().id.clone()).collect();
+    let mut seen: Vec<_> =
+        (0..3).map(|_| pool.acquire(&Asked::messages("m")).unwrap().account().id.clone()).collect();
     seen.sort();
     seen.dedup();
     assert_eq!(seen.len(), 3);
@@ -44,43 +45,51 @@ fn requests_rotate_over_all_accounts() {
 #[test]
 fn a_request_never_gets_an_account_it_tried() {
     let (pool, _) = pool(&["a", "b"]);
-    let first = pool.acquire("m", &[]).unwrap().account().id.clone();
-    let second = pool.acquire("m", std::slice::from_ref(&first)).unwrap().account().id.clone();
+    let first = pool.acquire(&Asked::messages("m")).unwrap().account().id.clone();
+    let second = pool
+        .acquire(&Asked { tried: std::slice::from_ref(&first), ..Asked::messages("m") })
+        .unwrap()
+        .account()
+        .id
+        .clone();
     assert_ne!(first, second);
-    assert_eq!(pool.acquire("m", &[first, second]).unwrap_err(), NoAccount::Exhausted);
+    assert_eq!(
+        pool.acquire(&Asked { tried: &[first, second], ..Asked::messages("m") }).unwrap_err(),
+        NoAccount::Exhausted
+    );
 }
 
 #[test]
 fn the_reason_for_nobody_is_told() {
     let (pool, manual) = pool(&[]);
-    assert_eq!(pool.acquire("m", &[]).unwrap_err(), NoAccount::Empty);
+    assert_eq!(pool.acquire(&Asked::messages("m")).unwrap_err(), NoAccount::Empty);
     pool.publish(Account { disabled: true, ..account("a") });
     assert_eq!(
-        pool.acquire("m", &[]).unwrap_err(),
+        pool.acquire(&Asked::messages("m")).unwrap_err(),
         NoAccount::AllOut { disabled: 1, needs_login: 0, invalid: 0, others: 0 }
     );
     pool.publish(account("a"));
     let until = Timestamp::from_second(60).unwrap();
-    pool.acquire("m", &[]).unwrap().settle(&Signal::RateLimited { until: Some(until) });
-    assert_eq!(pool.acquire("m", &[]).unwrap_err(), NoAccount::Cooling { until });
+    pool.acquire(&Asked::messages("m")).unwrap().settle(&Signal::RateLimited { until: Some(until) });
+    assert_eq!(pool.acquire(&Asked::messages("m")).unwrap_err(), NoAccount::Cooling { until });
     manual.advance(SignedDuration::from_secs(60));
-    assert!(pool.acquire("m", &[]).is_ok());
+    assert!(pool.acquire(&Asked::messages("m")).is_ok());
 }
 
 #[test]
 fn health_survives_a_change_of_the_file() {
     let (pool, _) = pool(&["a"]);
     let until = Timestamp::from_second(60).unwrap();
-    pool.acquire("m", &[]).unwrap().settle(&Signal::RateLimited { until: Some(until) });
+    pool.acquire(&Asked::messages("m")).unwrap().settle(&Signal::RateLimited { until: Some(until) });
     pool.publish(Account { label: Some("work".into()), ..account("a") });
-    assert_eq!(pool.acquire("m", &[]).unwrap_err(), NoAccount::Cooling { until });
+    assert_eq!(pool.acquire(&Asked::messages("m")).unwrap_err(), NoAccount::Cooling { until });
 }
 
 #[test]
 fn leases_are_counted_while_they_live() {
     let (pool, _) = pool(&["a"]);
     let member = pool.get(&account("a").id).unwrap();
-    let lease = pool.acquire("m", &[]).unwrap();
+    let lease = pool.acquire(&Asked::messages("m")).unwrap();
     let renewed = lease.renewed(Arc::clone(&member));
     assert_eq!(member.in_flight(), 2);
     drop((lease, renewed));
@@ -123,10 +132,10 @@ fn a_token_that_ended_and_cannot_be_renewed_needs_a_login() {
         expires_at: Some(Timestamp::from_second(10).unwrap()),
     };
     pool.publish(Account { credential: Credential::OAuth(tokens), ..account("a") });
-    assert!(pool.acquire("m", &[]).is_ok());
+    assert!(pool.acquire(&Asked::messages("m")).is_ok());
     manual.advance(SignedDuration::from_secs(10));
     assert_eq!(
-        pool.acquire("m", &[]).unwrap_err(),
+        pool.acquire(&Asked::messages("m")).unwrap_err(),
         NoAccount::AllOut { disabled: 0, needs_login: 1, invalid: 0, others: 0 }
     );
 }
@@ -149,7 +158,10 @@ fn priority_and_weight_decide_who_serves() {
     let count = |id: &AccountId| turns.iter().filter(|turn| *turn == id).count();
     assert_eq!((count(&heavy.id), count(&light.id)), (6, 2));
     let tried = [heavy.id, light.id];
-    assert_eq!(pool.acquire("m", &tried).unwrap().account().id, account("a").id);
+    assert_eq!(
+        pool.acquire(&Asked { tried: &tried, ..Asked::messages("m") }).unwrap().account().id,
+        account("a").id
+    );
 }
 
 #[test]
@@ -167,12 +179,12 @@ fn requests_at_once_keep_the_shares() {
 fn an_alias_shares_the_limit_of_what_it_stands_for() {
     let (pool, _) = pool(&[]);
     pool.publish(set("a", r#""model_aliases":{"best":"opus"}"#));
-    let lease = pool.acquire("best", &[]).unwrap();
+    let lease = pool.acquire(&Asked::messages("best")).unwrap();
     assert_eq!(lease.model(), "opus");
     let until = Timestamp::from_second(60).unwrap();
     lease.settle(&Signal::RateLimited { until: Some(until) });
     for name in ["best", "opus"] {
-        assert_eq!(pool.acquire(name, &[]).unwrap_err(), NoAccount::Cooling { until });
+        assert_eq!(pool.acquire(&Asked::messages(name)).unwrap_err(), NoAccount::Cooling { until });
     }
 }
 
@@ -181,11 +193,11 @@ fn a_model_that_everybody_excludes_is_told_apart_from_nobody_being_usable() {
     let (pool, _) = pool(&[]);
     pool.publish(set("a", r#""excluded_models":["haiku*"]"#));
     let excluded = NoAccount::Excluded { model: "haiku-5".to_owned() };
-    assert_eq!(pool.acquire("haiku-5", &[]).unwrap_err(), excluded);
+    assert_eq!(pool.acquire(&Asked::messages("haiku-5")).unwrap_err(), excluded);
     assert!(excluded.to_string().contains("excluded_models"));
     pool.publish(Account { disabled: true, ..account("b") });
     assert_eq!(
-        pool.acquire("haiku-5", &[]).unwrap_err(),
+        pool.acquire(&Asked::messages("haiku-5")).unwrap_err(),
         NoAccount::AllOut { disabled: 1, needs_login: 0, invalid: 0, others: 1 }
     );
 }
@@ -194,9 +206,9 @@ fn a_model_that_everybody_excludes_is_told_apart_from_nobody_being_usable() {
 fn a_disabled_account_keeps_its_prefix_to_itself() {
     let (pool, _) = pool(&["a"]);
     pool.publish(Account { disabled: true, ..set("b", r#""prefix":"work""#) });
-    let nobody = pool.acquire("work/opus", &[]).unwrap_err();
+    let nobody = pool.acquire(&Asked::messages("work/opus")).unwrap_err();
     assert_eq!(nobody, NoAccount::AllOut { disabled: 1, needs_login: 0, invalid: 0, others: 1 });
-    assert_eq!(pool.acquire("home/opus", &[]).unwrap().model(), "home/opus");
+    assert_eq!(pool.acquire(&Asked::messages("home/opus")).unwrap().model(), "home/opus");
 }
 
 #[test]
@@ -208,7 +220,10 @@ fn a_request_about_no_model_goes_to_the_provider_where_it_can() {
     pool.publish(gateway.clone());
     assert_eq!(served(&pool, "", 2), [account("a").id, account("a").id]);
     assert_eq!(served(&pool, "m", 2), [gateway.id.clone(), gateway.id.clone()]);
-    assert_eq!(pool.acquire("", &[account("a").id]).unwrap().account().id, gateway.id);
+    assert_eq!(
+        pool.acquire(&Asked { tried: &[account("a").id], ..Asked::messages("") }).unwrap().account().id,
+        gateway.id
+    );
 }
 
 #[test]
@@ -222,4 +237,23 @@ fn the_name_upstream_is_that_of_the_highest_priority() {
     pool.publish(set("b", r#""excluded_models":["*"]"#));
     pool.publish(set("c", r#""excluded_models":["*"]"#));
     assert_eq!(pool.upstream_name("opus"), None);
+}
+
+#[test]
+fn what_lives_with_one_account_goes_there_and_waits_for_it() {
+    let (pool, manual) = pool(&["a", "b"]);
+    let owner = |bond| Owner { account: account("b").id, bond };
+    let (only, preferred) = (owner(Bond::Only), owner(Bond::Preferred));
+    let by = |owner| Asked { owner: Some(owner), ..Asked::messages("m") };
+    for owner in [&only, &preferred, &only] {
+        assert_eq!(pool.acquire(&by(owner)).unwrap().account().id, account("b").id);
+    }
+    let until = Timestamp::from_second(60).unwrap();
+    pool.acquire(&by(&only)).unwrap().settle(&Signal::RateLimited { until: Some(until) });
+    assert_eq!(pool.acquire(&by(&only)).unwrap_err(), NoAccount::Cooling { until });
+    assert_eq!(pool.acquire(&by(&preferred)).unwrap().account().id, account("a").id);
+    manual.advance(SignedDuration::from_secs(60));
+    assert_eq!(pool.acquire(&by(&only)).unwrap().account().id, account("b").id);
+    pool.remove(&account("b").id);
+    assert_eq!(pool.acquire(&by(&only)).unwrap().account().id, account("a").id);
 }

@@ -4,13 +4,13 @@
 use http::{Response, StatusCode};
 use tracing::{debug, info};
 
-use super::{Endpoint, Exchange, Inner, ProxyError};
+use super::{Exchange, Inner, ProxyError};
 use crate::account::Account;
 use crate::claude::api::{SendError, UpstreamBody};
 use crate::claude::{Outcome, Verdict, classify};
 use crate::clock::Timestamp;
 use crate::id::AccountId;
-use crate::pool::{Lease, NoAccount, Signal};
+use crate::pool::{Asked, Endpoint, Lease, NoAccount, Signal};
 
 /// Attempts that end in trouble that other accounts are likely to share: more of them multiply a storm.
 const MOST_TROUBLED: usize = 3;
@@ -31,7 +31,9 @@ impl Inner {
         let mut troubled = 0;
         let mut again = true;
         loop {
-            let lease = match self.pool.acquire(&exchange.model, &tried) {
+            let Exchange { model, endpoint, .. } = exchange;
+            let asked = Asked { model, endpoint: *endpoint, owner: None, tried: &tried };
+            let lease = match self.pool.acquire(&asked) {
                 Ok(lease) => lease,
                 Err(NoAccount::Exhausted) if again && is_dead_connection(best.as_ref()) => {
                     // Nobody else to ask, and nothing was said: the only account gets a second connection.

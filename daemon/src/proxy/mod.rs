@@ -30,7 +30,7 @@ pub use models::ModelsRequest;
 use crate::claude::api::{Api, Call};
 use crate::clock::Clock;
 use crate::id::RequestId;
-use crate::pool::{Lease, Pool};
+use crate::pool::{Endpoint, Lease, Pool};
 use crate::refresh::Refresher;
 use crate::translate::Prepared;
 use crate::wire::{Dialect, splice};
@@ -62,15 +62,6 @@ pub struct Exchange {
     /// As the body names it; `None` for a call without a body.
     written: Option<String>,
     pub call: Call,
-}
-
-/// What a call is for, where that makes a difference to the account.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Endpoint {
-    Messages,
-    /// Its troubles say nothing about the account.
-    CountTokens,
-    Models,
 }
 
 impl Proxy {

@@ -7,7 +7,8 @@ use http::uri::PathAndQuery;
 use super::super::{State, body};
 use super::answer;
 use crate::id::RequestId;
-use crate::proxy::{Answer, Endpoint, Exchange, ProxyError};
+use crate::pool::Endpoint;
+use crate::proxy::{Answer, Exchange, ProxyError};
 use crate::wire::error::ApiError;
 use crate::wire::{Dialect, messages};
 

@@ -1,0 +1,51 @@
+//! What a request asks of the pool.
+
+use crate::id::AccountId;
+
+/// What a call is for, where that makes a difference to the account.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Endpoint {
+    Messages,
+    /// Its troubles say nothing about the account.
+    CountTokens,
+    Models,
+    /// Files that live with the account they were sent to.
+    Files,
+    /// Batches of messages, which live with the account they were sent to.
+    Batches,
+}
+
+/// A request, as far as the choice of its account goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// As the client names it; empty for a request about none.
+    pub model: &'a str,
+    pub endpoint: Endpoint,
+    /// The account that made what the request refers to.
+    pub owner: Option<&'a Owner>,
+    /// The accounts that this request went to already.
+    pub tried: &'a [AccountId],
+}
+
+/// Whose state a request carries.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Owner {
+    pub account: AccountId,
+    pub bond: Bond,
+}
+
+/// How much a request needs the account that owns its state.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Bond {
+    /// No other account knows what the request is about: a file, a batch, a container.
+    Only,
+    /// Another account can serve it, at a loss: the client is told and replays, or thoughts are lost.
+    Preferred,
+}
+
+impl<'a> Asked<'a> {
+    /// A request to the Messages API for `model`.
+    pub fn messages(model: &'a str) -> Self {
+        Self { model, endpoint: Endpoint::Messages, owner: None, tried: &[] }
+    }
+}
