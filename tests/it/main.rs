@@ -48,6 +48,8 @@ mod tidy;
 #[cfg(test)]
 mod transfer;
 #[cfg(test)]
+mod uploads;
+#[cfg(test)]
 mod usage;
 #[cfg(test)]
 mod watch;

@@ -5,23 +5,24 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Method, Request, Response, Uri};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_util::client::legacy;
 use url::Url;
 
+use super::body::CallBody;
 use super::transport::{ModelClient, Tls, TransportError};
 use super::ways::{Closed, Way, Ways};
 use super::{Config, USER_AGENT};
 use crate::account::{Account, Credential};
 use crate::pool::{Lease, Pool};
 use crate::secret::sensitive_header;
+use crate::wire::error::ApiError;
 
-/// How long upstream may take to its answer's head: a large answer that is not streamed can take ten minutes.
+/// How long upstream may take to its answer's head: a large answer that is not streamed can take ten minutes. An
+/// upload may take longer for as long as it goes on.
 const HEAD_TIMEOUT: Duration = Duration::from_mins(15);
 
 /// What an OAuth token needs among the betas.
@@ -42,7 +43,7 @@ pub struct Call {
     pub path: PathAndQuery,
     /// End-to-end headers of the caller that may go upstream.
     pub headers: HeaderMap,
-    pub body: Bytes,
+    pub body: CallBody,
 }
 
 /// An answer's body as it comes from the connection. Dropping it unread closes the connection.
@@ -60,6 +61,9 @@ pub enum SendError {
     HungUp(#[source] legacy::Error),
     #[error("upstream sent no answer within {} minutes", HEAD_TIMEOUT.as_secs() / 60)]
     Timeout,
+    /// The client's own body was too large, broke off, or made no progress.
+    #[error("the client's upload did not come to its end")]
+    Upload(#[source] ApiError),
     /// The credential holds bytes that no header may carry; nothing was sent.
     #[error("the account's credential cannot be sent in a header")]
     Credential(#[source] InvalidHeaderValue),
@@ -104,15 +108,20 @@ impl Api {
         let mut headers = call.headers;
         complete(&mut headers);
         authorize(&mut headers, &account.credential).map_err(SendError::Credential)?;
-        let mut request = Request::new(Full::new(call.body));
+        let body = call.body;
+        let mut request = Request::new(body.outgoing());
         *request.method_mut() = call.method;
         *request.uri_mut() = self.base(account)?.uri(call.path);
         *request.headers_mut() = headers;
-        match tokio::time::timeout(HEAD_TIMEOUT, client.request(request)).await {
-            Ok(Err(error)) if error.is_connect() && way.is_own() => Err(SendError::Proxy(error)),
-            Ok(Err(error)) if error.is_connect() => Err(SendError::Connect(error)),
-            Ok(answer) => answer.map_err(SendError::HungUp),
-            Err(_) => Err(SendError::Timeout),
+        let answer = in_time(client.request(request), &body).await;
+        if let Some(fault) = body.fault() {
+            return Err(SendError::Upload(fault));
+        }
+        match answer {
+            Some(Err(error)) if error.is_connect() && way.is_own() => Err(SendError::Proxy(error)),
+            Some(Err(error)) if error.is_connect() => Err(SendError::Connect(error)),
+            Some(answer) => answer.map_err(SendError::HungUp),
+            None => Err(SendError::Timeout),
         }
     }
 
@@ -124,6 +133,19 @@ impl Api {
                 base.ok_or_else(|| Closed { reason: "its base URL has no host".to_owned() })
             }
             (Credential::ApiKey(_), None) | (Credential::OAuth(_), _) => Ok(Cow::Borrowed(&self.provider)),
+        }
+    }
+}
+
+/// The answer's head, or `None` when it is late: nothing came, and nothing more of the body went, for the time it has.
+async fn in_time<T>(answer: impl Future<Output = T>, body: &CallBody) -> Option<T> {
+    tokio::pin!(answer);
+    let mut taken = 0;
+    loop {
+        match tokio::time::timeout(HEAD_TIMEOUT, &mut answer).await {
+            Ok(answer) => return Some(answer),
+            Err(_) if body.taken() > taken => taken = body.taken(),
+            Err(_) => return None,
         }
     }
 }

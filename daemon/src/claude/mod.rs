@@ -2,6 +2,7 @@
 //! that talks to the outside. Requests go as what they are: nothing here imitates another client.
 
 pub mod api;
+mod body;
 mod classify;
 mod connect;
 pub mod oauth;
@@ -17,6 +18,7 @@ use url::Url;
 
 use crate::address::ProxyUrl;
 pub use api::Api;
+pub use body::{CallBody, Upload, UploadBody};
 pub use classify::{Outcome, Verdict, classify};
 pub use oauth::OAuthClient;
 pub use transport::{Tls, TransportError};

@@ -10,9 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{HeaderValue, Request, Response, Uri};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
@@ -24,6 +22,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
 use super::USER_AGENT;
+use super::body::Outgoing;
 use super::connect::{ResolvedHere, Timed};
 use crate::address::ProxyUrl;
 
@@ -97,7 +96,7 @@ fn read_certs(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
     CertificateDer::pem_reader_iter(reader).collect::<Result<_, _>>().map_err(io::Error::other)
 }
 
-type Body = Full<Bytes>;
+type Body = Outgoing;
 /// Over TLS, or not, as the address says, and in time.
 type Ready<C> = Timed<HttpsConnector<C>>;
 

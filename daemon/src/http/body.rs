@@ -1,23 +1,27 @@
-//! Request bodies, read whole within bounds; and those that are refused, taken in so that the client hears
-//! why.
+//! Request bodies, read whole within bounds, or passed on while they come; and those that are refused, taken in so
+//! that the client hears why.
 
 use std::io::Read;
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use bytes::{Bytes, BytesMut};
 use flate2::read::MultiGzDecoder;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT, HeaderMap};
 use http_body_util::BodyExt as _;
 
+use super::upload::Incoming;
+use crate::claude::{CallBody, Upload};
+
 use crate::wire::error::{ApiError, ErrorKind};
 
+pub(super) const MIB: usize = 1024 * 1024;
 /// What the provider itself takes for messages and count_tokens.
-const LIMIT: usize = 32 * 1024 * 1024;
-/// Memory is taken for what came, not for what was announced.
-const FIRST_BUFFER: usize = 1024 * 1024;
+const LIMIT: usize = 32 * MIB;
+/// Memory is taken for what came, not for what was announced; and what is held of a body that is passed on.
+const FIRST_BUFFER: usize = MIB;
 /// A body that makes no progress for this long is given up.
-const STALLED: Duration = Duration::from_mins(1);
+pub(super) const STALLED: Duration = Duration::from_mins(1);
 /// What is taken of a refused body, in bytes and in time.
 const MOST_DISCARDED: usize = 8 * LIMIT;
 const DISCARDING: Duration = Duration::from_secs(10);
@@ -31,34 +35,74 @@ pub(super) async fn read(headers: &HeaderMap, mut body: Body) -> Result<Bytes, A
             return Err(refusal);
         }
     };
-    let announced =
-        headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > LIMIT) {
+    let announced = announced(headers);
+    if announced.is_some_and(|length| length > LIMIT as u64) {
         discard(headers, body).await;
-        return Err(too_large());
+        return Err(too_large(LIMIT));
     }
-    let mut whole = BytesMut::with_capacity(announced.unwrap_or(0).min(FIRST_BUFFER));
-    loop {
-        let frame = match tokio::time::timeout(STALLED, body.frame()).await {
-            Ok(Some(Ok(frame))) => frame,
-            Ok(Some(Err(_))) => return Err(ApiError::invalid_request("the request body broke off")),
-            Ok(None) => break,
-            Err(_) => {
-                let message = format!("the request body made no progress for {} seconds", STALLED.as_secs());
-                return Err(ApiError::new(ErrorKind::Timeout, message).with_status(408));
-            }
-        };
-        let Ok(data) = frame.into_data() else { continue };
+    let mut whole = buffer(announced);
+    while let Some(data) = next(&mut body).await? {
         if whole.len() + data.len() > LIMIT {
             drop(whole);
             drain(body).await;
-            return Err(too_large());
+            return Err(too_large(LIMIT));
         }
         whole.extend_from_slice(&data);
     }
     match encoding {
         Encoding::Identity => Ok(whole.freeze()),
         Encoding::Gzip => gunzip(&whole),
+    }
+}
+
+/// A body of at most `limit` bytes: a small one whole, so that it can be sent again, and of a larger one the start,
+/// which says what it refers to; the rest is read while it goes up.
+pub(super) async fn take(headers: &HeaderMap, mut body: Body, limit: usize) -> Result<CallBody, ApiError> {
+    let encoding = match Encoding::of(headers) {
+        Ok(encoding) => encoding,
+        Err(refusal) => {
+            discard(headers, body).await;
+            return Err(refusal);
+        }
+    };
+    let announced = announced(headers);
+    if announced.is_some_and(|length| length > limit as u64) {
+        discard(headers, body).await;
+        return Err(too_large(limit));
+    }
+    let mut start = buffer(announced);
+    while start.len() < FIRST_BUFFER {
+        let Some(data) = next(&mut body).await? else {
+            return match encoding {
+                Encoding::Identity => Ok(start.freeze().into()),
+                Encoding::Gzip => Ok(gunzip(&start)?.into()),
+            };
+        };
+        start.extend_from_slice(&data);
+    }
+    if matches!(encoding, Encoding::Gzip) {
+        drain(body).await;
+        let message =
+            format!("a body of more than {} MiB is taken as it is, not with gzip", FIRST_BUFFER / MIB);
+        return Err(ApiError::invalid_request(message).with_status(415));
+    }
+    let start = start.freeze();
+    let incoming = Incoming::new(start.clone(), body, limit);
+    Ok(CallBody::Upload(Upload::new(start, incoming.boxed_unsync())))
+}
+
+/// The next bytes of a body, in time.
+async fn next(body: &mut Body) -> Result<Option<Bytes>, ApiError> {
+    loop {
+        match tokio::time::timeout(STALLED, body.frame()).await {
+            Ok(Some(Ok(frame))) => match frame.into_data() {
+                Ok(data) => return Ok(Some(data)),
+                Err(_trailers) => {}
+            },
+            Ok(Some(Err(_))) => return Err(broke_off()),
+            Ok(None) => return Ok(None),
+            Err(_) => return Err(stalled()),
+        }
     }
 }
 
@@ -71,7 +115,8 @@ pub(super) async fn discard(headers: &HeaderMap, body: Body) {
     }
 }
 
-async fn drain(mut body: Body) {
+/// Reads what is left of a body, within bounds.
+pub(super) async fn drain<B: HttpBody<Data = Bytes> + Unpin>(mut body: B) {
     let draining = async {
         let mut left = MOST_DISCARDED;
         while let Some(Ok(frame)) = body.frame().await {
@@ -111,7 +156,7 @@ fn gunzip(packed: &[u8]) -> Result<Bytes, ApiError> {
     let mut plain = Vec::new();
     let decoding = MultiGzDecoder::new(packed).take(LIMIT as u64 + 1).read_to_end(&mut plain);
     match decoding {
-        Ok(length) if length > LIMIT => Err(too_large()),
+        Ok(length) if length > LIMIT => Err(too_large(LIMIT)),
         Ok(_) => Ok(plain.into()),
         Err(_) => {
             Err(ApiError::invalid_request("the request body is not the gzip its content-encoding says"))
@@ -119,6 +164,24 @@ fn gunzip(packed: &[u8]) -> Result<Bytes, ApiError> {
     }
 }
 
-fn too_large() -> ApiError {
-    ApiError::too_large(format!("the request body is larger than {} MiB", LIMIT / 1024 / 1024))
+fn announced(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn buffer(announced: Option<u64>) -> BytesMut {
+    let announced = usize::try_from(announced.unwrap_or(0)).unwrap_or(FIRST_BUFFER);
+    BytesMut::with_capacity(announced.min(FIRST_BUFFER))
+}
+
+pub(super) fn too_large(limit: usize) -> ApiError {
+    ApiError::too_large(format!("the request body is larger than {} MiB", limit / MIB))
+}
+
+pub(super) fn broke_off() -> ApiError {
+    ApiError::invalid_request("the request body broke off")
+}
+
+pub(super) fn stalled() -> ApiError {
+    let message = format!("the request body made no progress for {} seconds", STALLED.as_secs());
+    ApiError::new(ErrorKind::Timeout, message).with_status(408)
 }

@@ -64,7 +64,9 @@ pub(super) fn refuse(error: &ApiError, dialect: Dialect, id: RequestId) -> Respo
 /// Which shape an error has where no route decided it: by the path, else by the header that only one API's
 /// clients send.
 pub(super) fn dialect(path: &str, headers: &HeaderMap) -> Dialect {
-    if path.starts_with("/v1/messages") || headers.contains_key("anthropic-version") {
+    if ["/v1/messages", "/v1/files"].iter().any(|api| path.starts_with(api))
+        || headers.contains_key("anthropic-version")
+    {
         Dialect::Messages
     } else if path.starts_with("/v1/responses") {
         Dialect::Responses
@@ -113,6 +115,7 @@ fn told(error: &ProxyError) -> Told {
             SendError::Connect(_) | SendError::Proxy(_) | SendError::HungUp(_) => {
                 passing(ApiError::bad_gateway(cause.to_string()))
             }
+            SendError::Upload(error) => passing(error.clone()),
             SendError::Timeout => passing(ApiError::timeout(cause.to_string())),
             SendError::Credential(_) | SendError::Closed(_) | SendError::NoWay(_) => {
                 lasting(no_account(cause.to_string()))

@@ -8,6 +8,7 @@ mod paths;
 mod peer;
 mod routes;
 mod server;
+mod upload;
 
 use std::sync::Arc;
 

@@ -7,7 +7,7 @@ use http::Uri;
 use http::uri::PathAndQuery;
 
 /// What stands below `/v1`.
-const API: [&str; 4] = ["messages", "chat", "responses", "models"];
+const API: [&str; 5] = ["messages", "chat", "responses", "models", "files"];
 
 /// The one spelling of a path that the routes know.
 pub(super) fn canonical(path: &str) -> Cow<'_, str> {
@@ -36,9 +36,34 @@ pub(super) fn canonicalize(uri: &mut Uri) {
     *uri = Uri::from_parts(parts).unwrap_or_default();
 }
 
+/// Whether no segment leads upwards, as upstream might read it: also not one that is written in percent signs.
+pub(super) fn stays_below(path: &str) -> bool {
+    let plain = path.to_ascii_lowercase().replace("%2e", ".").replace("%2f", "/").replace("%5c", "/");
+    plain.split(['/', '\\']).all(|segment| segment != "." && segment != "..")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_segment_that_leads_upwards_is_seen_however_it_is_written() {
+        for path in
+            ["/v1/files", "/v1/files/file_1/content", "/v1/files/..x", "/v1/files/a.b", "/v1/files/%2e%2ex"]
+        {
+            assert!(stays_below(path), "{path}");
+        }
+        for path in [
+            "/v1/files/..",
+            "/v1/files/./a",
+            "/v1/files/%2E%2e/models",
+            "/v1/files/a%2F..%2fb",
+            "/v1/files/a%5c..",
+            "/v1/files/.%2e",
+        ] {
+            assert!(!stays_below(path), "{path}");
+        }
+    }
 
     #[test]
     fn every_spelling_leads_to_the_same_route() {
@@ -52,6 +77,9 @@ mod tests {
             ("/v1/chat/completions/", "/v1/chat/completions"),
             ("/responses", "/v1/responses"),
             ("/models", "/v1/models"),
+            ("/files/", "/v1/files"),
+            ("/v1/v1/files//file_1/content", "/v1/files/file_1/content"),
+            ("/messages/batches/", "/v1/messages/batches"),
             ("/models/prefix/some-model", "/v1/models/prefix/some-model"),
             ("/", "/"),
             ("//", "/"),

@@ -51,6 +51,10 @@ impl Inner {
                 Err(_) => Verdict::NextAccount,
             };
             let result = not_redirected(result);
+            if exchange.call.body.is_spent() {
+                // An upload is sent once.
+                return result;
+            }
             match verdict {
                 // The provider's redirect would meet the next account, too; a gateway's is its own.
                 Verdict::GiveUp if road != Road::Gateway => return result,
@@ -74,7 +78,8 @@ impl Inner {
             lease = self.renew(lease).await?;
         }
         let mut attempt = self.send(exchange, lease).await?;
-        if attempt.outcome == Outcome::Unauthorized && attempt.lease.account().renewable().is_some() {
+        let again = !exchange.call.body.is_spent() && attempt.lease.account().renewable().is_some();
+        if attempt.outcome == Outcome::Unauthorized && again {
             match self.renewed(&attempt.lease).await {
                 Ok(lease) => attempt = self.send(exchange, lease).await?,
                 Err(error) => debug!(error = %error, "no refresh after a 401"),
@@ -96,7 +101,8 @@ impl Inner {
             }
             Err(error) => {
                 info!(request.id = %exchange.id, account.id = %account, error = %crate::chain::ErrorChain(&error), "attempt failed");
-                if exchange.endpoint != Endpoint::CountTokens {
+                let its_own = matches!(error, SendError::Upload(_));
+                if exchange.endpoint != Endpoint::CountTokens && !its_own {
                     lease.settle(&Signal::Unreachable);
                 }
                 Err(ProxyError::Send(error))

@@ -18,6 +18,7 @@ mod translated;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, header};
 use tokio_util::sync::CancellationToken;
@@ -27,6 +28,7 @@ pub use error::ProxyError;
 pub use headers::REQUEST_ID;
 pub use models::ModelsRequest;
 
+use crate::claude::CallBody;
 use crate::claude::api::{Api, Call};
 use crate::clock::Clock;
 use crate::id::RequestId;
@@ -104,8 +106,17 @@ impl Exchange {
         headers: &HeaderMap,
         body: Bytes,
     ) -> Self {
-        let call = Call { method: Method::POST, path, headers: headers::for_upstream(headers), body };
+        let headers = headers::for_upstream(headers);
+        let call = Call { method: Method::POST, path, headers, body: body.into() };
         Self { id, dialect: Dialect::Messages, endpoint, written: Some(model.clone()), model, call }
+    }
+
+    /// A request about no model: it goes up as the client sent it, and its body while the client sends it.
+    pub fn unnamed(id: RequestId, endpoint: Endpoint, head: &Parts, body: CallBody) -> Self {
+        let path = head.uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
+        let headers = headers::for_upstream(&head.headers);
+        let call = Call { method: head.method.clone(), path, headers, body };
+        Self { id, dialect: Dialect::Messages, endpoint, model: String::new(), written: None, call }
     }
 
     /// A request that we wrote ourselves, from one in another dialect.
@@ -116,7 +127,7 @@ impl Exchange {
             headers.append(headers::ANTHROPIC_BETA, HeaderValue::from_static(beta));
         }
         let path = PathAndQuery::from_static("/v1/messages");
-        let call = Call { method: Method::POST, path, headers, body: prepared.body.clone() };
+        let call = Call { method: Method::POST, path, headers, body: prepared.body.clone().into() };
         let (model, written) = (prepared.model.clone(), Some(prepared.upstream.clone()));
         Self { id, dialect, endpoint: Endpoint::Messages, model, written, call }
     }
@@ -126,8 +137,10 @@ impl Exchange {
     /// right already.
     fn call_by(&self, lease: &Lease) -> Call {
         let mut call = self.call.clone();
-        if self.written.as_deref().is_some_and(|written| written != lease.model()) {
-            call.body = splice::replace(&call.body, "model", lease.model()).into();
+        if self.written.as_deref().is_some_and(|written| written != lease.model())
+            && let Some(body) = self.call.body.whole()
+        {
+            call.body = Bytes::from(splice::replace(body, "model", lease.model())).into();
         }
         call
     }

@@ -211,8 +211,8 @@ impl Proxy {
                 headers.append(name, value.clone());
             }
         }
-        let call =
-            Call { method: Method::GET, path, headers: headers::for_upstream(&headers), body: Bytes::new() };
+        let headers = headers::for_upstream(&headers);
+        let call = Call { method: Method::GET, path, headers, body: Bytes::new().into() };
         let model = model.to_owned();
         let exchange = Exchange { id, dialect, endpoint: Endpoint::Models, model, written: None, call };
         let attempt = self.0.dispatch(&exchange).await?;

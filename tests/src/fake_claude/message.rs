@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::answer::Step;
+use super::issued::Caller;
 
 /// One answer, before it is known whether it goes out whole or as events.
 #[derive(Debug)]
@@ -18,13 +19,26 @@ pub(super) struct Message {
     pub(super) stop_reason: &'static str,
     pub(super) stop_sequence: Option<String>,
     pub(super) usage: Usage,
+    /// The id of the container that its code ran in.
+    pub(super) container: Option<String>,
 }
 
 #[derive(Debug)]
 pub(super) enum Block {
-    Thinking { text: String, signature: String },
+    Thinking {
+        text: String,
+        signature: String,
+    },
     Text(String),
-    ToolUse { id: String, name: String, input: Value },
+    ToolUse {
+        id: String,
+        name: String,
+        input: Value,
+    },
+    /// The result of code that made this file.
+    MadeFile {
+        id: String,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -39,9 +53,23 @@ pub(super) fn signature_of(thought: &str) -> String {
     STANDARD.encode([b"FAKE signature ".as_slice(), Sha256::digest(thought.as_bytes()).as_slice()].concat())
 }
 
-/// Whether this fake signed exactly this thought.
+/// The same, where the thought is bound to whose it is.
+pub(super) fn bound_signature_of(thought: &str, caller: &Caller) -> String {
+    format!("{}{}", signature_of(thought), mark_of(caller))
+}
+
+/// Whether a bound signature is this caller's.
+pub(super) fn is_signed_by(signature: &str, caller: &Caller) -> bool {
+    signature.ends_with(&mark_of(caller))
+}
+
+fn mark_of(caller: &Caller) -> String {
+    STANDARD.encode(Sha256::digest(format!("{caller:?}")))
+}
+
+/// Whether this fake signed exactly this thought, for whomever.
 pub(super) fn is_signature_of(signature: &str, thought: &str) -> bool {
-    signature == signature_of(thought)
+    signature.starts_with(&signature_of(thought))
 }
 
 impl Block {
@@ -49,6 +77,7 @@ impl Block {
         match self {
             Self::Thinking { .. } => 12,
             Self::Text(text) => text.split_whitespace().count(),
+            Self::MadeFile { .. } => 20,
             Self::ToolUse { input, .. } => 10 + input.to_string().len().div_ceil(4),
         }
     }
@@ -62,6 +91,14 @@ impl Block {
             Self::ToolUse { id, name, input } => {
                 json!({"type": "tool_use", "id": id, "name": name, "input": input})
             }
+            Self::MadeFile { id } => json!({
+                "type": "code_execution_tool_result",
+                "tool_use_id": "srvtoolu_FAKE",
+                "content": {
+                    "type": "code_execution_result", "stdout": "", "stderr": "", "return_code": 0,
+                    "content": [{"type": "code_execution_output", "file_id": id}],
+                },
+            }),
         }
     }
 
@@ -73,11 +110,13 @@ impl Block {
             Self::ToolUse { id, name, .. } => {
                 json!({"type": "tool_use", "id": id, "name": name, "input": {}})
             }
+            Self::MadeFile { .. } => self.whole(),
         }
     }
 
     fn deltas(&self) -> Vec<Value> {
         match self {
+            Self::MadeFile { .. } => Vec::new(),
             Self::Thinking { text, signature } => {
                 let thoughts =
                     pieces(text).into_iter().map(|p| json!({"type": "thinking_delta", "thinking": p}));
@@ -103,9 +142,29 @@ fn pieces(text: &str) -> Vec<String> {
 }
 
 impl Message {
+    /// The ids of what came into being with it.
+    pub(super) fn made(&self) -> impl Iterator<Item = &str> {
+        let files = self.blocks.iter().filter_map(|block| match block {
+            Block::MadeFile { id } => Some(id.as_str()),
+            _ => None,
+        });
+        files.chain(self.container.as_deref()).chain([self.id.as_str()])
+    }
+
     pub(super) fn whole(&self) -> Value {
         let content: Vec<Value> = self.blocks.iter().map(Block::whole).collect();
-        self.message(&content, Some(self.stop_reason), self.stop_sequence.as_deref(), self.usage.output)
+        let mut whole =
+            self.message(&content, Some(self.stop_reason), self.stop_sequence.as_deref(), self.usage.output);
+        self.tell_container(&mut whole);
+        whole
+    }
+
+    /// Only answers that ran code have one.
+    fn tell_container(&self, object: &mut Value) {
+        if let (Some(id), Some(object)) = (&self.container, object.as_object_mut()) {
+            let container = json!({"id": id, "expires_at": "2030-01-01T00:00:00Z"});
+            object.insert("container".to_owned(), container);
+        }
     }
 
     fn message(&self, content: &[Value], stop: Option<&str>, sequence: Option<&str>, output: usize) -> Value {
@@ -156,7 +215,8 @@ impl Message {
             "output_tokens": self.usage.output,
             "output_tokens_details": {"thinking_tokens": self.usage.thinking},
         });
-        let delta = json!({"stop_reason": self.stop_reason, "stop_sequence": self.stop_sequence});
+        let mut delta = json!({"stop_reason": self.stop_reason, "stop_sequence": self.stop_sequence});
+        self.tell_container(&mut delta);
         steps.push(Step::event(
             "message_delta",
             &json!({"type": "message_delta", "delta": delta, "usage": usage}),

@@ -12,6 +12,7 @@ use super::issued::{AccountNumber, Caller};
 use super::models;
 use super::record::members;
 use super::reply;
+use super::state::State;
 
 /// The beta every bearer token needs.
 pub const OAUTH_BETA: &str = "oauth-2025-04-20";
@@ -78,13 +79,16 @@ pub(super) fn needs_version(headers: &HeaderMap) -> Result<&str, ApiError> {
 
 /// `POST /v1/messages`.
 pub(super) fn create(
-    book: &mut Book,
+    s: &mut State,
+    caller: &Caller,
     headers: &HeaderMap,
     query: &str,
     body: &[u8],
 ) -> Result<Answer, ApiError> {
     let (body, model) = checked(headers, query, body, Endpoint::Messages)?;
-    let reply = reply::compose(&body, model, &mut |prefix| book.mint(prefix));
+    s.shelf.admit(caller, model, &body)?;
+    let reply = reply::compose(&body, model, caller, &mut |prefix| s.book.mint(prefix));
+    reply.made().for_each(|id| s.shelf.keep(caller, id));
     if body.get("stream") == Some(&Value::Bool(true)) {
         Ok(Answer::event_stream(reply.events()))
     } else {

@@ -43,6 +43,7 @@ mod reply;
 mod routes;
 mod script;
 mod server;
+mod shelf;
 mod state;
 
 use std::io;
@@ -62,7 +63,7 @@ pub use self::message::text_events;
 pub use self::messages::OAUTH_BETA;
 pub use self::options::{OnSurprise, Options, system_now};
 pub use self::record::{Progress, Recorded, Surprise};
-pub use self::reply::{ALL_TOOLS_WORD, TOOL_WORD};
+pub use self::reply::{ALL_TOOLS_WORD, FILE_WORD, TOOL_WORD};
 pub use self::routes::Control;
 pub use self::script::Script;
 pub use self::state::Now;
@@ -254,6 +255,16 @@ impl FakeClaude {
     /// Scripts answers for requests to that path (without the query).
     pub fn on(&self, path: &str) -> On<'_> {
         On { shared: &self.shared, path: path.to_owned(), caller: None }
+    }
+
+    /// Reads no body sent to that path before the gate is open.
+    pub fn hold_uploads(&self, path: &str, gate: &Gate) {
+        self.shared.change(|s| s.held_uploads.push((path.to_owned(), gate.clone())));
+    }
+
+    /// Requests so far whose thoughts were lost: they were another account's.
+    pub fn lost_thoughts(&self) -> usize {
+        self.shared.look().shelf.lost_thoughts
     }
 
     /// Forgets every script, used or not.

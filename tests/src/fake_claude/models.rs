@@ -35,6 +35,13 @@ pub(super) struct Model {
     pub(super) structured_outputs: bool,
 }
 
+impl Model {
+    /// Whether its thoughts are worth nothing to another account.
+    pub(super) fn binds_thoughts(&self) -> bool {
+        matches!(self.id, "claude-sonnet-5-5" | "claude-haiku-5-5")
+    }
+}
+
 const NO_EFFORT: &[&str] = &[];
 const UP_TO_HIGH: &[&str] = &["low", "medium", "high"];
 const NO_XHIGH: &[&str] = &["low", "medium", "high", "max"];

@@ -10,7 +10,8 @@
 use serde_json::{Map, Value, json};
 
 use super::checks::{content, list, text};
-use super::message::{Block, Message, Usage, signature_of};
+use super::issued::Caller;
+use super::message::{Block, Message, Usage, bound_signature_of, signature_of};
 use super::models::Model;
 
 /// In the last user text, makes the fake call its first tool.
@@ -19,12 +20,16 @@ pub const TOOL_WORD: &str = "weather";
 /// In the last user text, makes the fake call all its tools in one answer.
 pub const ALL_TOOLS_WORD: &str = "every tool";
 
+/// In the last user text, makes the code that the fake runs write a file.
+pub const FILE_WORD: &str = "chart";
+
 const THOUGHT: &str = "The person wants an answer. I will give a short one.";
 
 /// Composes the answer. `mint` makes a new id from a prefix.
 pub(super) fn compose(
     body: &Map<String, Value>,
     model: &'static Model,
+    caller: &Caller,
     mint: &mut dyn FnMut(&str) -> String,
 ) -> Message {
     let thinking = body.get("thinking");
@@ -39,7 +44,9 @@ pub(super) fn compose(
             _ => model.thinking.contains(&"enabled"),
         };
         let thought = if shown { THOUGHT } else { "" };
-        blocks.push(Block::Thinking { text: thought.to_owned(), signature: signature_of(thought) });
+        let signature =
+            if model.binds_thoughts() { bound_signature_of(thought, caller) } else { signature_of(thought) };
+        blocks.push(Block::Thinking { text: thought.to_owned(), signature });
     }
     let calls = tools_to_call(body);
     let (stop_reason, stop_sequence) = if calls.is_empty() {
@@ -57,10 +64,23 @@ pub(super) fn compose(
         }));
         ("tool_use", None)
     };
+    let container = container_of(body, mint);
+    if container.is_some() && last_user_text(body).contains(FILE_WORD) {
+        blocks.push(Block::MadeFile { id: mint("file_") });
+    }
     let thinking = blocks.iter().map(|b| if let Block::Thinking { .. } = b { 12 } else { 0 }).sum();
     let output = blocks.iter().map(Block::tokens).sum::<usize>().max(1);
     let usage = Usage { input: input_tokens(body), output, thinking };
-    Message { id: mint("msg_"), model: model.id, blocks, stop_reason, stop_sequence, usage }
+    Message { id: mint("msg_"), model: model.id, blocks, stop_reason, stop_sequence, usage, container }
+}
+
+/// Where its code runs: the container that the request names, else a new one if there is a tool that runs code.
+fn container_of(body: &Map<String, Value>, mint: &mut dyn FnMut(&str) -> String) -> Option<String> {
+    let named = body.get("container");
+    let id = named.and_then(|c| c.as_str().or_else(|| c.get("id")?.as_str()));
+    let runs_code =
+        list(body.get("tools")).iter().any(|tool| text(tool, "type").starts_with("code_execution_"));
+    id.map(str::to_owned).or_else(|| runs_code.then(|| mint("container_")))
 }
 
 fn forces_a_tool(body: &Map<String, Value>) -> bool {

@@ -20,6 +20,7 @@ use super::issued::Caller;
 use super::record::{Progress, Recorded, Surprise};
 use super::script::{Act, Loss, Script};
 use super::server::{Connection, Ending};
+use super::shelf::Kept;
 use super::state::{Shared, State};
 use super::{control, messages, models, oauth};
 
@@ -71,6 +72,10 @@ impl Site {
     pub(super) async fn answer(&self, request: Request<Incoming>, connection: Connection) -> Response<Body> {
         let (parts, body) = request.into_parts();
         let method = parts.method.clone();
+        let held = self.shared.look().held_uploads.iter().find(|(path, _)| path == parts.uri.path()).cloned();
+        if let Some((_, gate)) = held {
+            gate.pass().await;
+        }
         // An upload that breaks off is recorded with no body and as abandoned: its connection is gone.
         let read = body.collect().await.map(http_body_util::Collected::to_bytes);
         let upload_ended = read.is_ok();
@@ -172,7 +177,10 @@ impl Site {
         };
         let (headers, query) = (&call.headers, call.query.as_str());
         let worked = match what {
-            ModelCall::Create => messages::create(&mut s.book, headers, query, &call.body),
+            ModelCall::Create => messages::create(s, &caller, headers, query, &call.body),
+            ModelCall::Kept(kept) => {
+                messages::needs_version(headers).and_then(|_| s.shelf.serve(&mut s.book, &caller, kept, call))
+            }
             ModelCall::CountTokens => messages::count_tokens(headers, query, &call.body),
             ModelCall::Models => {
                 messages::needs_version(headers).and_then(|_| models::list(&call.query_fields()))
@@ -197,6 +205,7 @@ enum ModelCall<'a> {
     CountTokens,
     Models,
     Model(&'a str),
+    Kept(Kept<'a>),
 }
 
 impl<'a> ModelCall<'a> {
@@ -205,11 +214,11 @@ impl<'a> ModelCall<'a> {
             ("POST", "/v1/messages") => Some(Self::Create),
             ("POST", "/v1/messages/count_tokens") => Some(Self::CountTokens),
             ("GET", "/v1/models") => Some(Self::Models),
-            ("GET", path) => path
+            ("GET", path) if path.starts_with("/v1/models/") => path
                 .strip_prefix("/v1/models/")
                 .filter(|id| !id.is_empty() && !id.contains('/'))
                 .map(Self::Model),
-            _ => None,
+            (method, path) => Kept::of(method, path).map(Self::Kept),
         }
     }
 }

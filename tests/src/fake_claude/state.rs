@@ -11,9 +11,11 @@ use tokio::sync::watch;
 
 use super::authorize::Person;
 use super::book::Book;
+use super::gate::Gate;
 use super::issued::Caller;
 use super::record::{Progress, Recorded, Surprise};
 use super::script::Script;
+use super::shelf::Shelf;
 
 /// Where the fake's time comes from.
 pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -27,7 +29,10 @@ pub(super) struct Shared {
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) book: Book,
+    pub(super) shelf: Shelf,
     pub(super) person: Person,
+    /// Uploads to a path are not read before their gate is open.
+    pub(super) held_uploads: Vec<(String, Gate)>,
     pub(super) requests: Vec<Recorded>,
     pub(super) surprises: Vec<Surprise>,
     /// Grows also when the record is emptied, so that numbers stay unique.
@@ -60,7 +65,9 @@ impl Shared {
     pub(super) fn new(book: Book, person: Person, now: Now) -> Self {
         let state = State {
             book,
+            shelf: Shelf::default(),
             person,
+            held_uploads: Vec::new(),
             requests: Vec::new(),
             surprises: Vec::new(),
             arrivals: 0,

@@ -4,11 +4,12 @@ mod health;
 mod messages;
 mod models;
 mod openai;
+mod owned;
 
 use axum::Router;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use http::header::ALLOW;
 
 use super::{State, body, error};
@@ -23,6 +24,10 @@ pub(super) fn router(state: State) -> Router {
     Router::new()
         .route("/v1/messages", post(messages::create))
         .route("/v1/messages/count_tokens", post(messages::count_tokens))
+        .route("/v1/messages/batches", any(owned::batches))
+        .route("/v1/messages/batches/{*rest}", any(owned::batches))
+        .route("/v1/files", any(owned::files))
+        .route("/v1/files/{*rest}", any(owned::files))
         .route("/v1/chat/completions", post(openai::chat_completions))
         .route("/v1/responses", post(openai::responses))
         .route("/v1/models", get(models::list))

@@ -1,0 +1,54 @@
+//! `/v1/files` and `/v1/messages/batches`: what lives with the account it was sent to. Passed through, whatever stands
+//! below them and whatever the method: upstream says what there is. Uploads go up while they come.
+
+use axum::extract::{Request, State as Extract};
+use axum::response::Response;
+
+use super::super::{State, body, paths};
+use super::answer;
+use crate::claude::CallBody;
+use crate::id::RequestId;
+use crate::pool::Endpoint;
+use crate::proxy::{Answer, Exchange, ProxyError};
+use crate::wire::Dialect;
+use crate::wire::error::ApiError;
+
+/// What the provider itself takes.
+const MOST_OF_A_FILE: usize = 500 * body::MIB;
+const MOST_OF_A_BATCH: usize = 256 * body::MIB;
+
+pub(super) async fn files(Extract(state): Extract<State>, request: Request) -> Response {
+    serve(state, Endpoint::Files, MOST_OF_A_FILE, request).await
+}
+
+pub(super) async fn batches(Extract(state): Extract<State>, request: Request) -> Response {
+    serve(state, Endpoint::Batches, MOST_OF_A_BATCH, request).await
+}
+
+async fn serve(state: State, endpoint: Endpoint, limit: usize, request: Request) -> Response {
+    let id = RequestId::new();
+    let result = pass(&state, id, endpoint, limit, request).await;
+    answer(result, Dialect::Messages, id, state.clock.now())
+}
+
+async fn pass(
+    state: &State,
+    id: RequestId,
+    endpoint: Endpoint,
+    limit: usize,
+    request: Request,
+) -> Result<Answer, ProxyError> {
+    let (head, incoming) = request.into_parts();
+    if !paths::stays_below(head.uri.path()) {
+        body::discard(&head.headers, incoming).await;
+        return Err(ApiError::not_found("a path with \".\" or \"..\" in it leads nowhere").into());
+    }
+    let body = body::take(&head.headers, incoming, limit).await?;
+    tracing::debug!(request.id = %id, endpoint = ?endpoint, "passed through");
+    let exchange = Exchange::unnamed(id, endpoint, &head, body.clone());
+    let result = state.proxy.pass_through(&exchange).await;
+    if let (Err(_), CallBody::Upload(upload)) = (&result, &body) {
+        body::drain(upload.rest()).await;
+    }
+    result
+}
