@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::control::{self, ControlSocket, Group, GroupError, SocketError};
 use crate::http::{self, BindError, Server, Stop};
+use crate::keeper::Keeper;
 use crate::login::Logins;
 use crate::notice::Notices;
 use crate::pool::Pool;
@@ -36,6 +37,7 @@ pub struct App {
     http: http::State,
     reloader: Reloader,
     notices: Notices,
+    keeper: Keeper,
     refresher: Refresher,
     pool: Arc<Pool>,
     clock: Clock,
@@ -69,7 +71,7 @@ impl App {
             tracing::warn!(account.id = %recovered.account, "adopted a token that a crash had left behind");
         }
         let tls = Tls::load(config.claude.transport.ca_file.as_deref(), needs_roots(&config))?;
-        let pool = Arc::new(Pool::new(clock.clone()));
+        let pool = Arc::new(Pool::new(config.pool.clone(), clock.clone()));
         let oauth = OAuthClient::new(
             config.claude.oauth.clone(),
             &config.claude.transport,
@@ -98,6 +100,8 @@ impl App {
             refresher: refresher.clone(),
             tasks: tasks.clone(),
         };
+        let keeper = Keeper { store: store.clone(), pool: Arc::clone(&pool), tasks: tasks.clone() };
+        keeper.recall();
         reloader.reconcile().await.map_err(StartError::Scan)?;
         let logins = Logins::new(
             oauth.clone(),
@@ -115,6 +119,14 @@ impl App {
             clock: clock.clone(),
             tasks: tasks.clone(),
         };
+        let proxy = Proxy::new(
+            Arc::clone(&pool),
+            refresher.clone(),
+            api,
+            clock.clone(),
+            config.proxy.clone(),
+            cut.clone(),
+        );
         let info = control::Info {
             started_at: clock.now(),
             http_listen: server.addresses().to_vec(),
@@ -138,9 +150,9 @@ impl App {
                 tasks.clone(),
             ),
             watchers: control::Watchers::default(),
+            history: Arc::clone(proxy.history()),
         };
         let notices = Notices::new(Arc::clone(&pool), clock.clone(), tasks.clone());
-        let proxy = Proxy::new(Arc::clone(&pool), refresher.clone(), api, clock.clone(), cut.clone());
         let http = http::State { proxy, pool: Arc::clone(&pool), clock: clock.clone(), tasks: tasks.clone() };
         Ok(Self {
             server,
@@ -149,6 +161,7 @@ impl App {
             http,
             reloader,
             notices,
+            keeper,
             refresher,
             pool,
             clock,
@@ -188,6 +201,7 @@ impl App {
             http,
             reloader,
             notices,
+            keeper,
             refresher,
             pool,
             clock,
@@ -201,6 +215,7 @@ impl App {
         refresher.start();
         reloader.start();
         notices.start();
+        keeper.start();
         let serving_control = tasks.spawn(async move {
             if let Err(error) = control::serve(socket, control).await {
                 tracing::error!(error = %ErrorChain(&error), "the control plane ended");
@@ -223,6 +238,7 @@ impl App {
             // One that panicked has ended too, and was reported by the panic itself.
             let _ended = serving.await;
         }
+        keeper.finish().await;
         tasks.finish().await;
     }
 }

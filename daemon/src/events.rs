@@ -55,6 +55,8 @@ pub enum Kind {
     Cooling,
     Recovered,
     NeedsLogin,
+    /// A window of its plan is nearly used up.
+    QuotaLow,
     /// A new token is in memory only.
     Unsaved,
     Saved,

@@ -29,6 +29,13 @@ impl AccountId {
         Self(hex.into())
     }
 
+    /// An id as it was written down; `None` where it is none.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_id =
+            text.len() == ACCOUNT_ID_DIGITS && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        is_id.then(|| Self(text.into()))
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -15,6 +15,7 @@ pub mod control;
 pub mod events;
 pub mod http;
 pub mod id;
+pub mod keeper;
 pub mod login;
 pub mod notice;
 pub mod pool;

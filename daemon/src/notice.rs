@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn each_ending_token_is_told_about_once_a_day() {
-        let pool = Pool::new(Clock::system());
+        let pool = Pool::new(crate::pool::Config::default(), Clock::system());
         for (name, json) in [
             ("claude-a.json", r#"{"access_token":"a","account_uuid":"a","expired":"2026-06-10T00:00:00Z"}"#),
             (

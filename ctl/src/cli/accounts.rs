@@ -137,6 +137,9 @@ pub struct Settings {
     /// The account's share of the requests within its priority; 1 to 100, 1 unless set
     #[arg(long, value_name = "NUMBER")]
     pub weight: Option<u32>,
+    /// The percent of each window of its plan that proxyd leaves alone, for other uses; 0 to 99, 0 unless set
+    #[arg(long, value_name = "PERCENT")]
+    pub reserve: Option<u32>,
     /// Requests for PREFIX/MODEL are served by accounts of this prefix only
     #[arg(long, value_name = "WORD")]
     pub prefix: Option<String>,
@@ -177,6 +180,7 @@ pub enum Field {
     Label,
     Priority,
     Weight,
+    Reserve,
     Prefix,
     ProxyUrl,
     BaseUrl,

@@ -23,7 +23,12 @@ pub(crate) enum NewCredential {
 
 impl Client {
     pub(crate) async fn list(&self) -> Result<ListAccountsResponse, Error> {
-        self.call(Operation::ListAccounts, LOCAL, self.accounts().list_accounts(ListAccountsRequest {})).await
+        self.call(
+            Operation::ListAccounts,
+            LOCAL,
+            self.accounts().list_accounts(ListAccountsRequest::default()),
+        )
+        .await
     }
 
     pub(crate) async fn get(&self, name: &str) -> Result<Account, Error> {

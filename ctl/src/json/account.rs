@@ -45,6 +45,8 @@ pub struct Account {
     pub priority: i32,
     /// Its share of the requests within its priority.
     pub weight: u32,
+    /// The percent of each window of its plan that is left alone.
+    pub reserve_percent: u32,
     /// A request for `PREFIX/MODEL` is served by accounts of this prefix only.
     pub prefix: Option<String>,
     /// The one way out for everything this account sends; a password reads `****`.
@@ -153,6 +155,7 @@ impl From<v1::Account> for Account {
             renewable: account.renewable,
             priority: settings.priority,
             weight: settings.weight,
+            reserve_percent: settings.reserve_percent,
             prefix: text(settings.prefix),
             proxy_url: text(settings.proxy_url),
             base_url: text(settings.base_url),

@@ -44,6 +44,7 @@ fn kind(kind: v1::EventKind) -> &'static str {
         v1::EventKind::RefreshFailed => "refresh_failed",
         v1::EventKind::Cooling => "cooling",
         v1::EventKind::Recovered => "recovered",
+        v1::EventKind::QuotaLow => "quota_low",
         v1::EventKind::NeedsLogin => "needs_login",
         v1::EventKind::Unsaved => "unsaved",
         v1::EventKind::Saved => "saved",

@@ -64,6 +64,11 @@ impl Account {
         name.unwrap_or(self.id.as_str())
     }
 
+    /// The account without what tells who it is: label or id. For clients and logs.
+    pub fn called_in_public(&self) -> &str {
+        self.label.as_deref().unwrap_or(self.id.as_str())
+    }
+
     /// When its token ends, where that is soon and nothing can renew it.
     pub fn ends_soon(&self, now: Timestamp) -> Option<Timestamp> {
         let tokens = self.oauth().filter(|tokens| tokens.refresh.is_none())?;

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `priority` | whole number from -1000 to 1000; 0 unless set |
 //! | `weight` | whole number from 1 to 100; 1 unless set |
+//! | `reserve` | whole number from 0 to 99: percent of each window of its plan; 0 unless set |
 //! | `prefix` | text without `/` or white space |
 //! | `proxy_url` | http, https, socks5 or socks5h |
 //! | `base_url` | https, or http on loopback; API keys only |
@@ -26,6 +27,8 @@ use crate::address::{self, ProxyUrl};
 pub const PRIORITIES: std::ops::RangeInclusive<i64> = -1000..=1000;
 /// Bounds of `weight`.
 pub const WEIGHTS: std::ops::RangeInclusive<i64> = 1..=100;
+/// Bounds of `reserve`, in percent.
+pub const RESERVES: std::ops::RangeInclusive<i64> = 0..=99;
 /// A label of more characters than this is no label.
 const LONGEST_LABEL: usize = 100;
 
@@ -36,6 +39,8 @@ pub struct Settings {
     pub priority: i32,
     /// Its share of the requests within its priority.
     pub weight: u32,
+    /// The percent of each window of its plan that is left alone, for whatever else the person uses the account for.
+    pub reserve: u32,
     /// A request for `PREFIX/MODEL` is served by accounts of this prefix only.
     pub prefix: Option<String>,
     /// The one way out for everything this account sends.
@@ -78,6 +83,7 @@ impl Default for Settings {
         Self {
             priority: 0,
             weight: 1,
+            reserve: 0,
             prefix: None,
             proxy: None,
             base_url: None,
@@ -95,6 +101,7 @@ impl Settings {
         let settings = Self {
             priority: reader.number("priority", PRIORITIES).unwrap_or(0),
             weight: reader.number("weight", WEIGHTS).unwrap_or(1),
+            reserve: reader.number("reserve", RESERVES).unwrap_or(0),
             prefix: reader.text("prefix", true, prefix),
             proxy: reader.text("proxy_url", true, ProxyUrl::parse),
             base_url: reader.text("base_url", true, base_url),
@@ -310,6 +317,7 @@ mod tests {
         for (json, key) in [
             (r#"{"priority":"high"}"#, "priority"),
             (r#"{"weight":0}"#, "weight"),
+            (r#"{"reserve":100}"#, "reserve"),
             (r#"{"note":[]}"#, "note"),
         ] {
             let (settings, faults) = read(json);

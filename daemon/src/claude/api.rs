@@ -8,10 +8,10 @@ use std::time::Duration;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Method, Request, Response, Uri};
-use hyper::body::Incoming;
 use hyper_util::client::legacy;
 use url::Url;
 
+use super::answer::UpstreamBody;
 use super::body::CallBody;
 use super::transport::{ModelClient, Tls, TransportError};
 use super::ways::{Closed, Way, Ways};
@@ -45,9 +45,6 @@ pub struct Call {
     pub headers: HeaderMap,
     pub body: CallBody,
 }
-
-/// An answer's body as it comes from the connection. Dropping it unread closes the connection.
-pub type UpstreamBody = Incoming;
 
 /// Why no answer came.
 #[derive(Debug, thiserror::Error)]
@@ -120,7 +117,7 @@ impl Api {
         match answer {
             Some(Err(error)) if error.is_connect() && way.is_own() => Err(SendError::Proxy(error)),
             Some(Err(error)) if error.is_connect() => Err(SendError::Connect(error)),
-            Some(answer) => answer.map_err(SendError::HungUp),
+            Some(answer) => answer.map(|answer| answer.map(UpstreamBody::new)).map_err(SendError::HungUp),
             None => Err(SendError::Timeout),
         }
     }

@@ -1,6 +1,7 @@
 //! Everything Claude: the OAuth endpoints, model traffic, and what upstream's answers mean. The only module
 //! that talks to the outside. Requests go as what they are: nothing here imitates another client.
 
+mod answer;
 pub mod api;
 mod body;
 mod classify;
@@ -17,10 +18,12 @@ use std::path::PathBuf;
 use url::Url;
 
 use crate::address::ProxyUrl;
+pub use answer::UpstreamBody;
 pub use api::Api;
 pub use body::{CallBody, Upload, UploadBody};
 pub use classify::{Outcome, Verdict, classify};
 pub use oauth::OAuthClient;
+pub use ratelimit::readings;
 pub use transport::{Tls, TransportError};
 pub use usage::{UsageError, UsageWindow};
 pub use ways::{Closed, Way};

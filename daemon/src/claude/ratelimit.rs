@@ -1,15 +1,66 @@
-//! When upstream says that an account may be used again. Pure.
+//! What upstream says of an account's limits: how much of each window is used, and when the account may be used again.
+//! Pure.
 //!
 //! The headers are undocumented in part and may change, so they are read by prefix and none is depended on.
 
 use http::HeaderMap;
 
 use crate::clock::{SignedDuration, Timestamp, after};
+use crate::pool::Reach;
+use crate::pool::quota::{Reading, WindowKind, family};
 
 /// A time further ahead than the longest window there is (seven days) is a mistake.
 const FURTHEST: SignedDuration = SignedDuration::from_hours(8 * 24);
 
 const PREFIX: &str = "anthropic-ratelimit-";
+/// The windows of a plan.
+const UNIFIED: &str = "anthropic-ratelimit-unified-";
+/// Windows that are read from one answer: there are a handful.
+const MOST_READINGS: usize = 16;
+/// A share this large is a percentage.
+const PERCENT_FROM: f64 = 2.5;
+
+/// What an answer's head says about each window, both of plans and of API keys.
+pub fn readings(headers: &HeaderMap) -> Vec<Reading> {
+    let text = |name: String| headers.get(name)?.to_str().ok();
+    let number = |name: String| text(name)?.trim().parse::<f64>().ok().filter(|number| number.is_finite());
+    let reset = |of: &str| time(text(format!("{of}-reset"))?);
+    let readings = headers.keys().filter_map(|header| {
+        let header = header.as_str();
+        if let Some(name) = header.strip_prefix(UNIFIED).and_then(|rest| rest.strip_suffix("-utilization")) {
+            let share = number(header.to_owned())?;
+            let share = if share >= PERCENT_FROM { share / 100.0 } else { share };
+            let of = format!("{UNIFIED}{name}");
+            let is_out = text(format!("{of}-status")) == Some("rejected");
+            let used = if is_out { share.max(1.0) } else { share };
+            return Some(Reading {
+                name: name.to_owned(),
+                kind: WindowKind::Plan,
+                used,
+                resets_at: reset(&of),
+            });
+        }
+        let name = header.strip_prefix(PREFIX)?.strip_suffix("-remaining")?;
+        let of = format!("{PREFIX}{name}");
+        let limit = number(format!("{of}-limit")).filter(|limit| *limit > 0.0)?;
+        let used = 1.0 - number(header.to_owned())? / limit;
+        Some(Reading { name: name.to_owned(), kind: WindowKind::Bucket, used, resets_at: reset(&of) })
+    });
+    readings.take(MOST_READINGS).collect()
+}
+
+/// How far a 429 reaches: the account where a window of all its models is used up, else the model it was for. Where upstream
+/// does not say, it is no more than that.
+pub(super) fn reach(headers: &HeaderMap) -> Reach {
+    let is_out = |value: &http::HeaderValue| value.as_bytes() == b"rejected";
+    let windows = headers.iter().filter(|(_, value)| is_out(value)).filter_map(|(name, _)| {
+        let name = name.as_str().strip_prefix(UNIFIED)?.strip_suffix("-status")?;
+        Some(name)
+    });
+    // A name without a length is none that we know.
+    let all_models = |name: &str| name.starts_with(|c: char| c.is_ascii_digit()) && family(name).is_none();
+    if windows.into_iter().any(all_models) { Reach::Account } else { Reach::Model }
+}
 
 /// The time a 429 names: `retry-after`, else the reset of the windows that are used up.
 pub(super) fn named_reset(headers: &HeaderMap, now: Timestamp) -> Option<Timestamp> {
@@ -61,6 +112,50 @@ mod tests {
     fn headers(pairs: Pairs) -> HeaderMap {
         let pairs = pairs.iter();
         pairs.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+    }
+
+    #[test]
+    fn both_families_of_headers_are_read_by_prefix() {
+        let read = readings(&headers(&[
+            ("anthropic-ratelimit-unified-status", "allowed_warning"),
+            ("anthropic-ratelimit-unified-5h-utilization", "0.25"),
+            ("anthropic-ratelimit-unified-5h-reset", "500"),
+            ("anthropic-ratelimit-unified-7d_opus-utilization", "97"),
+            ("anthropic-ratelimit-unified-7d-utilization", "0.9"),
+            ("anthropic-ratelimit-unified-7d-status", "rejected"),
+            ("anthropic-ratelimit-unified-30d-utilization", "much"),
+            ("anthropic-ratelimit-tokens-limit", "1000"),
+            ("anthropic-ratelimit-tokens-remaining", "250"),
+            ("anthropic-ratelimit-tokens-reset", "1970-01-01T00:00:40Z"),
+            ("anthropic-ratelimit-requests-remaining", "250"),
+        ]));
+        let find = |name: &str| read.iter().find(|reading| reading.name == name).unwrap();
+        assert_eq!(read.len(), 4, "{read:?}");
+        let end = |name| find(name).resets_at.map(Timestamp::as_second);
+        assert_eq!((find("5h").used, end("5h"), find("5h").kind), (0.25, Some(500), WindowKind::Plan));
+        assert_eq!((find("7d_opus").used, end("7d_opus")), (0.97, None));
+        assert_eq!((find("7d").used, find("tokens").used), (1.0, 0.75));
+        assert_eq!((end("tokens"), find("tokens").kind), (Some(40), WindowKind::Bucket));
+    }
+
+    #[test]
+    fn a_limit_reaches_as_far_as_the_window_that_is_used_up() {
+        let cases: [(Pairs, Reach); 5] = [
+            (&[("anthropic-ratelimit-unified-5h-status", "rejected")], Reach::Account),
+            (&[("anthropic-ratelimit-unified-7d_opus-status", "rejected")], Reach::Model),
+            (&[("anthropic-ratelimit-unified-status", "rejected")], Reach::Model),
+            (&[("anthropic-ratelimit-unified-5h-status", "allowed"), ("retry-after", "9")], Reach::Model),
+            (
+                &[
+                    ("anthropic-ratelimit-unified-7d_opus-status", "rejected"),
+                    ("anthropic-ratelimit-unified-7d-status", "rejected"),
+                ],
+                Reach::Account,
+            ),
+        ];
+        for (pairs, expected) in cases {
+            assert_eq!(reach(&headers(pairs)), expected, "{pairs:?}");
+        }
     }
 
     #[test]

@@ -120,7 +120,7 @@ mod tests {
     }
 
     fn pool() -> Arc<Pool> {
-        Arc::new(Pool::new(ManualClock::at(Timestamp::UNIX_EPOCH).clock()))
+        Arc::new(Pool::new(crate::pool::Config::default(), ManualClock::at(Timestamp::UNIX_EPOCH).clock()))
     }
 
     #[test]

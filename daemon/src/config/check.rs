@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use crate::address::{ProxyUrl, upstream_url};
 use crate::claude::{self, TransportConfig, oauth};
 use crate::clock::SignedDuration;
 use crate::control::{GroupConfig, GroupRights};
-use crate::refresh;
+use crate::{pool, proxy, refresh};
 
 /// How much is logged.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -45,6 +46,12 @@ pub(super) fn config(
     let lead = check.text("refresh.lead", |text| {
         duration(text, SignedDuration::from_mins(1), SignedDuration::from_hours(24))
     });
+    let strategy = check.text("pool.strategy", str::parse);
+    let affinity = check.boolean("pool.affinity");
+    let wait =
+        check.text("pool.wait", |text| duration(text, SignedDuration::ZERO, SignedDuration::from_mins(5)));
+    let queue = check.number("pool.queue", 0..=10_000);
+    let warn_percent = check.number("pool.warn_percent", 1..=100);
     let log_level = check.text("log.level", str::parse);
     let api_base_url = check.text("claude.api_base_url", upstream_url);
     let authorize_url = check.text("claude.oauth.authorize_url", upstream_url);
@@ -65,6 +72,12 @@ pub(super) fn config(
         control_group: control_group(group?, group_rights?),
         auth_dir: auth_dir?,
         refresh: refresh::Policy { lead: lead? },
+        pool: pool::Config {
+            strategy: strategy?,
+            affinity: affinity?,
+            warn_at: f64::from(warn_percent?) / 100.0,
+        },
+        proxy: proxy::Config { wait: wait?, queue: queue? as usize },
         log_level: log_level?,
         callback_port: callback_port?,
         claude: claude::Config {
@@ -115,6 +128,22 @@ impl Check<'_> {
             }
             _ => self.mistake(path, "must name at least one, and none may be empty"),
         }
+    }
+
+    fn boolean(&mut self, path: &str) -> Option<bool> {
+        match &self.setting(path)?.value {
+            Raw::Boolean(value) => Some(*value),
+            _ => self.mistake(path, "must be true or false"),
+        }
+    }
+
+    fn number(&mut self, path: &str, bounds: RangeInclusive<u32>) -> Option<u32> {
+        let number = match &self.setting(path)?.value {
+            Raw::Integer(number) => u32::try_from(*number).ok().filter(|number| bounds.contains(number)),
+            _ => None,
+        };
+        let problem = || format!("must be a whole number from {} to {}", bounds.start(), bounds.end());
+        number.or_else(|| self.mistake(path, &problem()))
     }
 
     fn port(&mut self, path: &str) -> Option<u16> {

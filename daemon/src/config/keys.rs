@@ -8,6 +8,7 @@ pub enum Kind {
     Text,
     Texts,
     Integer,
+    Boolean,
 }
 
 /// One key.
@@ -68,6 +69,38 @@ pub const KEYS: &[Key] = &[
         kind: Kind::Text,
         default: Some(r#""30m""#),
         doc: "A token is refreshed after 70 % of its life, and never later than this before its end.",
+    },
+    Key {
+        path: "pool.strategy",
+        kind: Kind::Text,
+        default: Some(r#""quota""#),
+        doc: "How an account is chosen among those of the highest priority that are ready: quota (more to those with more of it left for \
+              the time until it begins anew), round-robin, weighted, or fill-first (one after the other).",
+    },
+    Key {
+        path: "pool.affinity",
+        kind: Kind::Boolean,
+        default: Some("true"),
+        doc: "Whether a conversation stays with an account as long as that one is ready: its prompt cache lives there.",
+    },
+    Key {
+        path: "pool.wait",
+        kind: Kind::Text,
+        default: Some(r#""0s""#),
+        doc: "How long a request waits for an account to come back when all are out until a time that was named. 0s: it is refused at once, \
+              with that time.",
+    },
+    Key {
+        path: "pool.queue",
+        kind: Kind::Integer,
+        default: Some("100"),
+        doc: "No more requests than these wait at once; the others are refused at once.",
+    },
+    Key {
+        path: "pool.warn_percent",
+        kind: Kind::Integer,
+        default: Some("90"),
+        doc: "An event tells when this much of a window of an account's plan is used.",
     },
     Key {
         path: "log.level",

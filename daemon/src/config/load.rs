@@ -35,6 +35,7 @@ pub enum Raw {
     Text(String),
     Texts(Vec<String>),
     Integer(i64),
+    Boolean(bool),
 }
 
 /// Where a value comes from.
@@ -218,6 +219,7 @@ fn raw(kind: Kind, value: &DeValue<'_>) -> Option<Raw> {
         (Kind::Integer, DeValue::Integer(number)) => {
             i64::from_str_radix(number.as_str(), number.radix()).ok().map(Raw::Integer)
         }
+        (Kind::Boolean, DeValue::Boolean(value)) => Some(Raw::Boolean(*value)),
         (Kind::Texts, DeValue::Array(items)) => {
             let texts = items.iter().map(|item| item.get_ref().as_str().map(str::to_owned));
             texts.collect::<Option<Vec<_>>>().map(Raw::Texts)
@@ -231,6 +233,7 @@ fn from_text(kind: Kind, text: &str) -> Option<Raw> {
     match kind {
         Kind::Text => Some(Raw::Text(text.to_owned())),
         Kind::Integer => text.trim().parse().ok().map(Raw::Integer),
+        Kind::Boolean => text.trim().parse().ok().map(Raw::Boolean),
         Kind::Texts => {
             let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
             Some(Raw::Texts(items.map(str::to_owned).collect()))
@@ -243,6 +246,7 @@ fn expected(kind: Kind) -> &'static str {
         Kind::Text => "a text in quotes",
         Kind::Texts => "a list of texts in quotes",
         Kind::Integer => "a whole number",
+        Kind::Boolean => "true or false",
     }
 }
 
@@ -284,6 +288,7 @@ impl fmt::Display for Raw {
             Self::Text(text) => f.write_str(text),
             Self::Texts(texts) => f.write_str(&texts.join(",")),
             Self::Integer(number) => write!(f, "{number}"),
+            Self::Boolean(value) => write!(f, "{value}"),
         }
     }
 }
@@ -294,6 +299,7 @@ impl Raw {
             Self::Text(text) => format!("{text:?}"),
             Self::Texts(texts) => format!("{texts:?}"),
             Self::Integer(number) => number.to_string(),
+            Self::Boolean(value) => value.to_string(),
         }
     }
 }

@@ -14,6 +14,8 @@ use std::time::Duration;
 
 use crate::claude;
 use crate::control::GroupConfig;
+use crate::pool;
+use crate::proxy;
 use crate::refresh;
 
 pub use check::Level;
@@ -29,6 +31,8 @@ pub struct Config {
     pub control_group: Option<GroupConfig>,
     pub auth_dir: PathBuf,
     pub refresh: refresh::Policy,
+    pub pool: pool::Config,
+    pub proxy: proxy::Config,
     pub log_level: Level,
     pub claude: claude::Config,
     pub callback_port: u16,

@@ -12,10 +12,13 @@ use crate::chain::ErrorChain;
 use crate::claude::UsageWindow;
 use crate::clock::Timestamp;
 use crate::events::Kind;
-use crate::pool::{InvalidFile, Member, State};
+use crate::pool::quota::Window;
+use crate::pool::{Cooldown, Counters, Health, InvalidFile, Member, Outlook, State, Strategy};
+use crate::proxy::{Entry, Story, Try};
 use crate::refresh::RefreshError;
 use crate::store::{ExportError, ImportError, Store};
 use crate::usage::Report;
+use crate::wire::Dialect;
 
 pub(super) fn timestamp(at: Timestamp) -> prost_types::Timestamp {
     prost_types::Timestamp { seconds: at.as_second(), nanos: at.subsec_nanosecond() }
@@ -26,9 +29,10 @@ pub(super) fn account(member: &Member, store: &Store, now: Timestamp) -> v1::Acc
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     let tokens = member.account.oauth();
     let trouble = member.trouble();
+    let vitals = member.known();
     let (state, state_reason, available_at) = match member.state(now) {
         State::Ready => (v1::AccountState::Ready, String::new(), None),
-        State::Cooling { until, reason } => (v1::AccountState::Cooling, reason, Some(until)),
+        State::Cooling { until, reason, .. } => (v1::AccountState::Cooling, reason, Some(until)),
         State::NeedsLogin(needs) => (v1::AccountState::NeedsLogin, needs.reason, None),
         State::Disabled => (v1::AccountState::Disabled, "switched off".to_owned(), None),
         State::Invalid { reason } => (v1::AccountState::Invalid, reason, None),
@@ -57,13 +61,111 @@ pub(super) fn account(member: &Member, store: &Store, now: Timestamp) -> v1::Acc
         renewable: tokens.is_some_and(|tokens| tokens.refresh.is_some()),
         settings: Some(settings(&member.account.settings)),
         warnings: warnings(&member.account, now),
+        quota: vitals.quota.windows().iter().map(quota_window).collect(),
+        cooldowns: cooldowns(&vitals.health, now),
+        attempts: Some(attempts(vitals.counters)),
         // Known elsewhere.
         usage: None,
+        outlook: None,
+        refresh_due_at: None,
+    }
+}
+
+fn quota_window(window: &Window) -> v1::QuotaWindow {
+    v1::QuotaWindow {
+        name: window.name.clone(),
+        used_percent: window.used * 100.0,
+        resets_at: window.resets_at.map(timestamp),
+        seen_at: Some(timestamp(window.seen_at)),
+        model: window.model.clone().unwrap_or_default(),
+    }
+}
+
+fn cooldowns(health: &Health, now: Timestamp) -> Vec<v1::Cooldown> {
+    let cooldown = |binding| {
+        move |cooldown: Cooldown<'_>| v1::Cooldown {
+            about: cooldown.scope.map(ToString::to_string).unwrap_or_default(),
+            until: Some(timestamp(cooldown.until)),
+            reason: cooldown.cause.to_string(),
+            binding,
+        }
+    };
+    health.limits(now).map(cooldown(true)).chain(health.doubts(now).map(cooldown(false))).collect()
+}
+
+fn attempts(counters: Counters) -> v1::AttemptCounts {
+    let Counters { served, client_faults, limited, refused, failed } = counters;
+    v1::AttemptCounts { served, client_faults, limited, refused, failed }
+}
+
+pub(super) fn outlook(outlook: Outlook) -> v1::Outlook {
+    let (kind, reason) = match outlook {
+        Outlook::Chosen(why) => (v1::OutlookKind::Chosen, why.to_string()),
+        Outlook::Passed => (v1::OutlookKind::Passed, "another account is chosen".to_owned()),
+        Outlook::Behind(reason) => (v1::OutlookKind::Behind, reason),
+        Outlook::NotServing => (v1::OutlookKind::NotServing, "it does not serve the model".to_owned()),
+    };
+    v1::Outlook { kind: kind.into(), reason }
+}
+
+pub(super) fn strategy(strategy: Strategy) -> v1::Strategy {
+    match strategy {
+        Strategy::Quota => v1::Strategy::Quota,
+        Strategy::RoundRobin => v1::Strategy::RoundRobin,
+        Strategy::Weighted => v1::Strategy::Weighted,
+        Strategy::FillFirst => v1::Strategy::FillFirst,
+    }
+}
+
+/// `None` for one that this daemon does not know.
+pub(super) fn wanted_strategy(strategy: v1::Strategy) -> Option<Strategy> {
+    match strategy {
+        v1::Strategy::Unspecified => None,
+        v1::Strategy::Quota => Some(Strategy::Quota),
+        v1::Strategy::RoundRobin => Some(Strategy::RoundRobin),
+        v1::Strategy::Weighted => Some(Strategy::Weighted),
+        v1::Strategy::FillFirst => Some(Strategy::FillFirst),
+    }
+}
+
+pub(super) fn explained(entry: &Entry) -> v1::ExplainRequestResponse {
+    let Story { attempts, end } = entry.story();
+    let (ended_at, end) = end.map(|(at, how)| (timestamp(at), how)).unzip();
+    v1::ExplainRequestResponse {
+        request_id: entry.id.to_string(),
+        at: Some(timestamp(entry.at)),
+        dialect: match entry.dialect {
+            Dialect::Messages => "messages",
+            Dialect::Chat => "chat",
+            Dialect::Responses => "responses",
+        }
+        .to_owned(),
+        endpoint: entry.endpoint.to_string(),
+        model: entry.model.clone(),
+        conversation: entry.conversation.unwrap_or_default().to_owned(),
+        attempts: attempts.into_iter().map(attempt).collect(),
+        end: end.unwrap_or_default(),
+        ended_at,
+    }
+}
+
+fn attempt(attempt: Try) -> v1::Attempt {
+    let Try { account, name, model, why, at, took, status, outcome } = attempt;
+    v1::Attempt {
+        account: account.to_string(),
+        name,
+        model,
+        why: why.to_string(),
+        at: Some(timestamp(at)),
+        // A clock that went back makes it negative.
+        took_ms: took.map(|took| u64::try_from(took.as_millis()).unwrap_or(0)),
+        status: status.map(u32::from),
+        outcome,
     }
 }
 
 fn settings(settings: &Settings) -> v1::AccountSettings {
-    let Settings { priority, weight, prefix, proxy, base_url, aliases, excluded, note } = settings;
+    let Settings { priority, weight, reserve, prefix, proxy, base_url, aliases, excluded, note } = settings;
     let alias = |ModelAlias { alias, model }: &ModelAlias| v1::ModelAlias {
         alias: alias.clone(),
         model: model.clone(),
@@ -71,6 +173,7 @@ fn settings(settings: &Settings) -> v1::AccountSettings {
     v1::AccountSettings {
         priority: *priority,
         weight: *weight,
+        reserve_percent: *reserve,
         prefix: prefix.clone().unwrap_or_default(),
         proxy_url: proxy.as_ref().map(ToString::to_string).unwrap_or_default(),
         model_aliases: aliases.iter().map(alias).collect(),
@@ -125,6 +228,7 @@ pub(super) fn event_kind(kind: Kind) -> v1::EventKind {
         Kind::NeedsLogin => v1::EventKind::NeedsLogin,
         Kind::Unsaved => v1::EventKind::Unsaved,
         Kind::Saved => v1::EventKind::Saved,
+        Kind::QuotaLow => v1::EventKind::QuotaLow,
         Kind::EndsSoon => v1::EventKind::EndsSoon,
     }
 }

@@ -1,13 +1,15 @@
 //! The `Daemon` service.
 
 use proxy_proto::v1::{
-    self, AccountCounts, GetStatusRequest, GetStatusResponse, WatchEventsRequest, WatchEventsResponse,
+    self, AccountCounts, ExplainRequestRequest, ExplainRequestResponse, GetStatusRequest, GetStatusResponse,
+    SetStrategyRequest, SetStrategyResponse, WatchEventsRequest, WatchEventsResponse,
 };
 use tonic::{Request, Response, Status};
 
 use super::{State, convert, watch};
 use crate::clock::Timestamp;
 use crate::pool::{self, Snapshot};
+use crate::proxy::MOST_REMEMBERED;
 
 #[tonic::async_trait]
 impl v1::daemon_server::Daemon for State {
@@ -36,8 +38,37 @@ impl v1::daemon_server::Daemon for State {
             login_callback_port: u32::from(self.info.callback_port),
             api_revision: proxy_proto::REVISION,
             warnings: warnings(&snapshot, now),
+            strategy: convert::strategy(self.pool.strategy()).into(),
+            affinity: self.pool.has_affinity(),
             requests_in_flight: snapshot.members.iter().map(|member| member.in_flight()).sum(),
         }))
+    }
+
+    async fn explain_request(
+        &self,
+        request: Request<ExplainRequestRequest>,
+    ) -> Result<Response<ExplainRequestResponse>, Status> {
+        let id = &request.get_ref().request_id;
+        let entry = self.history.find(id.trim()).ok_or_else(|| {
+            Status::not_found(format!(
+                "no request {id:?} is remembered: proxyd remembers the last {MOST_REMEMBERED} since it was started, and none \
+                 that was refused before an account was looked for"
+            ))
+        })?;
+        Ok(Response::new(convert::explained(&entry)))
+    }
+
+    async fn set_strategy(
+        &self,
+        request: Request<SetStrategyRequest>,
+    ) -> Result<Response<SetStrategyResponse>, Status> {
+        let wanted = convert::wanted_strategy(request.get_ref().strategy());
+        let strategy =
+            wanted.ok_or_else(|| Status::invalid_argument("this daemon does not know that strategy"))?;
+        let before = convert::strategy(self.pool.strategy()).into();
+        self.pool.set_strategy(strategy);
+        tracing::info!(strategy = ?strategy, "accounts are chosen another way until the next start");
+        Ok(Response::new(SetStrategyResponse { before }))
     }
 }
 

@@ -35,6 +35,7 @@ use crate::admin::Admin;
 use crate::clock::{Clock, Timestamp};
 use crate::login::Logins;
 use crate::pool::Pool;
+use crate::proxy::History;
 use crate::refresh::Refresher;
 use crate::store::Store;
 use crate::tasks::Tasks;
@@ -55,6 +56,7 @@ pub struct State {
     pub tasks: Tasks,
     pub info: Info,
     pub usage: Usage,
+    pub history: Arc<History>,
     pub watchers: Watchers,
 }
 

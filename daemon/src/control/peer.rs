@@ -34,6 +34,7 @@ const CALLS: &[(&str, Right)] = &[
     ("/proxy.control.v1.Accounts/WatchAccounts", Right::Read),
     ("/proxy.control.v1.Daemon/GetStatus", Right::Read),
     ("/proxy.control.v1.Daemon/WatchEvents", Right::Read),
+    ("/proxy.control.v1.Daemon/ExplainRequest", Right::Read),
     ("/grpc.health.v1.Health/Check", Right::Read),
     ("/grpc.health.v1.Health/Watch", Right::Read),
     ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Right::Read),
@@ -178,6 +179,7 @@ mod tests {
         "/proxy.control.v1.Logins/BeginLogin",
         "/proxy.control.v1.Logins/CompleteLogin",
         "/proxy.control.v1.Logins/CancelLogin",
+        "/proxy.control.v1.Daemon/SetStrategy",
     ];
 
     #[test]

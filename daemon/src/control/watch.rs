@@ -143,7 +143,7 @@ impl Cooling {
     fn recovered(&mut self, state: &State) -> Vec<Event> {
         let before = std::mem::replace(self, Self::of(state)).0;
         let now = state.clock.now();
-        let members = before.iter().filter_map(|id| state.pool.get(id));
+        let members = before.difference(&self.0).filter_map(|id| state.pool.get(id));
         let ready = members.filter(|member| member.is_usable(now));
         ready.map(|member| member.event(Kind::Recovered, "", now)).collect()
     }

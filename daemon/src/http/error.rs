@@ -85,7 +85,7 @@ fn told(error: &ProxyError) -> Told {
             NoAccount::Excluded { .. } => lasting(
                 ApiError::not_found(nobody.to_string()).with_param("model").with_code("model_not_found"),
             ),
-            NoAccount::Cooling { until } => {
+            NoAccount::Cooling { until, .. } => {
                 Told { error: ApiError::rate_limit(nobody.to_string()), retry_at: Some(*until), retry: true }
             }
             NoAccount::Exhausted => {
@@ -147,7 +147,8 @@ mod tests {
     #[test]
     fn a_limit_names_its_end_and_a_long_one_is_not_retried() {
         let cooling = |seconds| {
-            ProxyError::NoAccount(NoAccount::Cooling { until: Timestamp::from_second(seconds).unwrap() })
+            let until = Timestamp::from_second(seconds).unwrap();
+            ProxyError::NoAccount(NoAccount::Cooling { until, accounts: vec!["work 429".to_owned()] })
         };
         assert_eq!(rendered(&cooling(30), Dialect::Messages), (429, Some("30".into()), None));
         assert_eq!(rendered(&cooling(3600), Dialect::Chat), (429, Some("3600".into()), Some("false".into())));

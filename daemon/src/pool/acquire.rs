@@ -5,12 +5,13 @@ use std::fmt;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
+use sha2::{Digest, Sha256};
+
 use super::route::{Serving, Wanted};
-use super::select::{self, Candidate, Choice, Standing, Tier};
+use super::select::{self, Candidate, Choice, Standing, Tier, Why};
 use super::{Asked, Bond, Lease, Member, Owner, Pool, Snapshot, State};
 use crate::account::Settings;
 use crate::clock::Timestamp;
-use crate::id::AccountId;
 
 /// Why there is no account for a request.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -22,48 +23,51 @@ pub enum NoAccount {
     AllOut { disabled: usize, needs_login: usize, invalid: usize, others: usize },
     /// Every account that the name is for excludes the model.
     Excluded { model: String },
-    /// Every account that could serve is to be left alone until a time that upstream named.
-    Cooling { until: Timestamp },
+    /// Every account that could serve is to be left alone: the first may be used again at `until`. `accounts` says why, in
+    /// words, for each.
+    Cooling { until: Timestamp, accounts: Vec<String> },
     /// Every account that could serve has been tried by this request.
     Exhausted,
 }
+
+/// Accounts that a refusal tells of: a client shows it on a screen.
+const MOST_TOLD: usize = 10;
+
+/// A member that serves the request, and the model's name for it.
+pub(super) type Candidacy<'a> = (&'a Arc<Member>, &'a str);
 
 impl Pool {
     /// Chooses an account for a request: the owner of the state it carries, else see [`route`] for who may serve
     /// it and [`select`] for whose turn it is. A request about no model (empty) prefers the accounts that go to
     /// the provider itself.
+    ///
+    /// [`route`]: super::route
     pub fn acquire(&self, asked: &Asked<'_>) -> Result<Lease, NoAccount> {
-        let Asked { model, owner, tried, .. } = *asked;
-        let now = self.clock.now();
-        let snapshot = self.current.load();
-        let wanted = Wanted::read(model, &snapshot.settings());
-        let serving: Vec<(&Arc<Member>, &str)> = snapshot
-            .members
-            .iter()
-            .filter_map(|member| match wanted.by(&member.account.settings) {
-                Serving::As(upstream) => Some((member, upstream)),
-                Serving::Excluded | Serving::Not => None,
-            })
-            .collect();
-        if let Some(owner) = owner
-            && let Some(result) = self.owner(owner, &serving, tried, now)
+        let now = self.shared.clock.now();
+        let snapshot = self.shared.current.load();
+        let wanted = Wanted::read(asked.model, &snapshot.settings());
+        let serving = snapshot.serving(&wanted);
+        if let Some(owner) = asked.owner
+            && let Some(result) = self.owner(owner, &serving, asked, now)
         {
             return result;
         }
-        let candidate = |(member, upstream): &(&Arc<Member>, &str)| {
-            let Settings { priority, weight, base_url, .. } = &member.account.settings;
-            let preferred = !model.is_empty() || base_url.is_none();
-            let tier = Tier { preferred, priority: *priority };
-            let is_tried = tried.contains(&member.account.id);
-            let standing = if is_tried { Standing::Out } else { member.standing(upstream, now) };
-            Candidate { tier, weight: *weight, standing, credit: 0 }
-        };
-        let mut candidates: Vec<Candidate> = serving.iter().map(candidate).collect();
-        match self.choose(&serving, &mut candidates).map(|index| serving.get(index)) {
-            Ok(Some((member, upstream))) => Ok(self.lease(member, upstream)),
-            Ok(None) | Err(_) if !tried.is_empty() => Err(NoAccount::Exhausted),
-            Err(Some(until)) => Err(NoAccount::Cooling { until }),
-            Ok(None) | Err(None) => Err(snapshot.why_nobody(model, &serving, now)),
+        let mut candidates = candidates(&serving, asked, now);
+        let chosen = self.choose(&serving, &mut candidates, asked);
+        match chosen.map(|(index, why)| (serving.get(index), why)) {
+            Ok((Some(candidacy), why)) => Ok(self.lease(*candidacy, asked, why)),
+            Ok((None, _)) | Err(_) if !asked.tried.is_empty() => Err(NoAccount::Exhausted),
+            Err(Some(until)) => Err(NoAccount::Cooling { until, accounts: told(&serving, asked, now) }),
+            Ok((None, _)) | Err(None) => Err(snapshot.why_nobody(asked.model, &serving, now)),
+        }
+    }
+
+    /// When the first account that could serve the request may be used again, where none may be now.
+    pub fn soonest_return(&self, asked: &Asked<'_>) -> Option<NoAccount> {
+        let fresh = Asked { tried: &[], ..*asked };
+        match self.acquire(&fresh) {
+            Err(nobody @ NoAccount::Cooling { .. }) => Some(nobody),
+            Ok(_) | Err(_) => None,
         }
     }
 
@@ -72,27 +76,30 @@ impl Pool {
     fn owner(
         &self,
         owner: &Owner,
-        serving: &[(&Arc<Member>, &str)],
-        tried: &[AccountId],
+        serving: &[Candidacy<'_>],
+        asked: &Asked<'_>,
         now: Timestamp,
     ) -> Option<Result<Lease, NoAccount>> {
-        let (member, upstream) = serving.iter().find(|(member, _)| member.account.id == owner.account)?;
-        match member.standing(upstream, now) {
-            _ if tried.contains(&owner.account) => None,
-            Standing::Ready | Standing::Guessed(_) => Some(Ok(self.lease(member, upstream))),
-            Standing::Named(until) if owner.bond == Bond::Only => Some(Err(NoAccount::Cooling { until })),
+        let candidacy = serving.iter().find(|(member, _)| member.account.id == owner.account)?;
+        let (member, upstream) = candidacy;
+        match member.standing(upstream, asked.endpoint, now) {
+            _ if asked.tried.contains(&owner.account) => None,
+            Standing::Ready | Standing::Guessed(_) => Some(Ok(self.lease(*candidacy, asked, Why::Owner))),
+            Standing::Named(until) if owner.bond == Bond::Only => {
+                Some(Err(NoAccount::Cooling { until, accounts: told(&[*candidacy], asked, now) }))
+            }
             Standing::Named(_) | Standing::Out => None,
         }
     }
 
-    fn lease(&self, member: &Arc<Member>, upstream: &str) -> Lease {
-        Lease::new(Arc::clone(member), upstream, self.clock.clone(), self.events.clone())
+    fn lease(&self, (member, upstream): Candidacy<'_>, asked: &Asked<'_>, why: Why) -> Lease {
+        Lease::new(Arc::clone(member), upstream, asked.endpoint, why, Arc::clone(&self.shared))
     }
 
     /// The name under which `model` is asked for upstream, where an account serves it: that of the highest
     /// priority. Accounts may differ in it; the lease of each says its own.
     pub fn upstream_name(&self, model: &str) -> Option<String> {
-        let snapshot = self.current.load();
+        let snapshot = self.shared.current.load();
         let wanted = Wanted::read(model, &snapshot.settings());
         let named = snapshot.settings().filter_map(|settings| match wanted.by(settings) {
             Serving::As(upstream) => Some((std::cmp::Reverse(settings.priority), upstream)),
@@ -101,31 +108,92 @@ impl Pool {
         named.min_by_key(|(priority, _)| *priority).map(|(_, upstream)| upstream.to_owned())
     }
 
-    /// The index of whose turn it is, else the time before which it is nobody's.
+    /// The index of who is chosen and why, else the time before which it is nobody.
     fn choose(
         &self,
-        serving: &[(&Arc<Member>, &str)],
+        serving: &[Candidacy<'_>],
         candidates: &mut [Candidate],
-    ) -> Result<usize, Option<Timestamp>> {
+        asked: &Asked<'_>,
+    ) -> Result<(usize, Why), Option<Timestamp>> {
+        let key = asked.affinity.filter(|_| self.has_affinity());
+        let strategy = self.strategy();
         let credits = || serving.iter().map(|(member, _)| &member.live.credit);
         let _choosing = self.choosing.lock().unwrap_or_else(PoisonError::into_inner);
         for (candidate, credit) in candidates.iter_mut().zip(credits()) {
             candidate.credit = credit.load(Ordering::Relaxed);
         }
-        let choice = select::select(candidates);
+        let choice = select::select(candidates, strategy, key);
         for (candidate, credit) in candidates.iter().zip(credits()) {
             credit.store(candidate.credit, Ordering::Relaxed);
         }
         match choice {
-            Choice::Use(index) => Ok(index),
+            Choice::Use(index, why) => Ok((index, why)),
             Choice::Until(until) => Err(Some(until)),
             Choice::Nobody => Err(None),
         }
     }
 }
 
+/// The members that serve a request, as the choice sees them.
+pub(super) fn candidates(serving: &[Candidacy<'_>], asked: &Asked<'_>, now: Timestamp) -> Vec<Candidate> {
+    let candidate = |(member, upstream): &Candidacy<'_>| {
+        let Settings { priority, weight, base_url, .. } = &member.account.settings;
+        let preferred = !asked.model.is_empty() || base_url.is_none();
+        let is_tried = asked.tried.contains(&member.account.id);
+        let standing = if is_tried { Standing::Out } else { member.standing(upstream, asked.endpoint, now) };
+        let pace = member.vitals().quota.binding(upstream, now).map_or(1.0, |binding| binding.pace);
+        let number = number(member.account.id.as_str());
+        Candidate {
+            tier: Tier { preferred, priority: *priority },
+            weight: *weight,
+            standing,
+            pace,
+            load: member.in_flight(),
+            number,
+            limit: limit(member, serving).unwrap_or(number),
+            credit: 0,
+        }
+    };
+    serving.iter().map(candidate).collect()
+}
+
+/// The number of the limit that a member has together with others.
+fn limit(member: &Member, serving: &[Candidacy<'_>]) -> Option<u64> {
+    let shares =
+        serving.iter().any(|(other, _)| other.account.id != member.account.id && member.shares_limits(other));
+    shares.then(|| member.organization()).flatten().map(|organization| number(&organization))
+}
+
+fn number(name: &str) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = <[u8; 32]>::from(Sha256::digest(name));
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+}
+
+/// Why nobody serves a request now, account by account.
+fn told(serving: &[Candidacy<'_>], asked: &Asked<'_>, now: Timestamp) -> Vec<String> {
+    let words = serving.iter().filter_map(|(member, upstream)| {
+        let why = member.why_not(upstream, asked.endpoint, now)?;
+        Some(format!("{} {why}", member.account.called_in_public()))
+    });
+    let mut words: Vec<_> = words.take(MOST_TOLD + 1).collect();
+    if words.len() > MOST_TOLD {
+        words.truncate(MOST_TOLD);
+        words.push(format!("and {} more", serving.len() - MOST_TOLD));
+    }
+    words
+}
+
 impl Snapshot {
-    fn why_nobody(&self, model: &str, serving: &[(&Arc<Member>, &str)], now: Timestamp) -> NoAccount {
+    /// The members that a request is for, each with the model's name for it.
+    pub(super) fn serving<'a>(&'a self, wanted: &Wanted<'a>) -> Vec<Candidacy<'a>> {
+        let serves = |member: &'a Arc<Member>| match wanted.by(&member.account.settings) {
+            Serving::As(upstream) => Some((member, upstream)),
+            Serving::Excluded | Serving::Not => None,
+        };
+        self.members.iter().filter_map(serves).collect()
+    }
+
+    fn why_nobody(&self, model: &str, serving: &[Candidacy<'_>], now: Timestamp) -> NoAccount {
         let count = |wanted: fn(&State) -> bool| {
             serving.iter().filter(|(member, _)| wanted(&member.state(now))).count()
         };
@@ -164,12 +232,11 @@ impl fmt::Display for NoAccount {
                 "model: {model} is not served here: every account that it could go to excludes it in its setting \
                  `excluded_models`"
             ),
-            Self::Cooling { until } => {
-                write!(
-                    f,
-                    "all accounts are at their limit for this model; the first may be used again at {until:.0}"
-                )
-            }
+            Self::Cooling { until, accounts } => write!(
+                f,
+                "no account may be used for this before {until:.0}: {} (see `proxyctl accounts list --explain`)",
+                accounts.join("; ")
+            ),
             Self::Exhausted => f.write_str("every usable account has been tried"),
         }
     }

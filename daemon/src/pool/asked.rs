@@ -1,9 +1,15 @@
 //! What a request asks of the pool.
 
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::affinity::AffinityKey;
 use crate::id::AccountId;
 
 /// What a call is for, where that makes a difference to the account.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Endpoint {
     Messages,
     /// Its troubles say nothing about the account.
@@ -21,6 +27,8 @@ pub struct Asked<'a> {
     /// As the client names it; empty for a request about none.
     pub model: &'a str,
     pub endpoint: Endpoint,
+    /// The conversation it belongs to.
+    pub affinity: Option<AffinityKey>,
     /// The account that made what the request refers to.
     pub owner: Option<&'a Owner>,
     /// The accounts that this request went to already.
@@ -46,6 +54,18 @@ pub enum Bond {
 impl<'a> Asked<'a> {
     /// A request to the Messages API for `model`.
     pub fn messages(model: &'a str) -> Self {
-        Self { model, endpoint: Endpoint::Messages, owner: None, tried: &[] }
+        Self { model, endpoint: Endpoint::Messages, affinity: None, owner: None, tried: &[] }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Messages => "messages",
+            Self::CountTokens => "count_tokens",
+            Self::Models => "models",
+            Self::Files => "files",
+            Self::Batches => "batches",
+        })
     }
 }

@@ -4,39 +4,82 @@
 //! The pool knows no files and no network: it is told what is so, and asked.
 
 mod acquire;
+mod affinity;
 mod asked;
 mod health;
 mod lease;
+mod member;
+mod memory;
 mod news;
+mod outlook;
+pub mod quota;
 pub mod route;
 mod select;
 
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 
 pub use acquire::NoAccount;
+pub use affinity::AffinityKey;
 pub use asked::{Asked, Bond, Endpoint, Owner};
-pub use health::{Health, Signal};
+pub use health::{Cause, Cooldown, Health, Reach, Scope, Signal};
 pub use lease::Lease;
+pub use member::{Counters, Member, State, Trouble, Vitals};
+pub use memory::Memory;
+pub use outlook::Outlook;
+pub use select::{Strategy, Why};
 
-use crate::account::{Account, FileName, NeedsLogin, Settings};
-use crate::clock::{Clock, Timestamp};
+use crate::account::{Account, FileName, Settings};
+use crate::clock::Clock;
 use crate::events::Events;
 use crate::id::AccountId;
-use select::Standing;
+use memory::Departed;
+
+/// How the pool chooses.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub strategy: Strategy,
+    /// Whether a conversation stays with an account.
+    pub affinity: bool,
+    /// The used share of a plan's window from which on it is worth a warning.
+    pub warn_at: f64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { strategy: Strategy::Quota, affinity: true, warn_at: 0.9 }
+    }
+}
 
 /// All accounts and who is next.
 #[derive(Debug)]
 pub struct Pool {
-    current: ArcSwap<Snapshot>,
+    shared: Arc<Shared>,
     /// Serializes changes; readers never take it.
-    changing: Mutex<()>,
+    changing: Mutex<Departed>,
     /// Serializes turns: who is next depends on who was. Held for the choice alone.
     choosing: Mutex<()>,
+    /// In use now: at first the configured one.
+    strategy: Mutex<Strategy>,
+}
+
+/// What leases need of the pool that they came from.
+#[derive(Debug)]
+struct Shared {
+    config: Config,
+    current: ArcSwap<Snapshot>,
     clock: Clock,
     events: Events,
+    /// Grows with everything that is worth remembering.
+    revision: AtomicU64,
+}
+
+impl Shared {
+    fn changed(&self) {
+        self.revision.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// The pool at one moment.
@@ -57,49 +100,6 @@ pub struct InvalidFile {
     pub reason: String,
 }
 
-/// One account of the pool with what is known about it beyond its file.
-#[derive(Debug)]
-pub struct Member {
-    pub account: Account,
-    live: Arc<Live>,
-}
-
-/// What lives as long as the account is in the pool, whatever its file does.
-#[derive(Debug, Default)]
-struct Live {
-    health: Mutex<Health>,
-    in_flight: AtomicU32,
-    trouble: Mutex<Trouble>,
-    /// For its turns, see [`select`]. Read and written under `Pool::choosing`.
-    credit: AtomicI64,
-}
-
-/// What went wrong with an account's upkeep.
-#[derive(Clone, Default, PartialEq, Eq, Debug)]
-pub struct Trouble {
-    /// The newest failure of a refresh or a save; forgotten on success.
-    pub last_error: Option<String>,
-    /// A received token is in memory only.
-    pub unsaved: bool,
-}
-
-/// What an account is, for a person.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum State {
-    Ready,
-    /// Not to be used before `until`: upstream said so.
-    Cooling {
-        until: Timestamp,
-        reason: String,
-    },
-    NeedsLogin(NeedsLogin),
-    Disabled,
-    /// A setting that decides what is sent where cannot be used.
-    Invalid {
-        reason: String,
-    },
-}
-
 /// The change came from a view that is no longer the newest; look again.
 #[derive(Debug, PartialEq, Eq)]
 pub struct StaleView;
@@ -115,57 +115,77 @@ pub struct Changes {
 }
 
 impl Pool {
-    pub fn new(clock: Clock) -> Self {
-        Self {
+    pub fn new(config: Config, clock: Clock) -> Self {
+        let strategy = Mutex::new(config.strategy);
+        let shared = Shared {
+            config,
             current: ArcSwap::default(),
-            changing: Mutex::default(),
-            choosing: Mutex::default(),
             clock,
             events: Events::new(),
-        }
+            revision: AtomicU64::new(0),
+        };
+        Self { shared: Arc::new(shared), changing: Mutex::default(), choosing: Mutex::default(), strategy }
+    }
+
+    /// How accounts are chosen now.
+    pub fn strategy(&self) -> Strategy {
+        *self.strategy.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Chooses another way from now on, until the next start.
+    pub fn set_strategy(&self, strategy: Strategy) {
+        *self.strategy.lock().unwrap_or_else(PoisonError::into_inner) = strategy;
+    }
+
+    /// Whether conversations stay with an account.
+    pub fn has_affinity(&self) -> bool {
+        self.shared.config.affinity
     }
 
     pub fn snapshot(&self) -> Arc<Snapshot> {
-        self.current.load_full()
+        self.shared.current.load_full()
     }
 
     /// Where everything that happens to the accounts is told.
     pub fn events(&self) -> &Events {
-        &self.events
+        &self.shared.events
     }
 
     /// The member as it is now.
     pub fn get(&self, id: &AccountId) -> Option<Arc<Member>> {
-        self.current.load().get(id).cloned()
+        self.shared.current.load().get(id).cloned()
     }
 
     /// Puts an account in, or in place of what it was. Its health stays.
     pub fn publish(&self, account: Account) {
-        self.change(|snapshot| {
-            let live = snapshot.get(&account.id).map(|old| Arc::clone(&old.live)).unwrap_or_default();
+        self.change(|snapshot, departed| {
             snapshot.invalid.retain(|invalid| invalid.file != account.file);
-            snapshot.put(Member { account, live });
+            let member = match snapshot.get(&account.id) {
+                Some(old) => old.with(account),
+                None => departed.back(account),
+            };
+            snapshot.put(member);
         });
     }
 
     /// Puts an account in place of what it was; one that left the pool meanwhile, or has another file by now,
     /// stays as it is.
     pub fn replace(&self, account: Account) {
-        self.change(|snapshot| {
+        self.change(|snapshot, _| {
             let same = snapshot.get(&account.id).filter(|old| old.account.file == account.file);
-            if let Some(live) = same.map(|old| Arc::clone(&old.live)) {
-                snapshot.put(Member { account, live });
+            if let Some(member) = same.map(|old| old.with(account)) {
+                snapshot.put(member);
             }
         });
     }
 
     pub fn remove(&self, id: &AccountId) {
-        self.change(|snapshot| snapshot.members.retain(|member| member.account.id != *id));
+        self.change(|snapshot, _| snapshot.members.retain(|member| member.account.id != *id));
     }
 
     /// Takes an account out if it still stands for `file`: a login may have put a newer file in its place.
     pub fn remove_file(&self, id: &AccountId, file: &FileName) {
-        self.change(|snapshot| {
+        self.change(|snapshot, _| {
             snapshot.members.retain(|member| member.account.id != *id || member.account.file != *file);
         });
     }
@@ -177,8 +197,8 @@ impl Pool {
         accounts: Vec<Account>,
         invalid: Vec<InvalidFile>,
     ) -> Result<Changes, StaleView> {
-        let _changing = self.lock();
-        let current = self.current.load_full();
+        let mut departed = self.lock();
+        let current = self.shared.current.load_full();
         if current.generation != seen.generation {
             return Err(StaleView);
         }
@@ -192,11 +212,11 @@ impl Pool {
                 Some(old) if old.account == account => Arc::clone(old),
                 Some(old) => {
                     changes.changed.push(account.id.clone());
-                    Arc::new(Member { account, live: Arc::clone(&old.live) })
+                    Arc::new(old.with(account))
                 }
                 None => {
                     changes.added.push(account.id.clone());
-                    Arc::new(Member { account, live: Arc::default() })
+                    Arc::new(departed.back(account))
                 }
             };
             next.members.push(member);
@@ -207,37 +227,49 @@ impl Pool {
         changes.removed.extend(gone.cloned());
         if changes != Changes::default() || next.invalid != current.invalid {
             next.generation += 1;
-            let next = Arc::new(next);
-            self.current.store(Arc::clone(&next));
-            self.tell(&current, &next, news::Tokens::AreNews);
+            self.put_in_place(&current, next, &mut departed, news::Tokens::AreNews);
         }
         Ok(changes)
     }
 
-    fn change(&self, edit: impl FnOnce(&mut Snapshot)) {
-        let _changing = self.lock();
-        let current = self.current.load_full();
+    fn change(&self, edit: impl FnOnce(&mut Snapshot, &mut Departed)) {
+        let mut departed = self.lock();
+        let current = self.shared.current.load_full();
         let mut next = Snapshot {
             generation: current.generation + 1,
             members: current.members.clone(),
             invalid: current.invalid.clone(),
         };
-        edit(&mut next);
+        edit(&mut next, &mut departed);
+        self.put_in_place(&current, next, &mut departed, news::Tokens::AreToldElsewhere);
+    }
+
+    fn put_in_place(
+        &self,
+        current: &Snapshot,
+        next: Snapshot,
+        departed: &mut Departed,
+        tokens: news::Tokens,
+    ) {
+        for gone in current.members.iter().filter(|member| next.get(&member.account.id).is_none()) {
+            departed.keep(gone);
+        }
         let next = Arc::new(next);
-        self.current.store(Arc::clone(&next));
-        self.tell(&current, &next, news::Tokens::AreToldElsewhere);
+        self.shared.current.store(Arc::clone(&next));
+        self.shared.changed();
+        self.tell(current, &next, tokens);
     }
 
     fn tell(&self, old: &Snapshot, new: &Snapshot, tokens: news::Tokens) {
-        if !self.events.is_heard() {
+        if !self.shared.events.is_heard() {
             return;
         }
-        for event in news::between(old, new, tokens, self.clock.now()) {
-            self.events.tell(|| event);
+        for event in news::between(old, new, tokens, self.shared.clock.now()) {
+            self.shared.events.tell(|| event);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, ()> {
+    fn lock(&self) -> MutexGuard<'_, Departed> {
         self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -269,79 +301,6 @@ impl Snapshot {
     /// Tells one state of the pool from another: it grows with each change.
     pub fn generation(&self) -> u64 {
         self.generation
-    }
-}
-
-impl Member {
-    /// What the account is, for a person and for [`State`]'s readers.
-    pub fn state(&self, now: Timestamp) -> State {
-        if self.account.disabled {
-            return State::Disabled;
-        }
-        if let Some(reason) = self.account.closed_by() {
-            return State::Invalid { reason };
-        }
-        if let Some(needs_login) = &self.account.needs_login {
-            return State::NeedsLogin(needs_login.clone());
-        }
-        if let Some(since) = self.ended(now) {
-            let reason = "its token ended and it holds no refresh token".to_owned();
-            return State::NeedsLogin(NeedsLogin { since, reason });
-        }
-        match self.health().named(now) {
-            Some((until, models)) => {
-                let models = models.join(", ");
-                State::Cooling { until, reason: format!("upstream limits it for {models} (429)") }
-            }
-            None => State::Ready,
-        }
-    }
-
-    /// Whether a request could be served by it now.
-    pub fn is_usable(&self, now: Timestamp) -> bool {
-        matches!(self.state(now), State::Ready)
-    }
-
-    /// Requests that use the account right now.
-    pub fn in_flight(&self) -> u32 {
-        self.live.in_flight.load(Ordering::Relaxed)
-    }
-
-    /// What went wrong with its upkeep.
-    pub fn trouble(&self) -> Trouble {
-        self.live.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub fn set_trouble(&self, trouble: Trouble) {
-        *self.live.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
-    }
-
-    /// When upstream last took its credential.
-    pub fn served_at(&self) -> Option<Timestamp> {
-        self.health().served_at()
-    }
-
-    /// Forgets cooldowns, as after a person switched the account on again.
-    pub fn forgive(&self) {
-        *self.health() = Health::default();
-    }
-
-    fn standing(&self, model: &str, now: Timestamp) -> Standing {
-        let Account { disabled, needs_login, .. } = &self.account;
-        if *disabled || needs_login.is_some() || self.account.is_closed() || self.ended(now).is_some() {
-            return Standing::Out;
-        }
-        self.health().standing(model, now)
-    }
-
-    /// When a token that nothing can renew ended, if it did.
-    fn ended(&self, now: Timestamp) -> Option<Timestamp> {
-        let tokens = self.account.oauth()?;
-        tokens.expires_at.filter(|end| tokens.refresh.is_none() && *end <= now)
-    }
-
-    fn health(&self) -> MutexGuard<'_, Health> {
-        self.live.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The order of a choice:
 //!
-//! 1. A *ready* account of the highest priority that has one. Several take turns by weight.
+//! 1. A *ready* account of the highest priority that has one. The strategy says which of several.
 //! 2. Nobody is ready: one that we only *guess* to be in trouble, of the highest priority, and of several the one
 //!    that is due back first. So a guess never makes the pool refuse.
 //! 3. All are *named*: nobody, until the first of the times that upstream named, of whatever priority.
@@ -10,12 +10,53 @@
 //! A ready account of a lower priority comes before a guessed one of a higher: what a person wants of a spare
 //! account is that it serves while the first one is in trouble.
 //!
-//! Turns are a smooth weighted rotation: each ready account of the tier gains its weight in credit, the richest
-//! one serves and pays the tier's whole weight. With the same accounts ready, each gets exactly its share of every
-//! run of as many requests as the weights add up to, spread evenly over the run. One that is not ready gains
-//! nothing, so it has nothing to catch up on when it is back.
+//! **Shares.** Each ready account of the priority has a share of the requests: equal ones (`round-robin`), those a person
+//! set (`weighted`), or the person's times the account's pace (`quota`, see [`super::quota`]), in steps of an octave, so
+//! that conversations do not move with every answer. Accounts behind one limit have one share together.
+//!
+//! **A conversation** goes to the account that wins the draw for it ([`super::affinity`]), each winning as often as its
+//! share, unless that account carries clearly more than its share of what is in flight: then to the next in the draw.
+//!
+//! **What belongs to no conversation** goes to whose turn it is, or with `quota` to the account with the most pace for each
+//! request it carries. Turns are a smooth weighted rotation: each ready account of the tier gains its share in credit, the
+//! richest one serves and pays the whole. So each gets exactly its share of every run, spread evenly over it, and one that
+//! is not ready gains nothing, so it has nothing to catch up on when it is back.
+//!
+//! **`fill-first`** takes the same account as long as it is ready: the heaviest, then the first.
 
+use std::fmt;
+use std::str::FromStr;
+
+use super::affinity::AffinityKey;
 use crate::clock::Timestamp;
+
+/// How an account is chosen among those that are ready, within the highest priority.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub enum Strategy {
+    /// More to the accounts with more quota left for the time until it begins anew.
+    #[default]
+    Quota,
+    /// As much to each.
+    RoundRobin,
+    /// By the weights that a person set.
+    Weighted,
+    /// One after the other.
+    FillFirst,
+}
+
+impl FromStr for Strategy {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.trim() {
+            "quota" => Ok(Self::Quota),
+            "round-robin" => Ok(Self::RoundRobin),
+            "weighted" => Ok(Self::Weighted),
+            "fill-first" => Ok(Self::FillFirst),
+            _ => Err(format!("{text:?} must be one of quota, round-robin, weighted, fill-first")),
+        }
+    }
+}
 
 /// Where one account stands for one request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,19 +64,27 @@ pub(super) enum Standing {
     Ready,
     /// We guess that it is in trouble until then: it comes after the ready ones.
     Guessed(Timestamp),
-    /// Upstream said not to use it before then.
+    /// Upstream said, or a person, not to use it before then.
     Named(Timestamp),
     /// Disabled, closed, waiting for a login, or tried already.
     Out,
 }
 
 /// An account that could serve the request, as far as the choice must know it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct Candidate {
     pub(super) tier: Tier,
     pub(super) weight: u32,
     pub(super) standing: Standing,
-    /// What it has saved up; kept by the caller from one choice to the next.
+    /// Of its binding window; 1 where nothing is known.
+    pub(super) pace: f64,
+    /// Requests in flight.
+    pub(super) load: u32,
+    /// Its number in draws.
+    pub(super) number: u64,
+    /// Those of one number have one limit upstream.
+    pub(super) limit: u64,
+    /// What it has saved up for its turn; kept by the caller from one choice to the next.
     pub(super) credit: i64,
 }
 
@@ -49,24 +98,76 @@ pub(super) struct Tier {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Choice {
-    Use(usize),
+    Use(usize, Why),
     /// Nobody before this time.
     Until(Timestamp),
     Nobody,
 }
 
+/// Why an account was chosen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Why {
+    /// It owns what the request is about.
+    Owner,
+    /// No other account was ready.
+    OnlyReady,
+    /// The conversation belongs to it.
+    Conversation,
+    /// The conversation belongs to another one, which carries more than its share right now.
+    Overflow,
+    /// It has the most quota left for the time until it begins anew.
+    MostQuota,
+    /// It was its turn.
+    Turn,
+    /// It is the first that is ready.
+    First,
+    /// None was ready, and this one is due back first.
+    LeastDoubtful,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Owner => "it owns what the request is about",
+            Self::OnlyReady => "it is the only one that is ready",
+            Self::Conversation => "its conversation belongs there",
+            Self::Overflow => {
+                "its conversation belongs to an account that carries more than its share right now"
+            }
+            Self::MostQuota => "it has the most quota left for the time until it begins anew",
+            Self::Turn => "it was its turn",
+            Self::First => "it is the first that is ready",
+            Self::LeastDoubtful => "none is ready, and this one is due back first",
+        })
+    }
+}
+
+/// An account may carry this many times its share of the requests in flight before conversations pass it by.
+const MOST_LOAD: f64 = 1.25;
+/// Fewer than this are no load.
+const ALWAYS_ALLOWED: f64 = 2.0;
+/// Paces this near to the highest are as good.
+const AS_GOOD: f64 = 0.95;
+/// Credit for one whole share, so that the shares of accounts behind one limit are whole numbers, too.
+const WHOLE_SHARE: f64 = 840.0;
+
 /// Chooses, and keeps the books of the tier that took a turn.
-pub(super) fn select(candidates: &mut [Candidate]) -> Choice {
+pub(super) fn select(candidates: &mut [Candidate], strategy: Strategy, key: Option<AffinityKey>) -> Choice {
     let ready = |candidate: &Candidate| candidate.standing == Standing::Ready;
     if let Some(tier) = candidates.iter().filter(|one| ready(one)).map(|one| one.tier).max() {
-        return turn(candidates, |one| ready(one) && one.tier == tier);
+        let takes_part = |one: &Candidate| ready(one) && one.tier == tier;
+        let shares = shares(candidates, strategy, takes_part);
+        return match shares.as_slice() {
+            [(index, _)] => Choice::Use(*index, Why::OnlyReady),
+            shares => among(candidates, shares, strategy, key),
+        };
     }
     let guessed = candidates.iter().enumerate().filter_map(|(index, one)| match one.standing {
         Standing::Guessed(until) => Some((std::cmp::Reverse(one.tier), until, index)),
         Standing::Ready | Standing::Named(_) | Standing::Out => None,
     });
     if let Some((_, _, index)) = guessed.min() {
-        return Choice::Use(index);
+        return Choice::Use(index, Why::LeastDoubtful);
     }
     let named = candidates.iter().filter_map(|one| match one.standing {
         Standing::Named(until) => Some(until),
@@ -75,23 +176,122 @@ pub(super) fn select(candidates: &mut [Candidate]) -> Choice {
     named.min().map_or(Choice::Nobody, Choice::Until)
 }
 
+fn among(
+    candidates: &mut [Candidate],
+    shares: &[(usize, f64)],
+    strategy: Strategy,
+    key: Option<AffinityKey>,
+) -> Choice {
+    match (strategy, key) {
+        (Strategy::FillFirst, _) => first(candidates, shares),
+        (_, Some(key)) => drawn(candidates, shares, key),
+        (Strategy::Quota, None) => most_quota(candidates, shares),
+        (Strategy::RoundRobin | Strategy::Weighted, None) => turn(candidates, shares, Why::Turn),
+    }
+}
+
+/// Who takes part, and each one's share: none where nothing is left of its quota, unless that is so for all.
+fn shares(
+    candidates: &[Candidate],
+    strategy: Strategy,
+    takes_part: impl Fn(&Candidate) -> bool,
+) -> Vec<(usize, f64)> {
+    let part = || candidates.iter().enumerate().filter(|(_, one)| takes_part(one));
+    let share = |one: &Candidate| {
+        #[expect(clippy::cast_precision_loss, reason = "accounts are few")]
+        let sharers = part().filter(|(_, other)| other.limit == one.limit).count() as f64;
+        let whole = match strategy {
+            Strategy::Quota => f64::from(one.weight) * octave(one.pace),
+            Strategy::RoundRobin => 1.0,
+            Strategy::Weighted | Strategy::FillFirst => f64::from(one.weight),
+        };
+        whole / sharers
+    };
+    let all: Vec<_> = part().map(|(index, one)| (index, share(one))).collect();
+    let some: Vec<_> = all.iter().copied().filter(|(_, share)| *share > 0.0).collect();
+    if some.is_empty() { all.into_iter().map(|(index, _)| (index, 1.0)).collect() } else { some }
+}
+
+/// The pace in steps of an octave: a share that followed it closely would move conversations with every answer.
+fn octave(pace: f64) -> f64 {
+    if pace < 0.02 { 0.0 } else { pace.log2().round().exp2() }
+}
+
+/// The first in the draw that does not carry clearly more than its share.
+fn drawn(candidates: &[Candidate], shares: &[(usize, f64)], key: AffinityKey) -> Choice {
+    let of = |index: usize| candidates.get(index);
+    let load = |index: usize| of(index).map_or(0.0, |one| f64::from(one.load));
+    let all: f64 = shares.iter().map(|(_, share)| share).sum();
+    let in_flight: f64 = shares.iter().map(|(index, _)| load(*index)).sum();
+    let has_room = |(index, share): (usize, f64)| {
+        let most = (MOST_LOAD * (in_flight + 1.0) * share / all).ceil().max(ALWAYS_ALLOWED);
+        load(index) + 1.0 <= most
+    };
+    let draw = |(index, share): (usize, f64)| of(index).map_or(0.0, |one| key.draw(one.number, share));
+    let highest = |some: &mut dyn Iterator<Item = (usize, f64)>| {
+        some.max_by(|a, b| draw(*a).total_cmp(&draw(*b))).map(|(index, _)| index)
+    };
+    let winner = highest(&mut shares.iter().copied());
+    // Shares add up to the whole, so somebody always has room.
+    let chosen = highest(&mut shares.iter().copied().filter(|share| has_room(*share))).or(winner);
+    match chosen {
+        Some(index) if chosen == winner => Choice::Use(index, Why::Conversation),
+        Some(index) => Choice::Use(index, Why::Overflow),
+        None => Choice::Nobody,
+    }
+}
+
+/// The account with the most pace for each request that it carries, this one included. Equally good ones take turns.
+fn most_quota(candidates: &mut [Candidate], shares: &[(usize, f64)]) -> Choice {
+    let score = |(index, _): &(usize, f64)| {
+        candidates.get(*index).map_or(0.0, |one| {
+            let others = candidates.iter().filter(|other| other.limit == one.limit);
+            let load: u32 = others.map(|other| other.load).sum();
+            // A heavier account carries more before it counts as much.
+            one.pace / (1.0 + f64::from(load) / f64::from(one.weight))
+        })
+    };
+    let best = shares.iter().map(score).fold(0.0, f64::max);
+    let good: Vec<_> = shares
+        .iter()
+        .filter(|share| score(share) >= best * AS_GOOD)
+        .filter_map(|(index, _)| {
+            let one = candidates.get(*index)?;
+            #[expect(clippy::cast_precision_loss, reason = "accounts are few")]
+            let sharers = candidates.iter().filter(|other| other.limit == one.limit).count() as f64;
+            Some((*index, f64::from(one.weight) / sharers))
+        })
+        .collect();
+    turn(candidates, &good, Why::MostQuota)
+}
+
+/// The heaviest, then the first.
+fn first(candidates: &[Candidate], shares: &[(usize, f64)]) -> Choice {
+    let weight = |index: &usize| candidates.get(*index).map_or(0, |one| one.weight);
+    let first =
+        shares.iter().map(|(index, _)| *index).min_by_key(|index| (std::cmp::Reverse(weight(index)), *index));
+    first.map_or(Choice::Nobody, |index| Choice::Use(index, Why::First))
+}
+
 /// One turn among those that take part. Of equally rich ones the first in the candidates' order serves.
-fn turn(candidates: &mut [Candidate], takes_part: impl Fn(&Candidate) -> bool) -> Choice {
+fn turn(candidates: &mut [Candidate], shares: &[(usize, f64)], why: Why) -> Choice {
     let mut stake = 0;
     let mut richest: Option<(i64, usize)> = None;
-    for (index, one) in candidates.iter_mut().enumerate().filter(|(_, one)| takes_part(one)) {
-        let weight = i64::from(one.weight);
-        stake += weight;
-        one.credit = one.credit.saturating_add(weight);
+    for (index, share) in shares {
+        let Some(one) = candidates.get_mut(*index) else { continue };
+        #[expect(clippy::cast_possible_truncation, reason = "weights are at most 100")]
+        let gain = (share * WHOLE_SHARE).round() as i64;
+        stake += gain;
+        one.credit = one.credit.saturating_add(gain);
         if richest.is_none_or(|(credit, _)| one.credit > credit) {
-            richest = Some((one.credit, index));
+            richest = Some((one.credit, *index));
         }
     }
     let Some((_, index)) = richest else { return Choice::Nobody };
     if let Some(one) = candidates.get_mut(index) {
         one.credit = one.credit.saturating_sub(stake);
     }
-    Choice::Use(index)
+    Choice::Use(index, why)
 }
 
 #[cfg(test)]

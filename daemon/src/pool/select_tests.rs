@@ -1,7 +1,8 @@
 //! Who is next: tiers, guesses, named times, and each account's share.
 
-use proptest::prelude::*;
+use proptest::prelude::{Just, Strategy, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
 
+use super::Strategy as Way;
 use super::*;
 use Standing::{Guessed, Named, Out, Ready};
 
@@ -10,7 +11,36 @@ fn at(second: i64) -> Timestamp {
 }
 
 fn candidate(priority: i32, weight: u32, standing: Standing) -> Candidate {
-    Candidate { tier: Tier { preferred: true, priority }, weight, standing, credit: 0 }
+    let tier = Tier { preferred: true, priority };
+    Candidate { tier, weight, standing, pace: 1.0, load: 0, number: 0, limit: 0, credit: 0 }
+}
+
+/// Gives each a number and a limit of its own.
+fn numbered(mut candidates: Vec<Candidate>) -> Vec<Candidate> {
+    for (number, one) in (1..).zip(&mut candidates) {
+        (one.number, one.limit) = (number, number);
+    }
+    candidates
+}
+
+fn key(n: u64) -> AffinityKey {
+    AffinityKey::of("test", [n.to_be_bytes().as_slice()])
+}
+
+/// By weight and without a conversation.
+fn weighted(candidates: &mut [Candidate]) -> Choice {
+    // Each behind a limit of its own.
+    for (number, one) in (1..).zip(candidates.iter_mut()) {
+        one.limit = number;
+    }
+    select(candidates, Way::Weighted, None)
+}
+
+fn chosen(choice: Choice) -> usize {
+    match choice {
+        Choice::Use(index, _) => index,
+        other => panic!("{other:?}"),
+    }
 }
 
 /// All of one priority and weight.
@@ -20,11 +50,7 @@ fn equals(standings: &[Standing]) -> Vec<Candidate> {
 
 /// Who serves `count` requests in a row.
 fn turns(candidates: &mut [Candidate], count: usize) -> Vec<usize> {
-    let next = |_| match select(candidates) {
-        Choice::Use(index) => index,
-        other => panic!("{other:?}"),
-    };
-    (0..count).map(next).collect()
+    (0..count).map(|_| chosen(weighted(candidates))).collect()
 }
 
 fn served_by(turns: &[usize], index: usize) -> usize {
@@ -63,22 +89,25 @@ fn a_ready_spare_comes_before_a_guessed_first_choice() {
 fn of_guessed_ones_the_priority_decides_and_then_who_is_due_back_first() {
     let mut candidates =
         [candidate(0, 1, Guessed(at(1))), candidate(5, 1, Guessed(at(9))), candidate(5, 1, Guessed(at(4)))];
-    assert_eq!(select(&mut candidates), Choice::Use(2));
+    assert_eq!(weighted(&mut candidates), Choice::Use(2, Why::LeastDoubtful));
 }
 
 #[test]
 fn a_guess_never_makes_the_pool_refuse() {
-    assert_eq!(select(&mut equals(&[Guessed(at(9)), Named(at(1)), Guessed(at(5))])), Choice::Use(2));
+    assert_eq!(
+        weighted(&mut equals(&[Guessed(at(9)), Named(at(1)), Guessed(at(5))])),
+        Choice::Use(2, Why::LeastDoubtful)
+    );
     let mut candidates = [candidate(-9, 1, Guessed(at(9))), candidate(9, 1, Named(at(1)))];
-    assert_eq!(select(&mut candidates), Choice::Use(0));
+    assert_eq!(weighted(&mut candidates), Choice::Use(0, Why::LeastDoubtful));
 }
 
 #[test]
 fn named_times_alone_make_it_wait_for_the_first_of_any_priority() {
     let mut candidates = [candidate(5, 1, Named(at(9))), candidate(0, 1, Out), candidate(0, 1, Named(at(5)))];
-    assert_eq!(select(&mut candidates), Choice::Until(at(5)));
-    assert_eq!(select(&mut equals(&[Out, Out])), Choice::Nobody);
-    assert_eq!(select(&mut []), Choice::Nobody);
+    assert_eq!(weighted(&mut candidates), Choice::Until(at(5)));
+    assert_eq!(weighted(&mut equals(&[Out, Out])), Choice::Nobody);
+    assert_eq!(weighted(&mut []), Choice::Nobody);
 }
 
 #[test]
@@ -146,12 +175,12 @@ proptest! {
         weights in prop::collection::vec(1_u32..=100, 4),
     ) {
         let mut candidates: Vec<_> = weights.iter().map(|weight| candidate(0, *weight, Ready)).collect();
-        let run: i64 = weights.iter().copied().map(i64::from).sum();
+        let run: i64 = 840 * weights.iter().copied().map(i64::from).sum::<i64>();
         for standings in rounds {
             for (one, standing) in candidates.iter_mut().zip(standings) {
                 one.standing = standing;
             }
-            select(&mut candidates);
+            weighted(&mut candidates);
             prop_assert_eq!(candidates.iter().map(|one| one.credit).sum::<i64>(), 0);
             prop_assert!(candidates.iter().all(|one| one.credit.abs() <= 4 * run), "{:?}", candidates);
         }
@@ -161,8 +190,8 @@ proptest! {
     fn it_refuses_only_when_upstream_or_a_person_said_so(mut candidates in candidates()) {
         let usable = candidates.iter().any(|one| matches!(one.standing, Ready | Guessed(_)));
         let before = candidates.clone();
-        match select(&mut candidates) {
-            Choice::Use(index) => {
+        match weighted(&mut candidates) {
+            Choice::Use(index, _) => {
                 let chosen = before[index];
                 prop_assert!(matches!(chosen.standing, Ready | Guessed(_)));
                 let rivals = before.iter().filter(|one| one.standing == Ready);
@@ -170,6 +199,153 @@ proptest! {
                 prop_assert!(chosen.standing != Ready || rivals.clone().all(|one| one.tier <= chosen.tier));
             }
             Choice::Until(_) | Choice::Nobody => prop_assert!(!usable),
+        }
+    }
+}
+
+fn equal(count: usize) -> Vec<Candidate> {
+    numbered(equals(&vec![Ready; count]))
+}
+
+/// How many of `count` conversations each candidate gets, with nothing in flight.
+fn conversations(candidates: &mut [Candidate], strategy: Way, count: u64) -> Vec<usize> {
+    let mut got = vec![0; candidates.len()];
+    for n in 0..count {
+        got[chosen(select(candidates, strategy, Some(key(n))))] += 1;
+    }
+    got
+}
+
+#[test]
+fn a_conversation_stays_where_it_is_and_each_gets_its_share_of_them() {
+    let mut candidates = equal(4);
+    for n in 0..100 {
+        let choice = select(&mut candidates, Way::Quota, Some(key(n)));
+        assert!(matches!(choice, Choice::Use(_, Why::Conversation)));
+        assert!((0..3).all(|_| select(&mut candidates, Way::Quota, Some(key(n))) == choice));
+    }
+    let got = conversations(&mut candidates, Way::Quota, 4000);
+    assert!(got.iter().all(|got| got.abs_diff(1000) < 150), "{got:?}");
+}
+
+#[test]
+fn conversations_go_by_weight_pace_or_evenly_as_the_strategy_says() {
+    let mut candidates = equal(2);
+    (candidates[1].weight, candidates[1].pace) = (3, 4.0);
+    for (strategy, expected) in
+        [(Way::RoundRobin, 2000), (Way::Weighted, 3000), (Way::Quota, 3692), (Way::FillFirst, 4000)]
+    {
+        let got = conversations(&mut candidates, strategy, 4000)[1];
+        assert!(got.abs_diff(expected) < 150, "{strategy:?}: {got}");
+    }
+}
+
+#[test]
+fn small_changes_of_the_pace_move_nothing_and_an_empty_window_gets_nothing() {
+    let mut candidates = equal(3);
+    let homes = |candidates: &mut [Candidate]| -> Vec<usize> {
+        (0..200).map(|n| chosen(select(candidates, Way::Quota, Some(key(n))))).collect()
+    };
+    let before = homes(&mut candidates);
+    for (one, pace) in candidates.iter_mut().zip([0.8, 1.3, 1.0]) {
+        one.pace = pace;
+    }
+    assert_eq!(homes(&mut candidates), before);
+    candidates[0].pace = 0.0;
+    let after = homes(&mut candidates);
+    assert!(!after.contains(&0));
+    assert!(before.iter().zip(&after).all(|(before, after)| before == after || *before == 0));
+    // Where nobody has anything left, it is no reason to refuse.
+    candidates.iter_mut().for_each(|one| one.pace = 0.0);
+    assert_eq!(homes(&mut candidates), before);
+}
+
+#[test]
+fn a_burst_of_one_conversation_spreads_and_comes_back() {
+    let mut candidates = equal(5);
+    let home = chosen(select(&mut candidates, Way::Quota, Some(key(7))));
+    for n in 0..50 {
+        let index = chosen(select(&mut candidates, Way::Quota, Some(key(7))));
+        assert!(n > 1 || index == home);
+        candidates[index].load += 1;
+    }
+    let loads: Vec<_> = candidates.iter().map(|one| one.load).collect();
+    // Each may carry a quarter more than its fifth.
+    assert!(loads.iter().all(|load| *load <= 13) && loads.iter().sum::<u32>() == 50, "{loads:?}");
+    candidates.iter_mut().for_each(|one| one.load = 0);
+    assert_eq!(select(&mut candidates, Way::Quota, Some(key(7))), Choice::Use(home, Why::Conversation));
+}
+
+#[test]
+fn without_a_conversation_the_most_quota_for_each_request_in_flight_decides() {
+    let mut candidates = equal(3);
+    for (one, pace) in candidates.iter_mut().zip([1.0, 4.0, 0.5]) {
+        one.pace = pace;
+    }
+    let mut got = [0; 3];
+    for _ in 0..11 {
+        let index = chosen(select(&mut candidates, Way::Quota, None));
+        candidates[index].load += 1;
+        got[index] += 1;
+    }
+    assert_eq!(got, [2, 8, 1]);
+    candidates[1].standing = Named(at(9));
+    candidates.iter_mut().for_each(|one| one.load = 0);
+    assert_eq!(select(&mut candidates, Way::Quota, None), Choice::Use(0, Why::MostQuota));
+}
+
+#[test]
+fn keys_of_one_organization_add_no_share() {
+    let mut candidates = equal(3);
+    candidates[1].limit = candidates[0].limit;
+    for strategy in [Way::Quota, Way::RoundRobin, Way::Weighted] {
+        let got = conversations(&mut candidates, strategy, 4000);
+        assert!(got[2].abs_diff(2000) < 150 && got[0].abs_diff(1000) < 150, "{strategy:?}: {got:?}");
+    }
+    let mut turns = [0; 3];
+    for _ in 0..8 {
+        turns[chosen(select(&mut candidates, Way::RoundRobin, None))] += 1;
+    }
+    assert_eq!(turns, [2, 2, 4]);
+    // What one key of it carries counts against the other, too.
+    candidates[0].load = 3;
+    assert_eq!(select(&mut candidates, Way::Quota, None), Choice::Use(2, Why::MostQuota));
+}
+
+#[test]
+fn fill_first_takes_the_heaviest_then_the_first_as_long_as_it_is_ready() {
+    let mut candidates = equal(3);
+    candidates[1].weight = 2;
+    for (index, then) in [(1, 0), (0, 2)] {
+        for key in [None, Some(key(1)), Some(key(2))] {
+            assert_eq!(chosen(select(&mut candidates, Way::FillFirst, key)), index);
+        }
+        candidates[index].standing = Named(at(9));
+        assert_eq!(chosen(select(&mut candidates, Way::FillFirst, None)), then);
+    }
+}
+
+fn way() -> impl Strategy<Value = Way> {
+    prop_oneof![Just(Way::Quota), Just(Way::RoundRobin), Just(Way::Weighted), Just(Way::FillFirst)]
+}
+
+proptest! {
+    #[test]
+    fn whatever_the_strategy_the_choice_is_a_ready_one_of_the_highest_priority(
+        candidates in candidates(), way in way(), number in any::<Option<u64>>(),
+        paces in prop::collection::vec((0.0..16.0_f64, 0..50_u32), 8),
+    ) {
+        let mut candidates = numbered(candidates);
+        for (one, (pace, load)) in candidates.iter_mut().zip(paces) {
+            (one.pace, one.load) = (pace, load);
+        }
+        let key = number.map(key);
+        let best = candidates.iter().filter(|one| one.standing == Ready).map(|one| one.tier).max();
+        if let Choice::Use(index, _) = select(&mut candidates, way, key) {
+            let one = candidates[index];
+            prop_assert!(best.is_none_or(|best| one.standing == Ready && one.tier == best));
+        } else {
+            prop_assert!(candidates.iter().all(|one| matches!(one.standing, Named(_) | Out)));
         }
     }
 }

@@ -8,7 +8,7 @@ use http::header::{self, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
 use http_body::{Frame, SizeHint};
 
-use super::dispatch::Attempt;
+use super::attempt::Attempt;
 use super::headers::{self, REQUEST_ID, SHOULD_RETRY, UPSTREAM_REQUEST_ID};
 use super::stream::{Encoder, Pump};
 use super::{Exchange, Inner};

@@ -1,57 +1,89 @@
-//! Attempts. One request gets one account after another until an answer is worth giving to the client; each
-//! attempt settles what it says about its account.
+//! Which accounts one request goes to, one after another, until an answer is worth giving to the client.
+//!
+//! After a failure that is an account's own (a limit, a refusal, a dead gateway) another one is asked. After one that the
+//! others are likely to share (529, 5xx, no connection) another is asked too, but only as often as the [`Budget`] lets
+//! all requests together: more would multiply a storm.
+//!
+//! [`Budget`]: super::budget::Budget
 
-use http::{Response, StatusCode};
-use tracing::{debug, info};
+use std::sync::PoisonError;
+use std::time::Duration;
 
+use super::attempt::{Attempt, Road, is_better, is_dead_connection, not_redirected};
+use super::history::Entry;
 use super::{Exchange, Inner, ProxyError};
-use crate::account::Account;
-use crate::claude::api::{SendError, UpstreamBody};
-use crate::claude::{Outcome, Verdict, classify};
-use crate::clock::Timestamp;
+use crate::claude::{Outcome, Verdict};
+use crate::clock::{SignedDuration, Timestamp, after};
 use crate::id::AccountId;
-use crate::pool::{Asked, Endpoint, Lease, NoAccount, Signal};
+use crate::pool::{Asked, Lease, NoAccount, Why};
 
-/// Attempts that end in trouble that other accounts are likely to share: more of them multiply a storm.
+/// Attempts of one request that end in trouble that other accounts are likely to share.
 const MOST_TROUBLED: usize = 3;
+/// Accounts that are asked for a model that the first ones do not have: its name may just be wrong.
+const MOST_WITHOUT_MODEL: usize = 3;
+/// How often a request that waits looks whether its time has come: clocks jump.
+const LOOK: Duration = Duration::from_millis(250);
 
-/// An answer's head and open body, with the lease it came by.
-#[derive(Debug)]
-pub(super) struct Attempt {
-    pub(super) response: Response<UpstreamBody>,
-    pub(super) lease: Lease,
-    pub(super) outcome: Outcome,
+/// One request on its way from account to account.
+struct Journey<'a> {
+    inner: &'a Inner,
+    exchange: &'a Exchange,
+    entry: &'a Entry,
+    tried: Vec<AccountId>,
+    /// Of the failures so far the one that the client should get.
+    best: Option<Result<Attempt, ProxyError>>,
+    troubled: usize,
+    without_model: usize,
+    /// The last attempt met trouble that the next one is likely to share.
+    is_shared: bool,
+    /// The only account may be asked over another connection, once.
+    may_reconnect: bool,
+    /// Until when it may wait for an account to come back.
+    patience: Timestamp,
 }
 
 impl Inner {
     /// Sends until there is an answer for the client: the first good one, else the one that says most.
     pub(super) async fn dispatch(&self, exchange: &Exchange) -> Result<Attempt, ProxyError> {
-        let mut tried: Vec<AccountId> = Vec::new();
-        let mut best: Option<Result<Attempt, ProxyError>> = None;
-        let mut troubled = 0;
-        let mut again = true;
+        let entry = self.history.entry(exchange);
+        let now = self.clock.now();
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner).request(now);
+        let journey = Journey {
+            inner: self,
+            exchange,
+            entry: &entry,
+            tried: Vec::new(),
+            best: None,
+            troubled: 0,
+            without_model: 0,
+            is_shared: false,
+            may_reconnect: true,
+            patience: after(now, self.config.wait),
+        };
+        let result = journey.go().await;
+        match &result {
+            Ok(attempt) => entry.end(format_args!("answered with status {}", attempt.response.status())),
+            Err(error) => entry.end(format_args!("not answered: {error}")),
+        }
+        result
+    }
+
+    /// Whether one more call than clients asked for may be made now.
+    pub(super) fn may_ask_again(&self) -> bool {
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner).try_extra(self.clock.now())
+    }
+}
+
+impl Journey<'_> {
+    async fn go(mut self) -> Result<Attempt, ProxyError> {
         loop {
-            let Exchange { model, endpoint, .. } = exchange;
-            let asked = Asked { model, endpoint: *endpoint, owner: None, tried: &tried };
-            let lease = match self.pool.acquire(&asked) {
-                Ok(lease) => lease,
-                Err(NoAccount::Exhausted) if again && is_dead_connection(best.as_ref()) => {
-                    // Nobody else to ask, and nothing was said: the only account gets a second connection.
-                    again = false;
-                    tried.clear();
-                    continue;
-                }
-                Err(nobody) => return best.unwrap_or(Err(ProxyError::NoAccount(nobody))),
-            };
-            tried.push(lease.account().id.clone());
+            let Some(lease) = self.next().await? else { return self.give_up() };
             let road = Road::of(lease.account());
-            let result = self.attempt(exchange, lease).await;
-            let verdict = match &result {
-                Ok(attempt) => attempt.outcome.verdict(),
-                Err(_) => Verdict::NextAccount,
-            };
+            self.tried.push(lease.account().id.clone());
+            let result = self.inner.attempt(self.exchange, self.entry, lease).await;
+            let verdict = result.as_ref().map_or(Verdict::NextAccount, |attempt| attempt.outcome.verdict());
             let result = not_redirected(result);
-            if exchange.call.body.is_spent() {
+            if self.exchange.call.body.is_spent() {
                 // An upload is sent once.
                 return result;
             }
@@ -59,149 +91,102 @@ impl Inner {
                 // The provider's redirect would meet the next account, too; a gateway's is its own.
                 Verdict::GiveUp if road != Road::Gateway => return result,
                 Verdict::Done => return result,
-                Verdict::NextAccount | Verdict::RefreshOnce | Verdict::GiveUp => {
-                    troubled += usize::from(road.shares_trouble(&result));
-                    if best.as_ref().is_none_or(|best| is_better(&result, best)) {
-                        best = Some(result);
+                Verdict::NextAccount | Verdict::RefreshOnce | Verdict::GiveUp => self.note(result, road),
+            }
+        }
+    }
+
+    /// Takes a failure into account.
+    fn note(&mut self, result: Result<Attempt, ProxyError>, road: Road) {
+        self.is_shared = road.shares_trouble(&result);
+        self.troubled += usize::from(self.is_shared);
+        let lacks_model = result.as_ref().is_ok_and(|attempt| attempt.outcome == Outcome::NoSuchModel);
+        self.without_model += usize::from(lacks_model);
+        if self.best.as_ref().is_none_or(|best| is_better(&result, best)) {
+            self.best = Some(result);
+        }
+    }
+
+    /// The next account to ask; `None` where what there is so far is what the client gets.
+    async fn next(&mut self) -> Result<Option<Lease>, ProxyError> {
+        if self.troubled >= MOST_TROUBLED || self.without_model >= MOST_WITHOUT_MODEL {
+            return Ok(None);
+        }
+        loop {
+            match self.inner.pool.acquire(&self.asked()) {
+                Ok(lease) => return Ok(Some(lease).filter(|lease| self.may_ask(lease.why()))),
+                Err(NoAccount::Exhausted) if self.may_reconnect && is_dead_connection(self.best.as_ref()) => {
+                    // Nobody else to ask, and nothing was said: the only account gets a second connection.
+                    self.may_reconnect = false;
+                    self.tried.clear();
+                }
+                Err(nobody) => {
+                    if self.inner.pool.soonest_return(&self.asked()).is_some() && self.wait().await {
+                        self.tried.clear();
+                    } else if self.best.is_some() {
+                        return Ok(None);
+                    } else {
+                        return Err(ProxyError::NoAccount(nobody));
                     }
                 }
             }
-            if troubled >= MOST_TROUBLED {
-                return best.unwrap_or(Err(ProxyError::BadAnswer));
+        }
+    }
+
+    /// Whether one more attempt may be made. The first always may, and so may one by an account that is ready, after
+    /// trouble that was another account's own.
+    fn may_ask(&self, why: Why) -> bool {
+        let is_first = self.best.is_none();
+        is_first || (!self.is_shared && why != Why::LeastDoubtful) || self.inner.may_ask_again()
+    }
+
+    fn asked(&self) -> Asked<'_> {
+        let Exchange { model, endpoint, conversation, .. } = self.exchange;
+        let affinity = conversation.map(|(key, _)| key);
+        Asked { model, endpoint: *endpoint, affinity, owner: None, tried: &self.tried }
+    }
+
+    /// Waits in line until an account is back; `false` where that is not within the time there is, or the line is full.
+    async fn wait(&self) -> bool {
+        let asked = Asked { tried: &[], ..self.asked() };
+        let mut place = None;
+        loop {
+            let now = self.inner.clock.now();
+            match self.inner.pool.soonest_return(&asked) {
+                Some(NoAccount::Cooling { until, .. }) if until > self.patience => return false,
+                Some(_) if now >= self.patience => return false,
+                None if place.as_ref().is_none_or(super::queue::Place::is_first) => return true,
+                None if now >= self.patience => return false,
+                Some(_) | None => {}
+            }
+            if place.is_none() {
+                place = self.inner.queue.join(&self.exchange.model);
+            }
+            let Some(place) = &place else { return false };
+            let left = Duration::try_from(self.patience.duration_since(now)).unwrap_or_default();
+            tokio::select! {
+                () = tokio::time::sleep(left.min(LOOK)) => {}
+                () = place.moved() => {}
             }
         }
     }
 
-    /// One account: a fresh token, the call, and after a 401 one refresh and one replay.
-    async fn attempt(&self, exchange: &Exchange, mut lease: Lease) -> Result<Attempt, ProxyError> {
-        if self.refresher.is_stale(lease.account()) {
-            lease = self.renew(lease).await?;
-        }
-        let mut attempt = self.send(exchange, lease).await?;
-        let again = !exchange.call.body.is_spent() && attempt.lease.account().renewable().is_some();
-        if attempt.outcome == Outcome::Unauthorized && again {
-            match self.renewed(&attempt.lease).await {
-                Ok(lease) => attempt = self.send(exchange, lease).await?,
-                Err(error) => debug!(error = %error, "no refresh after a 401"),
+    /// The failure that helps the client most. Where every account is out, that is when the first of them is back.
+    fn give_up(mut self) -> Result<Attempt, ProxyError> {
+        let best = self.best.take().unwrap_or(Err(ProxyError::BadAnswer));
+        let limited_until = best.as_ref().ok().and_then(|attempt| match attempt.outcome {
+            Outcome::RateLimited { until, .. } => Some(until.unwrap_or(Timestamp::MAX)),
+            _ => None,
+        });
+        let sooner = |until: &Timestamp| limited_until.is_some_and(|limited| *until < limited - TOLERANCE);
+        match self.inner.pool.soonest_return(&self.asked()) {
+            Some(NoAccount::Cooling { until, accounts }) if sooner(&until) => {
+                Err(ProxyError::NoAccount(NoAccount::Cooling { until, accounts }))
             }
-        }
-        if exchange.endpoint != Endpoint::CountTokens || attempt.outcome == Outcome::Unauthorized {
-            attempt.lease.settle(&attempt.outcome.signal());
-        }
-        Ok(attempt)
-    }
-
-    async fn send(&self, exchange: &Exchange, lease: Lease) -> Result<Attempt, ProxyError> {
-        let account = lease.account().id.clone();
-        match self.api.send(exchange.call_by(&lease), &lease).await {
-            Ok(response) => {
-                let outcome = classify(response.status(), response.headers(), self.clock.now());
-                info!(request.id = %exchange.id, account.id = %account, status = response.status().as_u16(), "attempt");
-                Ok(Attempt { response, lease, outcome })
-            }
-            Err(error) => {
-                info!(request.id = %exchange.id, account.id = %account, error = %crate::chain::ErrorChain(&error), "attempt failed");
-                let its_own = matches!(error, SendError::Upload(_));
-                if exchange.endpoint != Endpoint::CountTokens && !its_own {
-                    lease.settle(&Signal::Unreachable);
-                }
-                Err(ProxyError::Send(error))
-            }
-        }
-    }
-
-    /// A lease whose token will outlive the call. Where none can be had, the old token serves for as long as
-    /// it lasts.
-    async fn renew(&self, lease: Lease) -> Result<Lease, ProxyError> {
-        match self.renewed(&lease).await {
-            Ok(renewed) => Ok(renewed),
-            Err(_) if !has_ended(&lease, self.clock.now()) => Ok(lease),
-            Err(error) => Err(error),
-        }
-    }
-
-    async fn renewed(&self, lease: &Lease) -> Result<Lease, ProxyError> {
-        let account = lease.account();
-        if let Some(tokens) = account.oauth() {
-            self.refresher.renew(&account.id, &tokens.access).await.map_err(ProxyError::Refresh)?;
-        }
-        match self.pool.get(&account.id) {
-            Some(member) => Ok(lease.renewed(member)),
-            None => Err(ProxyError::NoAccount(NoAccount::Exhausted)),
+            _ => best,
         }
     }
 }
 
-fn has_ended(lease: &Lease, now: Timestamp) -> bool {
-    lease.account().oauth().and_then(|tokens| tokens.expires_at).is_some_and(|end| end <= now)
-}
-
-/// Whether the client should get this failure rather than that one.
-fn is_better(this: &Result<Attempt, ProxyError>, that: &Result<Attempt, ProxyError>) -> bool {
-    match (named_end(this), named_end(that)) {
-        // Of two limits the one that ends first: then a request can be served again.
-        (Some(this), Some(that)) => this < that,
-        _ => rank(this) >= rank(that),
-    }
-}
-
-fn named_end(result: &Result<Attempt, ProxyError>) -> Option<Timestamp> {
-    match result.as_ref().ok()?.outcome {
-        Outcome::RateLimited { until } => until,
-        _ => None,
-    }
-}
-
-fn not_redirected(result: Result<Attempt, ProxyError>) -> Result<Attempt, ProxyError> {
-    match result {
-        Ok(attempt) if attempt.outcome == Outcome::Redirected => {
-            Err(ProxyError::Redirected(attempt.response.status()))
-        }
-        result => result,
-    }
-}
-
-fn is_dead_connection(result: Option<&Result<Attempt, ProxyError>>) -> bool {
-    let Some(Err(ProxyError::Send(error))) = result else { return false };
-    matches!(error, SendError::Connect(_) | SendError::Proxy(_) | SendError::HungUp(_))
-}
-
-/// What an account's traffic has in common with that of others.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Road {
-    /// The way there and the provider.
-    Common,
-    /// The provider.
-    OwnProxy,
-    /// Nothing.
-    Gateway,
-}
-
-impl Road {
-    fn of(account: &Account) -> Self {
-        match (&account.settings.base_url, &account.settings.proxy) {
-            (Some(_), _) => Self::Gateway,
-            (None, Some(_)) => Self::OwnProxy,
-            (None, None) => Self::Common,
-        }
-    }
-
-    fn shares_trouble(self, result: &Result<Attempt, ProxyError>) -> bool {
-        match (self, result) {
-            (Self::Gateway, _) | (Self::OwnProxy, Err(_)) => false,
-            (Self::Common, Err(error)) => matches!(error, ProxyError::Send(_)),
-            (Self::Common | Self::OwnProxy, Ok(attempt)) => attempt.outcome == Outcome::Overloaded,
-        }
-    }
-}
-
-/// Of several failures the client gets the one that helps it most: a limit or an overload, which pass, before
-/// a refusal of one account, which is not the client's concern, before no answer at all.
-fn rank(result: &Result<Attempt, ProxyError>) -> u8 {
-    match result {
-        Ok(attempt) if attempt.response.status() == StatusCode::TOO_MANY_REQUESTS => 4,
-        Ok(attempt) if attempt.outcome == Outcome::Overloaded => 3,
-        Ok(_) => 2,
-        Err(_) => 1,
-    }
-}
+/// Times this near to each other are the same limit, told twice.
+const TOLERANCE: SignedDuration = SignedDuration::from_secs(2);

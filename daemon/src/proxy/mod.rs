@@ -5,17 +5,22 @@
 //! takes its upstream call with it.
 
 mod answer;
+mod attempt;
+mod budget;
+mod conversation;
 mod dispatch;
 mod error;
 mod gzip;
 mod headers;
+mod history;
 mod listing;
 mod models;
 mod native_events;
+mod queue;
 mod stream;
 mod translated;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -26,17 +31,22 @@ use tokio_util::sync::CancellationToken;
 pub use answer::{Answer, Body};
 pub use error::ProxyError;
 pub use headers::REQUEST_ID;
+pub use history::{Entry, History, MOST_REMEMBERED, Story, Try};
 pub use models::ModelsRequest;
 
 use crate::claude::CallBody;
 use crate::claude::api::{Api, Call};
-use crate::clock::Clock;
+use crate::clock::{Clock, SignedDuration};
 use crate::id::RequestId;
 use crate::pool::{Endpoint, Lease, Pool};
 use crate::refresh::Refresher;
 use crate::translate::Prepared;
-use crate::wire::{Dialect, splice};
+use crate::wire::error::ApiError;
+use crate::wire::{Dialect, messages, splice};
+use budget::Budget;
+use conversation::Conversation;
 use models::ModelCache;
+use queue::Queue;
 
 /// The proxy; clones share everything.
 #[derive(Clone, Debug)]
@@ -49,6 +59,10 @@ struct Inner {
     api: Api,
     clock: Clock,
     models: ModelCache,
+    config: Config,
+    budget: Mutex<Budget>,
+    queue: Queue,
+    history: Arc<History>,
     /// Cancelled when the grace period of a stop is over: what still streams ends with an error event.
     cut: CancellationToken,
 }
@@ -64,6 +78,17 @@ pub struct Exchange {
     /// As the body names it; `None` for a call without a body.
     written: Option<String>,
     pub call: Call,
+    /// What it belongs to, for the choice of its account.
+    conversation: Option<Conversation>,
+}
+
+/// What a request does when every account is out until a time that was named.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// It waits this long for one of them before it is refused.
+    pub wait: SignedDuration,
+    /// No more requests than these wait at once.
+    pub queue: usize,
 }
 
 impl Proxy {
@@ -72,9 +97,26 @@ impl Proxy {
         refresher: Refresher,
         api: Api,
         clock: Clock,
+        config: Config,
         cut: CancellationToken,
     ) -> Self {
-        Self(Arc::new(Inner { pool, refresher, api, clock, models: ModelCache::default(), cut }))
+        Self(Arc::new(Inner {
+            pool,
+            refresher,
+            api,
+            models: ModelCache::default(),
+            budget: Mutex::default(),
+            queue: Queue::new(config.queue),
+            history: Arc::new(History::new(clock.clone())),
+            clock,
+            config,
+            cut,
+        }))
+    }
+
+    /// What became of the last requests.
+    pub fn history(&self) -> &Arc<History> {
+        &self.0.history
     }
 
     /// Passes a Messages request through: body, query and end-to-end headers go up as they came, and so does
@@ -97,18 +139,21 @@ impl Proxy {
 }
 
 impl Exchange {
-    /// A request that goes up as the client sent it.
-    pub fn native(
-        id: RequestId,
-        endpoint: Endpoint,
-        model: String,
-        path: PathAndQuery,
-        headers: &HeaderMap,
-        body: Bytes,
-    ) -> Self {
+    /// A request to the Messages API that goes up as the client sent it.
+    ///
+    /// # Errors
+    /// The body cannot be one.
+    pub fn native(id: RequestId, endpoint: Endpoint, head: &Parts, body: Bytes) -> Result<Self, ApiError> {
+        let peek = messages::peek(&body)?;
+        tracing::debug!(request.id = %id, model = %peek.model, stream = peek.stream, "messages");
+        let conversation = conversation::of_headers(&head.headers).or_else(|| conversation::of_body(&peek));
+        let model = peek.model.into_owned();
+        let path = head.uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/v1/messages"));
+        let headers = &head.headers;
         let headers = headers::for_upstream(headers);
         let call = Call { method: Method::POST, path, headers, body: body.into() };
-        Self { id, dialect: Dialect::Messages, endpoint, written: Some(model.clone()), model, call }
+        let (dialect, written) = (Dialect::Messages, Some(model.clone()));
+        Ok(Self { id, dialect, endpoint, written, model, call, conversation })
     }
 
     /// A request about no model: it goes up as the client sent it, and its body while the client sends it.
@@ -116,11 +161,14 @@ impl Exchange {
         let path = head.uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
         let headers = headers::for_upstream(&head.headers);
         let call = Call { method: head.method.clone(), path, headers, body };
-        Self { id, dialect: Dialect::Messages, endpoint, model: String::new(), written: None, call }
+        // All of them are one conversation, so that a list shows what was sent.
+        let conversation = conversation::of_endpoint(endpoint);
+        let (dialect, model) = (Dialect::Messages, String::new());
+        Self { id, dialect, endpoint, model, written: None, call, conversation: Some(conversation) }
     }
 
     /// A request that we wrote ourselves, from one in another dialect.
-    fn translated<R>(id: RequestId, dialect: Dialect, prepared: &Prepared<R>) -> Self {
+    fn translated<R>(id: RequestId, dialect: Dialect, sent: &HeaderMap, prepared: &Prepared<R>) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         for beta in &prepared.betas {
@@ -129,7 +177,10 @@ impl Exchange {
         let path = PathAndQuery::from_static("/v1/messages");
         let call = Call { method: Method::POST, path, headers, body: prepared.body.clone().into() };
         let (model, written) = (prepared.model.clone(), Some(prepared.upstream.clone()));
-        Self { id, dialect, endpoint: Endpoint::Messages, model, written, call }
+        let session = || prepared.session.as_deref().map(conversation::of_session);
+        let beginning = || conversation::of_body(&messages::peek(&prepared.body).ok()?);
+        let conversation = conversation::of_headers(sent).or_else(session).or_else(beginning);
+        Self { id, dialect, endpoint: Endpoint::Messages, model, written, call, conversation }
     }
 
     /// The call as the lease's account makes it. Accounts may ask for one model under different names, so the name is

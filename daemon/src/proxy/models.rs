@@ -214,7 +214,15 @@ impl Proxy {
         let headers = headers::for_upstream(&headers);
         let call = Call { method: Method::GET, path, headers, body: Bytes::new().into() };
         let model = model.to_owned();
-        let exchange = Exchange { id, dialect, endpoint: Endpoint::Models, model, written: None, call };
+        let exchange = Exchange {
+            id,
+            dialect,
+            endpoint: Endpoint::Models,
+            model,
+            written: None,
+            call,
+            conversation: None,
+        };
         let attempt = self.0.dispatch(&exchange).await?;
         let from = attempt.lease.account().settings.base_url.clone();
         let (head, body) = attempt.response.into_parts();

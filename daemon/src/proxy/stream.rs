@@ -15,9 +15,9 @@ use super::answer::BrokenOff;
 use super::gzip::Gunzip;
 use super::native_events::NativeEvents;
 use super::{Inner, ProxyError};
-use crate::claude::api::UpstreamBody;
+use crate::claude::UpstreamBody;
 use crate::clock::Clock;
-use crate::pool::{Lease, Signal};
+use crate::pool::{Lease, Reach, Signal};
 use crate::translate::{chat, responses};
 use crate::wire::error::{self, ApiError, ErrorKind};
 use crate::wire::sse;
@@ -346,7 +346,7 @@ fn unreadable() -> ApiError {
 /// What an error inside a stream says about the account.
 pub(super) fn signal(kind: ErrorKind) -> Option<Signal> {
     match kind {
-        ErrorKind::RateLimit => Some(Signal::RateLimited { until: None }),
+        ErrorKind::RateLimit => Some(Signal::RateLimited { until: None, reach: Reach::Model }),
         ErrorKind::Overloaded | ErrorKind::Api | ErrorKind::Timeout => Some(Signal::Overloaded),
         ErrorKind::InvalidRequest
         | ErrorKind::Authentication

@@ -6,12 +6,12 @@ use http::{Response, StatusCode};
 use http_body_util::BodyExt as _;
 
 use super::answer::{self, Answer, Body};
-use super::dispatch::Attempt;
+use super::attempt::Attempt;
 use super::gzip::Gunzip;
 use super::headers::{self, UPSTREAM_REQUEST_ID};
 use super::stream::{Encoder, Pump};
 use super::{Exchange, Proxy, ProxyError};
-use crate::claude::api::UpstreamBody;
+use crate::claude::UpstreamBody;
 use crate::id::RequestId;
 use crate::translate::{Prepared, chat, responses};
 use crate::wire::Dialect;
@@ -59,25 +59,34 @@ impl Translation for responses::Reply {
 
 impl Proxy {
     /// `POST /v1/chat/completions`.
-    pub async fn chat(&self, id: RequestId, body: &[u8]) -> Result<Answer, ProxyError> {
-        self.translate(id, chat::to_messages(body, |model| self.0.pool.upstream_name(model))?).await
+    pub async fn chat(&self, id: RequestId, sent: &HeaderMap, body: &[u8]) -> Result<Answer, ProxyError> {
+        self.translate(id, sent, chat::to_messages(body, |model| self.0.pool.upstream_name(model))?).await
     }
 
     /// `POST /v1/responses`.
-    pub async fn responses(&self, id: RequestId, body: &[u8]) -> Result<Answer, ProxyError> {
-        self.translate(id, responses::to_messages(body, |model| self.0.pool.upstream_name(model))?).await
+    pub async fn responses(
+        &self,
+        id: RequestId,
+        sent: &HeaderMap,
+        body: &[u8],
+    ) -> Result<Answer, ProxyError> {
+        self.translate(id, sent, responses::to_messages(body, |model| self.0.pool.upstream_name(model))?)
+            .await
     }
 
     async fn translate<R: Translation>(
         &self,
         id: RequestId,
+        sent: &HeaderMap,
         prepared: Prepared<R>,
     ) -> Result<Answer, ProxyError> {
-        let exchange = Exchange::translated(id, R::DIALECT, &prepared);
+        let exchange = Exchange::translated(id, R::DIALECT, sent, &prepared);
         let created = self.0.clock.now().as_second();
         let mut answer = match self.answer(&exchange, prepared.reply.clone(), created).await {
             // Nothing has gone down yet. The account that was cut off comes last now, so another one is asked where there is one.
-            Err(error) if is_cut_off(&error) => self.answer(&exchange, prepared.reply, created).await?,
+            Err(error) if is_cut_off(&error) && self.0.may_ask_again() => {
+                self.answer(&exchange, prepared.reply, created).await?
+            }
             answered => answered?,
         };
         if !prepared.dropped.is_empty()

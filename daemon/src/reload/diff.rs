@@ -84,7 +84,7 @@ mod tests {
     }
 
     fn pool_with(account: Account) -> Pool {
-        let pool = Pool::new(Clock::system());
+        let pool = Pool::new(crate::pool::Config::default(), Clock::system());
         pool.publish(account);
         pool
     }

@@ -11,6 +11,7 @@ mod lock;
 mod read;
 mod recover;
 mod scan;
+mod state_file;
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
@@ -139,6 +140,16 @@ impl Store {
     /// the first scan.
     pub fn recover(&self) -> io::Result<Vec<Recovered>> {
         recover::recover(&self.0.path)
+    }
+
+    /// What was learned about the accounts in the last run, as it was saved; `None` where there is nothing to read.
+    pub fn load_state(&self) -> Option<Vec<u8>> {
+        state_file::load(&self.0.path)
+    }
+
+    /// Saves what was learned about the accounts, beside their files.
+    pub fn save_state(&self, bytes: &[u8]) -> io::Result<()> {
+        state_file::save(&self.0.path, bytes)
     }
 
     /// Makes room for a rewrite of `file`, before anything is asked of an issuer.

@@ -326,17 +326,21 @@ pub fn from_upstream(status: u16, body: &[u8]) -> ApiError {
         )
         .with_code(ErrorKind::of_status(status).anthropic());
     }
-    let Some(upstream) =
-        std::str::from_utf8(body).ok().and_then(|text| serde_json::from_str::<Upstream<'_>>(text).ok())
-    else {
+    in_its_own_words(status, body).unwrap_or_else(|| {
         let kind = ErrorKind::of_status(status);
         let error = ApiError::new(kind, format!("upstream answered with status {status}"))
             .with_code(kind.anthropic());
         // A redirect or a success that is none of ours to follow or read is a broken upstream.
-        return error.with_status(if status < 400 { 502 } else { status });
-    };
+        error.with_status(if status < 400 { 502 } else { status })
+    })
+}
+
+/// The error as upstream words it, which may be about the account and not the client's to see; `None` where the body is
+/// no error.
+pub fn in_its_own_words(status: u16, body: &[u8]) -> Option<ApiError> {
+    let upstream = serde_json::from_str::<Upstream<'_>>(std::str::from_utf8(body).ok()?).ok()?;
     let kind = ErrorKind::of_anthropic(&upstream.error.kind).unwrap_or(ErrorKind::of_status(status));
-    read_error(&upstream.error, kind).with_status(status)
+    Some(read_error(&upstream.error, kind).with_status(status))
 }
 
 /// The error an `error` event carries; `None` for every other event.

@@ -11,7 +11,7 @@ const ROWS: &[&[&str]] = &[
     &["translate", "pool", "store", "telemetry", "systemd"],
     &["claude"],
     &["refresh"],
-    &["login", "reload", "admin", "usage", "notice"],
+    &["login", "reload", "admin", "usage", "notice", "keeper"],
     &["proxy"],
     &["http", "control"],
     &["config"],

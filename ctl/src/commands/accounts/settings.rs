@@ -17,6 +17,7 @@ pub(super) fn changes(settings: Settings, unset: &[Field]) -> Result<AccountChan
         label,
         priority,
         weight,
+        reserve,
         prefix,
         proxy_url,
         proxy_url_file,
@@ -42,6 +43,7 @@ pub(super) fn changes(settings: Settings, unset: &[Field]) -> Result<AccountChan
         excluded_models: (!exclude.is_empty()).then_some(ModelPatterns { patterns: exclude }),
         note,
         base_url,
+        reserve_percent: reserve,
     };
     for field in unset {
         take_back(*field, &mut changes)?;
@@ -54,6 +56,7 @@ fn take_back(field: Field, changes: &mut AccountChanges) -> Result<(), Error> {
         Field::Label => changes.label.replace(String::new()).is_some(),
         Field::Priority => changes.priority.replace(0).is_some(),
         Field::Weight => changes.weight.replace(1).is_some(),
+        Field::Reserve => changes.reserve_percent.replace(0).is_some(),
         Field::Prefix => changes.prefix.replace(String::new()).is_some(),
         Field::ProxyUrl => changes.proxy_url.replace(String::new()).is_some(),
         Field::BaseUrl => changes.base_url.replace(String::new()).is_some(),
@@ -99,6 +102,7 @@ mod tests {
             Field::Label,
             Field::Priority,
             Field::Weight,
+            Field::Reserve,
             Field::Prefix,
             Field::ProxyUrl,
             Field::BaseUrl,

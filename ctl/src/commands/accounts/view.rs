@@ -125,6 +125,7 @@ pub(super) fn details(account: &Account, now: Timestamp) -> String {
     fact("Last error", words(&account.last_error));
     fact("Not saved", account.degraded.then(|| UNSAVED.into()));
     fact("Priority", (account.priority != 0).then(|| account.priority.to_string().into()));
+    fact("Reserve", (account.reserve_percent != 0).then(|| format!("{} %", account.reserve_percent).into()));
     fact("Weight", (account.weight != 1).then(|| account.weight.to_string().into()));
     fact("Prefix", words(&account.prefix));
     fact("Proxy", words(&account.proxy_url));

@@ -9,6 +9,7 @@ pub(super) fn settings(account: &Account, given: &Login) -> Vec<(&'static str, &
         (account.label.is_some() && given.label.is_none(), "label", "label"),
         (account.priority != 0 && given.priority.is_none(), "priority", "priority"),
         (account.weight > 1, "weight", "weight"),
+        (account.reserve_percent > 0, "reserve_percent", "reserve"),
         (account.prefix.is_some(), "prefix", "prefix"),
         (account.proxy_url.is_some(), "proxy_url", "proxy URL"),
         (!account.model_aliases.is_empty(), "model_aliases", "model aliases"),

@@ -66,7 +66,7 @@ mod tests {
     use crate::pool::Pool;
 
     fn pool() -> Pool {
-        let pool = Pool::new(Clock::system());
+        let pool = Pool::new(crate::pool::Config::default(), Clock::system());
         for (name, json) in [
             (
                 "claude-a.json",

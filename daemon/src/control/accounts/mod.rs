@@ -16,16 +16,20 @@ use proxy_proto::v1::{
 use tonic::{Request, Response, Status};
 
 use super::{State, convert, watch};
-use crate::pool::Member;
+use crate::pool::{Asked, Member};
 use crate::usage::Wanted;
 
 #[tonic::async_trait]
 impl v1::accounts_server::Accounts for State {
     async fn list_accounts(
         &self,
-        _: Request<ListAccountsRequest>,
+        request: Request<ListAccountsRequest>,
     ) -> Result<Response<ListAccountsResponse>, Status> {
-        let (accounts, invalid_files) = self.list();
+        let ListAccountsRequest { explain, model } = request.into_inner();
+        let (mut accounts, invalid_files) = self.list();
+        if explain {
+            self.explain(&mut accounts, &model);
+        }
         Ok(Response::new(ListAccountsResponse { accounts, invalid_files }))
     }
 
@@ -144,6 +148,15 @@ impl State {
         let accounts = snapshot.members.iter().map(|member| self.describe(member)).collect();
         let invalid = snapshot.invalid.iter().map(|file| convert::invalid_file(file, &self.store)).collect();
         (accounts, invalid)
+    }
+
+    /// Adds what would become of a request for `model`.
+    fn explain(&self, accounts: &mut [v1::Account], model: &str) {
+        for (id, outlook) in self.pool.outlook(&Asked::messages(model)) {
+            if let Some(account) = accounts.iter_mut().find(|account| account.id == id.as_str()) {
+                account.outlook = Some(convert::outlook(outlook));
+            }
+        }
     }
 
     fn find(&self, wanted: &str) -> Result<Arc<Member>, Status> {

@@ -137,6 +137,7 @@ fn changes(changes: v1::AccountChanges) -> Changes {
         label: changes.label,
         priority: changes.priority,
         weight: changes.weight,
+        reserve: changes.reserve_percent,
         prefix: changes.prefix,
         proxy_url: changes.proxy_url.map(ProxyText),
         base_url: changes.base_url,

@@ -2,15 +2,13 @@
 
 use axum::extract::{Request, State as Extract};
 use axum::response::Response;
-use http::uri::PathAndQuery;
 
 use super::super::{State, body};
 use super::answer;
 use crate::id::RequestId;
 use crate::pool::Endpoint;
 use crate::proxy::{Answer, Exchange, ProxyError};
-use crate::wire::error::ApiError;
-use crate::wire::{Dialect, messages};
+use crate::wire::Dialect;
 
 pub(super) async fn create(Extract(state): Extract<State>, request: Request) -> Response {
     serve(state, Endpoint::Messages, request).await
@@ -34,9 +32,5 @@ async fn pass(
 ) -> Result<Answer, ProxyError> {
     let (head, incoming) = request.into_parts();
     let bytes = body::read(&head.headers, incoming).await?;
-    let peek = messages::peek(&bytes).map_err(ApiError::from)?;
-    tracing::debug!(request.id = %id, model = %peek.model, stream = peek.stream, "messages");
-    let model = peek.model.into_owned();
-    let path = head.uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/v1/messages"));
-    state.proxy.pass_through(&Exchange::native(id, endpoint, model, path, &head.headers, bytes)).await
+    state.proxy.pass_through(&Exchange::native(id, endpoint, &head, bytes)?).await
 }

@@ -32,7 +32,7 @@ async fn translate(
     let (head, incoming) = request.into_parts();
     let bytes = body::read(&head.headers, incoming).await?;
     match dialect {
-        Dialect::Responses => state.proxy.responses(id, &bytes).await,
-        Dialect::Chat | Dialect::Messages => state.proxy.chat(id, &bytes).await,
+        Dialect::Responses => state.proxy.responses(id, &head.headers, &bytes).await,
+        Dialect::Chat | Dialect::Messages => state.proxy.chat(id, &head.headers, &bytes).await,
     }
 }

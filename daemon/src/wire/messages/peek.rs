@@ -7,16 +7,21 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
 
 use crate::wire::json::{Str, reason};
 
 /// What routing needs of a Messages request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Peek<'a> {
     pub model: Cow<'a, str>,
     pub stream: bool,
     /// `metadata.user_id`, which names a conversation for most clients.
     pub session: Option<Cow<'a, str>>,
+    /// As they are written, whatever they are.
+    pub system: Option<&'a RawValue>,
+    pub tools: Option<&'a RawValue>,
+    pub messages: Option<&'a RawValue>,
 }
 
 /// The body cannot be a Messages request. Line and column count from 1 and point behind the fault.
@@ -56,10 +61,14 @@ impl<'de> Visitor<'de> for PeekVisitor {
         let mut model = None;
         let mut stream = false;
         let mut session = None;
+        let [mut system, mut tools, mut messages] = [None; 3];
         while let Some(key) = map.next_key::<Str<'de>>()? {
             match &*key {
                 "model" => model = Some(named::<_, Str<'de>>("model", map.next_value())?.0),
                 "stream" => stream = named::<_, Option<bool>>("stream", map.next_value())?.unwrap_or(false),
+                "system" => system = Some(map.next_value()?),
+                "tools" => tools = Some(map.next_value()?),
+                "messages" => messages = Some(map.next_value()?),
                 "metadata" => session = map.next_value::<SessionKey<'de>>()?.0,
                 _ => {
                     map.next_value::<IgnoredAny>()?;
@@ -68,7 +77,7 @@ impl<'de> Visitor<'de> for PeekVisitor {
         }
         match model {
             Some(model) if model.trim().is_empty() => Err(de::Error::custom("model: must not be empty")),
-            Some(model) => Ok(Peek { model, stream, session }),
+            Some(model) => Ok(Peek { model, stream, session, system, tools, messages }),
             None => Err(de::Error::custom("model: field required")),
         }
     }
@@ -95,7 +104,7 @@ struct Metadata<'a> {
 
 impl<'de: 'a, 'a> Deserialize<'de> for SessionKey<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = <&'de serde_json::value::RawValue>::deserialize(deserializer)?;
+        let raw = <&'de RawValue>::deserialize(deserializer)?;
         let metadata = serde_json::from_str::<Metadata<'de>>(raw.get()).ok();
         Ok(Self(metadata.and_then(|metadata| metadata.user_id).map(|user_id| user_id.0)))
     }
@@ -111,21 +120,27 @@ mod tests {
             br#" {"max_tokens":1e3,"messages":[{"model":"inner","stream":true}],"model":"claude-opus-5",
             "metadata":{"user_id":"u-1","x":[1]},"future":{"a":[{}]},"stream":true} "#;
         let found = peek(body).unwrap();
-        assert_eq!(found, Peek { model: "claude-opus-5".into(), stream: true, session: Some("u-1".into()) });
+        assert_eq!(
+            (&*found.model, found.stream, found.session.as_deref()),
+            ("claude-opus-5", true, Some("u-1"))
+        );
+        assert_eq!(found.messages.unwrap().get(), r#"[{"model":"inner","stream":true}]"#);
+        assert!(found.system.is_none() && found.tools.is_none());
         assert!(matches!(found.model, Cow::Borrowed(_)));
     }
 
     #[test]
     fn odd_but_harmless_fields_are_left_to_upstream() {
-        let bare = Peek { model: "m".into(), stream: false, session: None };
         for body in [
             r#"{"model":"m"}"#,
             r#"{"model":"m","stream":null,"metadata":null}"#,
             r#"{"model":"m","metadata":[1]}"#,
             r#"{"model":"m","metadata":{"user_id":7}}"#,
             r#"{"model":"x","model":"m"}"#,
+            r#"{"model":"m","system":7,"tools":null,"messages":{}}"#,
         ] {
-            assert_eq!(peek(body.as_bytes()).as_ref(), Ok(&bare), "{body}");
+            let found = peek(body.as_bytes()).unwrap();
+            assert_eq!((&*found.model, found.stream, found.session), ("m", false, None), "{body}");
         }
     }
 

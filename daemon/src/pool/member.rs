@@ -1,0 +1,245 @@
+//! One account of the pool: what its file says, and what is known about it beyond that.
+
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use super::asked::Endpoint;
+use super::health::{Cause, Health};
+use super::quota::Quota;
+use super::select::Standing;
+use crate::account::{Account, Credential, NeedsLogin};
+use crate::clock::Timestamp;
+
+/// One account of the pool with what is known about it beyond its file.
+#[derive(Debug)]
+pub struct Member {
+    pub account: Account,
+    pub(super) live: Arc<Live>,
+}
+
+/// What lives as long as the account is known, whatever its file does.
+#[derive(Debug, Default)]
+pub(super) struct Live {
+    pub(super) vitals: Mutex<Vitals>,
+    pub(super) in_flight: AtomicU32,
+    trouble: Mutex<Trouble>,
+    /// For its turns, see [`super::select`]. Read and written under `Pool::choosing`.
+    pub(super) credit: AtomicI64,
+}
+
+/// What the account's answers told. Survives a restart.
+#[derive(Clone, Default, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Vitals {
+    pub health: Health,
+    pub quota: Quota,
+    pub counters: Counters,
+    /// Whose limits an API key shares, as its answers say.
+    pub organization: Option<String>,
+}
+
+/// Attempts by this account, by how each ended.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Counters {
+    pub served: u64,
+    /// The client's own faults.
+    pub client_faults: u64,
+    /// 429.
+    pub limited: u64,
+    /// 401, 402, 403, and models it does not have.
+    pub refused: u64,
+    /// 5xx, and no answer.
+    pub failed: u64,
+}
+
+/// What went wrong with an account's upkeep.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Trouble {
+    /// The newest failure of a refresh or a save; forgotten on success.
+    pub last_error: Option<String>,
+    /// A received token is in memory only.
+    pub unsaved: bool,
+}
+
+/// What an account is, for a person.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum State {
+    Ready,
+    /// Not to be used before `until`, since upstream or a person said so.
+    Cooling {
+        until: Timestamp,
+        reason: String,
+        /// Other models or endpoints are served all the same.
+        in_part: bool,
+    },
+    NeedsLogin(NeedsLogin),
+    Disabled,
+    /// A setting that decides what is sent where cannot be used.
+    Invalid {
+        reason: String,
+    },
+}
+
+impl Member {
+    /// What the account is, for a person and for [`State`]'s readers.
+    pub fn state(&self, now: Timestamp) -> State {
+        if self.account.disabled {
+            return State::Disabled;
+        }
+        if let Some(reason) = self.account.closed_by() {
+            return State::Invalid { reason };
+        }
+        if let Some(needs_login) = &self.account.needs_login {
+            return State::NeedsLogin(needs_login.clone());
+        }
+        if let Some(since) = self.ended(now) {
+            let reason = "its token ended and it holds no refresh token".to_owned();
+            return State::NeedsLogin(NeedsLogin { since, reason });
+        }
+        let vitals = self.vitals();
+        // What is about the whole account comes first and says it all.
+        if let Some(limit) = vitals.health.limits(now).find(|limit| limit.scope.is_none()) {
+            return State::Cooling { until: limit.until, reason: limit.cause.to_string(), in_part: false };
+        }
+        if let Some((until, reason)) = self.kept_back(&vitals.quota, "", now) {
+            return State::Cooling { until, reason, in_part: false };
+        }
+        let limits = || vitals.health.limits(now).filter(|limit| limit.scope.is_some());
+        match limits().map(|limit| limit.until).max() {
+            None => State::Ready,
+            Some(until) => {
+                let scopes: Vec<_> =
+                    limits().filter_map(|limit| limit.scope).map(ToString::to_string).collect();
+                let reason = format!("upstream limits it for {} (429)", scopes.join(", "));
+                State::Cooling { until, reason, in_part: true }
+            }
+        }
+    }
+
+    /// Whether some request could be served by it now.
+    pub fn is_usable(&self, now: Timestamp) -> bool {
+        matches!(self.state(now), State::Ready | State::Cooling { in_part: true, .. })
+    }
+
+    /// Requests that use the account right now.
+    pub fn in_flight(&self) -> u32 {
+        self.live.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// What went wrong with its upkeep.
+    pub fn trouble(&self) -> Trouble {
+        self.live.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub fn set_trouble(&self, trouble: Trouble) {
+        *self.live.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+
+    /// When upstream last took its credential.
+    pub fn served_at(&self) -> Option<Timestamp> {
+        self.vitals().health.served_at()
+    }
+
+    /// Forgets cooldowns, as after a person switched the account on again.
+    pub fn forgive(&self) {
+        self.vitals().health = Health::default();
+    }
+
+    /// What its answers told so far.
+    pub fn known(&self) -> Vitals {
+        self.vitals().clone()
+    }
+
+    pub(super) fn vitals(&self) -> MutexGuard<'_, Vitals> {
+        self.live.vitals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn standing(&self, model: &str, endpoint: Endpoint, now: Timestamp) -> Standing {
+        let Account { disabled, needs_login, .. } = &self.account;
+        if *disabled || needs_login.is_some() || self.account.is_closed() || self.ended(now).is_some() {
+            return Standing::Out;
+        }
+        let vitals = self.vitals();
+        let standing = vitals.health.standing(model, endpoint, now);
+        match (standing, self.kept_back(&vitals.quota, model, now)) {
+            (Standing::Named(limit), Some((kept, _))) => Standing::Named(limit.max(kept)),
+            (_, Some((kept, _))) => Standing::Named(kept),
+            (standing, None) => standing,
+        }
+    }
+
+    /// Why it is left alone for this request, for a person; `None` where it is not.
+    pub(super) fn why_not(&self, model: &str, endpoint: Endpoint, now: Timestamp) -> Option<String> {
+        match self.standing(model, endpoint, now) {
+            Standing::Ready => None,
+            Standing::Out => Some(match self.state(now) {
+                State::Disabled => "disabled".to_owned(),
+                State::NeedsLogin(needs) => format!("needs a new login: {}", needs.reason),
+                State::Invalid { reason } => format!("has a setting that cannot be used: {reason}"),
+                // Between two looks it came back.
+                State::Ready | State::Cooling { .. } => "it was out a moment ago".to_owned(),
+            }),
+            Standing::Named(until) => {
+                let vitals = self.vitals();
+                let kept = self.kept_back(&vitals.quota, model, now);
+                let said = vitals.health.limits(now).find(|limit| limit.until == until);
+                let reason = match (said, kept) {
+                    (Some(limit), _) => limit.cause.to_string(),
+                    (None, Some((_, reason))) => reason,
+                    (None, None) => Cause::RateLimit.to_string(),
+                };
+                Some(format!("not before {until:.0}: {reason}"))
+            }
+            Standing::Guessed(until) => {
+                let vitals = self.vitals();
+                let doubt = vitals.health.doubts(now).find(|doubt| doubt.until == until);
+                let reason = doubt.map_or_else(
+                    || "upstream limits it for another model".to_owned(),
+                    |doubt| doubt.cause.to_string(),
+                );
+                Some(format!("comes last until {until:.0}: {reason}"))
+            }
+        }
+    }
+
+    /// Whether `other` has the same limits upstream: keys of one organization do.
+    pub(super) fn shares_limits(&self, other: &Member) -> bool {
+        let is_key = |member: &Member| matches!(member.account.credential, Credential::ApiKey(_));
+        let base = |member: &Member| member.account.settings.base_url.clone();
+        if !is_key(self) || !is_key(other) || base(self) != base(other) {
+            return false;
+        }
+        // One lock at a time.
+        let organization = self.organization();
+        organization.is_some() && organization == other.organization()
+    }
+
+    /// As its answers say, else as its file does.
+    pub(super) fn organization(&self) -> Option<String> {
+        let told = self.vitals().organization.clone();
+        told.or_else(|| self.account.identity.organization_uuid.clone())
+    }
+
+    /// Until when its reserve is all that is left, and why.
+    fn kept_back(&self, quota: &Quota, model: &str, now: Timestamp) -> Option<(Timestamp, String)> {
+        let percent = self.account.settings.reserve;
+        let (until, window) = quota.reserved_until(model, f64::from(percent) / 100.0, now)?;
+        Some((until, format!("its reserve of {percent} % is all that is left of its {} window", window.name)))
+    }
+
+    /// When a token that nothing can renew ended, if it did.
+    fn ended(&self, now: Timestamp) -> Option<Timestamp> {
+        let tokens = self.account.oauth()?;
+        tokens.expires_at.filter(|end| tokens.refresh.is_none() && *end <= now)
+    }
+}
+
+impl Live {
+    /// Of an account that was known before.
+    pub(super) fn remembered(vitals: Vitals) -> Self {
+        Self { vitals: Mutex::new(vitals), ..Self::default() }
+    }
+}

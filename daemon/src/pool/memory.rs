@@ -1,0 +1,93 @@
+//! What is known about accounts that are not in the pool: those of the last run, until their files are read, and those
+//! whose files went away. Editors write files anew, people move them, and a limit ends when upstream says so and not
+//! when the file comes back.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use serde::{Deserialize, Serialize};
+
+use super::member::{Live, Member, Vitals};
+use super::{Pool, Trouble};
+use crate::account::Account;
+use crate::id::AccountId;
+
+/// Accounts that are remembered at once after they left.
+const MOST_DEPARTED: usize = 1024;
+
+/// What the pool knows beyond the accounts' files, to be kept over a restart.
+#[derive(Clone, Default, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Memory {
+    /// By the accounts' ids.
+    pub accounts: BTreeMap<String, Vitals>,
+}
+
+/// Oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Departed(Vec<(AccountId, Arc<Live>)>);
+
+impl Departed {
+    /// Remembers an account that leaves.
+    pub(super) fn keep(&mut self, member: &Member) {
+        self.add(member.account.id.clone(), Arc::clone(&member.live));
+    }
+
+    /// An account that comes, with what is known about it. Its upkeep begins anew.
+    pub(super) fn back(&mut self, account: Account) -> Member {
+        let known = self.0.iter().position(|(id, _)| *id == account.id);
+        let live = known.map(|index| self.0.remove(index).1).unwrap_or_default();
+        let member = Member { account, live };
+        member.set_trouble(Trouble::default());
+        member
+    }
+
+    fn add(&mut self, id: AccountId, live: Arc<Live>) {
+        self.0.retain(|(known, _)| *known != id);
+        if self.0.len() >= MOST_DEPARTED {
+            self.0.remove(0);
+        }
+        self.0.push((id, live));
+    }
+}
+
+impl Member {
+    /// The account after a change of its file.
+    pub(super) fn with(&self, account: Account) -> Self {
+        if self.account.differs_beyond_tokens(&account) {
+            self.vitals().health.changed();
+        }
+        Self { account, live: Arc::clone(&self.live) }
+    }
+}
+
+impl Pool {
+    /// What is to be known after the next start.
+    pub fn memory(&self) -> Memory {
+        let departed: Vec<_> =
+            self.lock().0.iter().map(|(id, live)| (id.to_string(), Arc::clone(live))).collect();
+        let snapshot = self.snapshot();
+        let members = snapshot.members.iter();
+        let present = members.map(|member| (member.account.id.to_string(), Arc::clone(&member.live)));
+        let vitals =
+            |live: &Live| live.vitals.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        Memory {
+            accounts: departed.into_iter().chain(present).map(|(id, live)| (id, vitals(&live))).collect(),
+        }
+    }
+
+    /// Takes over what the last run knew. Called once, before the accounts come.
+    pub fn remember(&self, memory: Memory) {
+        let mut departed = self.lock();
+        for (id, vitals) in memory.accounts {
+            if let Some(id) = AccountId::parse(&id) {
+                departed.add(id, Arc::new(Live::remembered(vitals)));
+            }
+        }
+    }
+
+    /// Tells one state of what is worth remembering from another.
+    pub fn revision(&self) -> u64 {
+        self.shared.revision.load(Ordering::Relaxed)
+    }
+}

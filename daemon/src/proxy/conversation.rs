@@ -1,0 +1,176 @@
+//! Which conversation a request belongs to. Pure.
+//!
+//! Clients that name their sessions are believed: by a header, or in the body. For all others it is how the
+//! conversation begins (system, tools and the first message), which is also what a prompt cache is about. Only hashes of
+//! it leave this module.
+
+use http::HeaderMap;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::pool::{AffinityKey, Endpoint};
+use crate::wire::messages::Peek;
+
+/// A conversation, and what told it.
+pub(super) type Conversation = (AffinityKey, &'static str);
+
+const SESSION: [&str; 4] = ["x-claude-code-session-id", "session-id", "x-session-affinity", "x-session-id"];
+/// Agents of one session have conversations of their own.
+const AGENT: &str = "x-claude-code-agent-id";
+/// What clients move from turn to turn.
+const CACHE_CONTROL: &str = "cache_control";
+
+/// The conversation that the headers name.
+pub(super) fn of_headers(headers: &HeaderMap) -> Option<Conversation> {
+    let value =
+        |name: &str| headers.get(name).map(http::HeaderValue::as_bytes).filter(|value| !value.is_empty());
+    let (name, session) = SESSION.iter().find_map(|name| Some((*name, value(name)?)))?;
+    let agent = value(AGENT).unwrap_or_default();
+    Some((AffinityKey::of("session", [session, agent]), name))
+}
+
+/// The conversation that a session's name in a body stands for.
+pub(super) fn of_session(session: &str) -> Conversation {
+    (AffinityKey::of("session", [session.as_bytes(), b"".as_slice()]), "the session named in the body")
+}
+
+/// What all requests about files, or about batches, belong to.
+pub(super) fn of_endpoint(endpoint: Endpoint) -> Conversation {
+    (
+        AffinityKey::of("endpoint", [endpoint.to_string().as_bytes()]),
+        "what lives with one account is kept together",
+    )
+}
+
+/// The conversation of a Messages body: the session it names, else how it begins. `None` for a body without messages.
+pub(super) fn of_body(peek: &Peek<'_>) -> Option<Conversation> {
+    if let Some(session) = peek.session.as_deref().filter(|session| !session.is_empty()) {
+        return Some(of_session(&session_of(session)));
+    }
+    let messages = peek.messages?;
+    let first = first_element(messages)?;
+    let parts = [peek.system, peek.tools, Some(first)].map(|part| part.map(steady).unwrap_or_default());
+    let parts = parts.iter().map(Vec::as_slice);
+    Some((AffinityKey::of("beginning", parts), "how the conversation begins"))
+}
+
+/// `metadata.user_id` may be JSON that names the session among other things.
+fn session_of(user_id: &str) -> String {
+    let named = serde_json::from_str::<Value>(user_id).ok();
+    let session = named.as_ref().and_then(|named| named.get("session_id")?.as_str());
+    session.unwrap_or(user_id).to_owned()
+}
+
+/// The first element of an array, without reading the others.
+fn first_element(array: &RawValue) -> Option<&RawValue> {
+    let inside = array.get().strip_prefix('[')?;
+    serde_json::Deserializer::from_str(inside).into_iter::<&RawValue>().next()?.ok()
+}
+
+/// The bytes of a part that do not change while the conversation goes on.
+fn steady(part: &RawValue) -> Vec<u8> {
+    let text = part.get();
+    if !text.contains(CACHE_CONTROL) {
+        return without_spaces(text);
+    }
+    let Ok(mut value) = serde_json::from_str::<Value>(text) else { return without_spaces(text) };
+    without_cache_control(&mut value);
+    value.to_string().into_bytes()
+}
+
+/// As a tree of it would be written, without making one.
+fn without_spaces(text: &str) -> Vec<u8> {
+    let (mut in_string, mut escaped) = (false, false);
+    let mut kept = Vec::with_capacity(text.len());
+    for byte in text.bytes() {
+        if in_string || !byte.is_ascii_whitespace() {
+            kept.push(byte);
+        }
+        in_string ^= byte == b'"' && !escaped;
+        escaped = in_string && byte == b'\\' && !escaped;
+    }
+    kept
+}
+
+fn without_cache_control(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.shift_remove(CACHE_CONTROL);
+            map.values_mut().for_each(without_cache_control);
+        }
+        Value::Array(list) => list.iter_mut().for_each(without_cache_control),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+    use crate::wire::messages::peek;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value))).collect()
+    }
+
+    fn body(body: &str) -> Option<AffinityKey> {
+        of_body(&peek(body.as_bytes()).unwrap()).map(|(key, _)| key)
+    }
+
+    #[test]
+    fn white_space_counts_in_strings_alone() {
+        for (text, expected) in [
+            (r#"[ 1, "a b" ]"#, r#"[1,"a b"]"#),
+            (r#"{"a\" b" : "\\" , "c d":1}"#, r#"{"a\" b":"\\","c d":1}"#),
+        ] {
+            assert_eq!(String::from_utf8(without_spaces(text)).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn headers_name_the_session_and_its_agent() {
+        let key = |pairs| of_headers(&headers(pairs)).map(|(key, _)| key);
+        let plain = key(&[("session-id", "s")]);
+        assert_eq!(plain, key(&[("x-session-affinity", "s")]));
+        assert_eq!(plain, key(&[("x-session-id", "s")]));
+        assert_ne!(plain, key(&[("session-id", "t")]));
+        let agent = key(&[("x-claude-code-session-id", "s"), ("x-claude-code-agent-id", "1")]);
+        assert_ne!(agent, key(&[("x-claude-code-session-id", "s"), ("x-claude-code-agent-id", "2")]));
+        assert_ne!(agent, plain);
+        assert_eq!(key(&[("x-claude-code-agent-id", "1"), ("session-id", "")]), None);
+    }
+
+    #[test]
+    fn the_body_names_the_session_in_either_form() {
+        let with = |user_id: &str| body(&format!(r#"{{"model":"m","metadata":{{"user_id":{user_id}}}}}"#));
+        let json = with(r#""{\"device_id\":\"d\",\"account_uuid\":\"\",\"session_id\":\"s\"}""#);
+        assert_eq!(json, with(r#""s""#));
+        assert_ne!(json, with(r#""t""#));
+        assert_eq!(with(r#""""#), None);
+    }
+
+    #[test]
+    fn else_it_is_the_beginning_whatever_comes_later() {
+        let turn = |first: &str, rest: &str| {
+            body(&format!(
+                r#"{{"system":"be kind","model":"m","messages":[ {{"role":"user","content":{first}}}{rest}]}}"#
+            ))
+        };
+        let one = turn(r#""hello""#, "");
+        assert_eq!(
+            one,
+            turn(r#""hello""#, r#",{"role":"assistant","content":"hi"},{"role":"user","content":"x"}"#)
+        );
+        assert_ne!(one, turn(r#""goodbye""#, ""));
+        assert_ne!(one, body(r#"{"model":"m","messages":[{"role":"user","content":"hello"}]}"#));
+        let cached = r#"[{"type":"text","text":"hello","cache_control":{"type":"ephemeral"}}]"#;
+        let bare = r#"[ {"type": "text", "text":"hello" } ]"#;
+        assert_eq!(turn(cached, ""), turn(bare, ""));
+        for nothing in
+            [r#"{"model":"m"}"#, r#"{"model":"m","messages":[]}"#, r#"{"model":"m","messages":"hello"}"#]
+        {
+            assert_eq!(body(nothing), None, "{nothing}");
+        }
+    }
+}

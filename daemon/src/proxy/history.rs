@@ -1,0 +1,148 @@
+//! What became of the last requests: which accounts each went to, why, and how each attempt ended. In memory, bounded, for
+//! the person who asks by a request's id. Nothing of a request's or an answer's content is in it.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::clock::{Clock, SignedDuration, Timestamp};
+use crate::id::{AccountId, RequestId};
+use crate::pool::{Endpoint, Lease, Why};
+use crate::wire::Dialect;
+
+use super::Exchange;
+
+/// Requests that are remembered.
+pub const MOST_REMEMBERED: usize = 2000;
+/// Attempts of one request that are: more than there ever are accounts to a person.
+const MOST_ATTEMPTS: usize = 50;
+
+/// The last requests, oldest first.
+#[derive(Debug)]
+pub struct History {
+    clock: Clock,
+    entries: Mutex<VecDeque<Arc<Entry>>>,
+}
+
+/// One request.
+#[derive(Debug)]
+pub struct Entry {
+    pub id: RequestId,
+    pub at: Timestamp,
+    pub dialect: Dialect,
+    pub endpoint: Endpoint,
+    /// As the client named it.
+    pub model: String,
+    /// What held it to its conversation, in words.
+    pub conversation: Option<&'static str>,
+    clock: Clock,
+    story: Mutex<Story>,
+}
+
+/// What became of a request so far.
+#[derive(Clone, Debug, Default)]
+pub struct Story {
+    pub attempts: Vec<Try>,
+    /// When and how it ended, in words; `None` while it goes on.
+    pub end: Option<(Timestamp, String)>,
+}
+
+/// One attempt.
+#[derive(Clone, Debug)]
+pub struct Try {
+    pub account: AccountId,
+    /// The account as a person calls it.
+    pub name: String,
+    /// The model as the account asks for it.
+    pub model: String,
+    pub why: Why,
+    pub at: Timestamp,
+    /// Until the answer's head came, or the failure.
+    pub took: Option<SignedDuration>,
+    /// The answer's status, if one came.
+    pub status: Option<u16>,
+    /// How it ended, in words; empty while nobody knows.
+    pub outcome: String,
+}
+
+impl History {
+    pub(super) fn new(clock: Clock) -> Self {
+        Self { clock, entries: Mutex::default() }
+    }
+
+    /// The request of this id, if it is remembered.
+    pub fn find(&self, id: &str) -> Option<Arc<Entry>> {
+        self.lock().iter().rev().find(|entry| entry.id.to_string() == id).cloned()
+    }
+
+    /// The entry of a request, made where there is none yet.
+    pub(super) fn entry(&self, exchange: &Exchange) -> Arc<Entry> {
+        let mut entries = self.lock();
+        // One that comes a second time came a moment ago.
+        if let Some(known) = entries.iter().rev().take(64).find(|entry| entry.id == exchange.id) {
+            return Arc::clone(known);
+        }
+        let entry = Arc::new(Entry {
+            id: exchange.id,
+            at: self.clock.now(),
+            dialect: exchange.dialect,
+            endpoint: exchange.endpoint,
+            model: exchange.model.clone(),
+            conversation: exchange.conversation.map(|(_, told_by)| told_by),
+            clock: self.clock.clone(),
+            story: Mutex::default(),
+        });
+        if entries.len() >= MOST_REMEMBERED {
+            entries.pop_front();
+        }
+        entries.push_back(Arc::clone(&entry));
+        entry
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Arc<Entry>>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
+    pub fn story(&self) -> Story {
+        self.lock().clone()
+    }
+
+    /// An attempt begins.
+    pub(super) fn begin(&self, lease: &Lease) {
+        let mut story = self.lock();
+        story.end = None;
+        if story.attempts.len() < MOST_ATTEMPTS {
+            story.attempts.push(Try {
+                account: lease.account().id.clone(),
+                name: lease.account().called().to_owned(),
+                model: lease.model().to_owned(),
+                why: lease.why(),
+                at: self.clock.now(),
+                took: None,
+                status: None,
+                outcome: String::new(),
+            });
+        }
+    }
+
+    /// The last attempt has an answer, or failed.
+    pub(super) fn answered(&self, status: Option<u16>, outcome: impl fmt::Display) {
+        let now = self.clock.now();
+        if let Some(last) = self.lock().attempts.last_mut() {
+            last.took.get_or_insert(now.duration_since(last.at));
+            last.status = status;
+            last.outcome = outcome.to_string();
+        }
+    }
+
+    /// The request has ended.
+    pub(super) fn end(&self, how: impl fmt::Display) {
+        self.lock().end = Some((self.clock.now(), how.to_string()));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Story> {
+        self.story.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
