@@ -218,7 +218,7 @@ impl TestDaemon {
 
     /// What `proxyctl accounts list` is told.
     pub async fn list(&self) -> ListAccountsResponse {
-        let listed = self.accounts_client().await.list_accounts(ListAccountsRequest {}).await;
+        let listed = self.accounts_client().await.list_accounts(ListAccountsRequest::default()).await;
         listed.expect("the accounts are listed").into_inner()
     }
 
