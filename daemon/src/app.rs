@@ -19,6 +19,7 @@ use crate::http::{self, BindError, Server, Stop};
 use crate::keeper::Keeper;
 use crate::login::Logins;
 use crate::notice::Notices;
+use crate::owners::Owners;
 use crate::pool::Pool;
 use crate::proxy::Proxy;
 use crate::refresh::Refresher;
@@ -103,6 +104,7 @@ impl App {
         let keeper = Keeper { store: store.clone(), pool: Arc::clone(&pool), tasks: tasks.clone() };
         keeper.recall();
         reloader.reconcile().await.map_err(StartError::Scan)?;
+        let owners = Owners::load(store.clone(), Arc::clone(&pool), clock.clone(), tasks.clone()).await;
         let logins = Logins::new(
             oauth.clone(),
             store.clone(),
@@ -125,6 +127,7 @@ impl App {
             api,
             clock.clone(),
             config.proxy.clone(),
+            owners,
             cut.clone(),
         );
         let info = control::Info {

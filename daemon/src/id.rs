@@ -114,5 +114,7 @@ mod tests {
         assert_ne!(id, AccountId::derive("oauth", &["ab", ""]));
         assert_ne!(id, AccountId::derive("key", &["a", "b"]));
         assert_eq!(id.as_str().len(), ACCOUNT_ID_DIGITS);
+        assert_eq!(AccountId::parse(id.as_str()), Some(id));
+        assert_eq!(AccountId::parse("0123456789aB").or(AccountId::parse("0123")), None);
     }
 }

@@ -18,6 +18,7 @@ pub mod id;
 pub mod keeper;
 pub mod login;
 pub mod notice;
+pub mod owners;
 pub mod pool;
 pub mod proxy;
 pub mod refresh;

@@ -28,6 +28,7 @@ async fn every_setting_is_written_told_back_and_taken_back() {
         label: Some(text("work")),
         priority: Some(7),
         weight: Some(3),
+        reserve_percent: Some(20),
         prefix: Some(text("w")),
         proxy_url: Some(text("http://me:FAKE-pw@127.0.0.1:9")),
         model_aliases: Some(ModelAliases {
@@ -40,6 +41,7 @@ async fn every_setting_is_written_told_back_and_taken_back() {
     let account = change(&daemon, &id, all).await.unwrap();
     let settings = account.settings.unwrap();
     assert_eq!((account.label.as_str(), settings.priority, settings.weight), ("work", 7, 3));
+    assert_eq!(settings.reserve_percent, 20);
     assert_eq!(settings.proxy_url, "http://me:****@127.0.0.1:9/");
     let written = daemon.read("claude-k.json");
     assert_eq!(written["proxy_url"], "http://me:FAKE-pw@127.0.0.1:9");
@@ -48,6 +50,7 @@ async fn every_setting_is_written_told_back_and_taken_back() {
         label: Some(text("")),
         priority: Some(0),
         weight: Some(1),
+        reserve_percent: Some(0),
         prefix: Some(text("")),
         proxy_url: Some(text("")),
         model_aliases: Some(ModelAliases::default()),

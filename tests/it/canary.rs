@@ -202,7 +202,8 @@ async fn no_secret_is_ever_logged_answered_or_printed() {
 
     // What the control plane answers, whoever asks.
     let channel = channel(&machine.control_socket()).await;
-    let list = AccountsClient::new(channel.clone()).list_accounts(ListAccountsRequest {}).await.unwrap();
+    let list =
+        AccountsClient::new(channel.clone()).list_accounts(ListAccountsRequest::default()).await.unwrap();
     let status = DaemonClient::new(channel).get_status(GetStatusRequest {}).await.unwrap();
     said.to_the_owner.push(format!("{:?} {:?}", list.into_inner(), status.into_inner()));
     for args in [&["status"][..], &["status", "--json"], &["accounts", "list"], &["accounts", "show", &id]] {

@@ -17,7 +17,7 @@ const COUNT: &str = "/v1/messages/count_tokens";
 /// A daemon with `count` logins, on a clock that stands still.
 async fn at_a_standstill(fake: &FakeClaude, count: usize) -> (TestDaemon, ManualClock) {
     let clock = ManualClock::at(system_now());
-    let setup = Setup { clock: clock.clock(), ..Setup::default() };
+    let setup = Setup { clock: clock.clock(), ..Setup::in_turns() };
     let daemon = TestDaemon::with(fake, setup, |dir| {
         for n in 0..count {
             let issued =
@@ -238,12 +238,13 @@ async fn an_overloaded_account_is_passed_over_and_comes_back_after_a_while() {
 async fn an_overload_of_everybody_is_passed_on_and_the_next_request_is_tried_all_the_same() {
     let fake = FakeClaude::start().await;
     let (daemon, _) = at_a_standstill(&fake, 2).await;
-    for round in 1..=5 {
-        fake.on(MESSAGES).times(2, &Script::overloaded());
+    fake.on(MESSAGES).times(7, &Script::overloaded());
+    // A few times the other account is asked, too; then there have been enough of such calls for a minute.
+    for calls in [2, 4, 5, 6, 7] {
         let answer = daemon.ask("hello").await;
         assert_eq!(answer.status(), 529);
         assert!(answer.text().await.unwrap().contains("Overloaded"));
-        assert_eq!(fake.count(MESSAGES), 2 * round);
+        assert_eq!(fake.count(MESSAGES), calls);
     }
     assert_eq!(daemon.ask("hello").await.status(), 200);
 }
@@ -317,7 +318,7 @@ async fn a_clients_own_fault_is_asked_once_and_harms_no_account() {
 #[tokio::test]
 async fn trouble_with_counting_tokens_harms_no_account() {
     let fake = FakeClaude::start().await;
-    let (daemon, _) = at_a_standstill(&fake, 2).await;
+    let (daemon, clock) = at_a_standstill(&fake, 2).await;
     let troubles =
         [Script::rate_limited(3600), error(403), error(500), Script::overloaded(), Script::reset()];
     for (n, trouble) in troubles.into_iter().enumerate() {
@@ -325,6 +326,8 @@ async fn trouble_with_counting_tokens_harms_no_account() {
         let body = json!({"model": "claude-sonnet-4-5", "messages": [{"role": "user", "content": "hi"}]});
         assert_eq!(daemon.post(COUNT, &body).await.status(), 200, "trouble {n}");
         assert_eq!(next_callers(&fake, &daemon, 2).await.len(), 2, "trouble {n}");
+        // So many retries are for more than one minute.
+        clock.advance(SignedDuration::from_mins(1));
     }
 }
 

@@ -24,6 +24,8 @@ mod generated;
 #[cfg(test)]
 mod login;
 #[cfg(test)]
+mod owners;
+#[cfg(test)]
 mod passthrough;
 #[cfg(test)]
 mod proxies;

@@ -24,7 +24,7 @@ fn set(key: &str, settings: &Value) -> Value {
 async fn with_keys(fake: &FakeClaude, settings: &[Value]) -> (TestDaemon, Vec<String>, ManualClock) {
     let clock = ManualClock::at(system_now());
     let keys: Vec<String> = settings.iter().map(|_| fake.add_api_key()).collect();
-    let setup = Setup { clock: clock.clock(), ..Setup::default() };
+    let setup = Setup { clock: clock.clock(), ..Setup::in_turns() };
     let daemon = TestDaemon::with(fake, setup, |dir| {
         for (n, (key, settings)) in keys.iter().zip(settings).enumerate() {
             put(dir, &format!("claude-{n}.json"), &set(key, settings));

@@ -243,6 +243,8 @@ impl Daemon {
 
 /// A client that follows redirects, as a person's browser does, and uses no proxy of this machine.
 pub fn browser() -> reqwest::Client {
+    // Only the first one of the process installs it; the client wants one even for plain http.
+    let _installed = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().no_proxy().build().expect("an HTTP client")
 }
 

@@ -54,6 +54,18 @@ pub struct Setup {
     pub settings: Vec<(&'static str, String)>,
 }
 
+impl Setup {
+    /// Requests go to the accounts in turns, by weight, so that a test can tell who comes next.
+    #[must_use]
+    pub fn in_turns() -> Self {
+        let settings = vec![
+            ("PROXYD_POOL__STRATEGY", "weighted".to_owned()),
+            ("PROXYD_POOL__AFFINITY", "false".to_owned()),
+        ];
+        Self { settings, ..Self::default() }
+    }
+}
+
 impl Default for Setup {
     fn default() -> Self {
         Self { clock: Clock::system(), settings: Vec::new() }
@@ -88,12 +100,12 @@ impl TestDaemon {
         (daemon, issued)
     }
 
-    /// With `count` accounts, each of an organization of its own.
+    /// With `count` accounts, each of an organization of its own, that serve in turns.
     pub async fn with_accounts(fake: &FakeClaude, count: usize) -> (Self, Vec<Issued>) {
         let issue =
             |n| fake.issue_account_in(&format!("person{n}@example.com"), &format!("Organization {n}"));
         let issued: Vec<Issued> = (0..count).map(issue).collect();
-        let daemon = Self::with(fake, Setup::default(), |dir| {
+        let daemon = Self::with(fake, Setup::in_turns(), |dir| {
             for (n, issued) in issued.iter().enumerate() {
                 put(dir, &format!("claude-{n}.json"), &issued.auth_file());
             }

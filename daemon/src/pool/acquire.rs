@@ -72,7 +72,7 @@ impl Pool {
     }
 
     /// The owner of what a request carries, or why it cannot be had; `None` where any account is as good: the owner is
-    /// gone, or has been tried.
+    /// gone, or has been tried and is not the only one that can serve.
     fn owner(
         &self,
         owner: &Owner,
@@ -83,7 +83,10 @@ impl Pool {
         let candidacy = serving.iter().find(|(member, _)| member.account.id == owner.account)?;
         let (member, upstream) = candidacy;
         match member.standing(upstream, asked.endpoint, now) {
-            _ if asked.tried.contains(&owner.account) => None,
+            // What the owner said is the answer: any other would say that there is no such thing.
+            _ if asked.tried.contains(&owner.account) => {
+                (owner.bond == Bond::Only).then_some(Err(NoAccount::Exhausted))
+            }
             Standing::Ready | Standing::Guessed(_) => Some(Ok(self.lease(*candidacy, asked, Why::Owner))),
             Standing::Named(until) if owner.bond == Bond::Only => {
                 Some(Err(NoAccount::Cooling { until, accounts: told(&[*candidacy], asked, now) }))

@@ -261,6 +261,10 @@ fn what_lives_with_one_account_goes_there_and_waits_for_it() {
     for owner in [&only, &preferred, &only] {
         assert_eq!(pool.acquire(&by(owner)).unwrap().account().id, account("b").id);
     }
+    let tried = [account("b").id];
+    let after = |owner| Asked { tried: &tried, ..by(owner) };
+    assert_eq!(pool.acquire(&after(&only)).unwrap_err(), NoAccount::Exhausted);
+    assert_eq!(pool.acquire(&after(&preferred)).unwrap().account().id, account("a").id);
     let until = Timestamp::from_second(60).unwrap();
     pool.acquire(&by(&only)).unwrap().settle(&limited(until));
     assert_eq!(returns(pool.acquire(&by(&only))), until);

@@ -13,6 +13,7 @@ use super::headers::{self, REQUEST_ID, SHOULD_RETRY, UPSTREAM_REQUEST_ID};
 use super::stream::{Encoder, Pump};
 use super::{Exchange, Inner};
 use crate::id::RequestId;
+use crate::pool::Endpoint;
 use crate::wire::Dialect;
 use crate::wire::error::{ApiError, ErrorKind};
 
@@ -75,8 +76,11 @@ pub(super) fn native(attempt: Attempt, exchange: &Exchange, inner: &Inner) -> An
     if !head.status.is_success() && !is_json(&headers) {
         return unreadable(head.status, &headers, exchange.id);
     }
-    let encoder = if is_event_stream(&headers) { Encoder::events() } else { Encoder::Plain };
-    let pump = Pump::new(body, gunzip, encoder, attempt.lease, inner);
+    // A file is what it is, also where it holds events.
+    let events = is_event_stream(&headers) && exchange.endpoint != Endpoint::Files;
+    let encoder = if events { Encoder::events() } else { Encoder::Plain };
+    let witness = head.status.is_success().then(|| inner.witness(exchange, &attempt.lease)).flatten();
+    let pump = Pump::new(body, gunzip, encoder, attempt.lease, witness, inner);
     respond(head.status, headers, Body::Pumped(Box::new(pump)))
 }
 

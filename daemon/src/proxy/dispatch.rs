@@ -141,9 +141,9 @@ impl Journey<'_> {
     }
 
     fn asked(&self) -> Asked<'_> {
-        let Exchange { model, endpoint, conversation, .. } = self.exchange;
+        let Exchange { model, endpoint, conversation, carried, .. } = self.exchange;
         let affinity = conversation.map(|(key, _)| key);
-        Asked { model, endpoint: *endpoint, affinity, owner: None, tried: &self.tried }
+        Asked { model, endpoint: *endpoint, affinity, owner: carried.owner.as_ref(), tried: &self.tried }
     }
 
     /// Waits in line until an account is back; `false` where that is not within the time there is, or the line is full.

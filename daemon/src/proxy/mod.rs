@@ -7,6 +7,7 @@
 mod answer;
 mod attempt;
 mod budget;
+mod carried;
 mod conversation;
 mod dispatch;
 mod error;
@@ -38,12 +39,14 @@ use crate::claude::CallBody;
 use crate::claude::api::{Api, Call};
 use crate::clock::{Clock, SignedDuration};
 use crate::id::RequestId;
+use crate::owners::Owners;
 use crate::pool::{Endpoint, Lease, Pool};
 use crate::refresh::Refresher;
 use crate::translate::Prepared;
 use crate::wire::error::ApiError;
 use crate::wire::{Dialect, messages, splice};
 use budget::Budget;
+use carried::Carried;
 use conversation::Conversation;
 use models::ModelCache;
 use queue::Queue;
@@ -58,6 +61,7 @@ struct Inner {
     refresher: Refresher,
     api: Api,
     clock: Clock,
+    owners: Owners,
     models: ModelCache,
     config: Config,
     budget: Mutex<Budget>,
@@ -80,6 +84,7 @@ pub struct Exchange {
     pub call: Call,
     /// What it belongs to, for the choice of its account.
     conversation: Option<Conversation>,
+    carried: Carried,
 }
 
 /// What a request does when every account is out until a time that was named.
@@ -98,6 +103,7 @@ impl Proxy {
         api: Api,
         clock: Clock,
         config: Config,
+        owners: Owners,
         cut: CancellationToken,
     ) -> Self {
         Self(Arc::new(Inner {
@@ -110,6 +116,7 @@ impl Proxy {
             history: Arc::new(History::new(clock.clone())),
             clock,
             config,
+            owners,
             cut,
         }))
     }
@@ -121,9 +128,10 @@ impl Proxy {
 
     /// Passes a Messages request through: body, query and end-to-end headers go up as they came, and so does
     /// the answer come back.
-    pub async fn pass_through(&self, exchange: &Exchange) -> Result<Answer, ProxyError> {
-        let attempt = self.unless_cut(self.0.dispatch(exchange)).await?;
-        Ok(answer::native(attempt, exchange, &self.0))
+    pub async fn pass_through(&self, exchange: Exchange) -> Result<Answer, ProxyError> {
+        let exchange = self.0.with_carried(exchange);
+        let attempt = self.unless_cut(self.0.dispatch(&exchange)).await?;
+        Ok(answer::native(attempt, &exchange, &self.0))
     }
 
     /// Work that nobody waits for any longer once the grace period of a stop is over.
@@ -153,7 +161,7 @@ impl Exchange {
         let headers = headers::for_upstream(headers);
         let call = Call { method: Method::POST, path, headers, body: body.into() };
         let (dialect, written) = (Dialect::Messages, Some(model.clone()));
-        Ok(Self { id, dialect, endpoint, written, model, call, conversation })
+        Ok(Self { id, dialect, endpoint, written, model, call, conversation, carried: Carried::default() })
     }
 
     /// A request about no model: it goes up as the client sent it, and its body while the client sends it.
@@ -164,7 +172,16 @@ impl Exchange {
         // All of them are one conversation, so that a list shows what was sent.
         let conversation = conversation::of_endpoint(endpoint);
         let (dialect, model) = (Dialect::Messages, String::new());
-        Self { id, dialect, endpoint, model, written: None, call, conversation: Some(conversation) }
+        Self {
+            id,
+            dialect,
+            endpoint,
+            model,
+            written: None,
+            call,
+            conversation: Some(conversation),
+            carried: Carried::default(),
+        }
     }
 
     /// A request that we wrote ourselves, from one in another dialect.
@@ -180,7 +197,8 @@ impl Exchange {
         let session = || prepared.session.as_deref().map(conversation::of_session);
         let beginning = || conversation::of_body(&messages::peek(&prepared.body).ok()?);
         let conversation = conversation::of_headers(sent).or_else(session).or_else(beginning);
-        Self { id, dialect, endpoint: Endpoint::Messages, model, written, call, conversation }
+        let (endpoint, carried) = (Endpoint::Messages, Carried::default());
+        Self { id, dialect, endpoint, model, written, call, conversation, carried }
     }
 
     /// The call as the lease's account makes it. Accounts may ask for one model under different names, so the name is

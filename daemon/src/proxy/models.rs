@@ -13,6 +13,7 @@ use http::{Method, StatusCode};
 use url::Url;
 
 use super::answer::{self, Answer};
+use super::carried::Carried;
 use super::headers;
 use super::listing::listing;
 use super::translated::read_whole;
@@ -222,6 +223,7 @@ impl Proxy {
             written: None,
             call,
             conversation: None,
+            carried: Carried::default(),
         };
         let attempt = self.0.dispatch(&exchange).await?;
         let from = attempt.lease.account().settings.base_url.clone();

@@ -17,6 +17,7 @@ use super::native_events::NativeEvents;
 use super::{Inner, ProxyError};
 use crate::claude::UpstreamBody;
 use crate::clock::Clock;
+use crate::owners::Witness;
 use crate::pool::{Lease, Reach, Signal};
 use crate::translate::{chat, responses};
 use crate::wire::error::{self, ApiError, ErrorKind};
@@ -97,6 +98,8 @@ pub struct Pump {
     gunzip: Option<Gunzip>,
     encoder: Encoder,
     lease: Lease,
+    /// Learns from the bytes what the account made.
+    witness: Option<Witness>,
     clock: Clock,
     cut: CancellationToken,
     /// Wakes the pump when `cut` is cancelled.
@@ -132,6 +135,7 @@ impl Pump {
         gunzip: bool,
         encoder: Encoder,
         lease: Lease,
+        witness: Option<Witness>,
         inner: &Inner,
     ) -> Self {
         Self {
@@ -139,6 +143,7 @@ impl Pump {
             gunzip: gunzip.then(Gunzip::new),
             encoder,
             lease,
+            witness,
             clock: inner.clock.clone(),
             cut: inner.cut.clone(),
             cutting: Box::pin(inner.cut.clone().cancelled_owned()),
@@ -234,6 +239,9 @@ impl Pump {
     }
 
     fn read_decoded(&mut self, bytes: Bytes) -> Result<Vec<sse::Event>, Unreadable> {
+        if let Some(witness) = &mut self.witness {
+            witness.observe(&bytes);
+        }
         match &mut self.encoder {
             Encoder::Plain => self.ready.push(bytes),
             Encoder::Events(events) => {

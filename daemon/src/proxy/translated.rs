@@ -80,7 +80,7 @@ impl Proxy {
         sent: &HeaderMap,
         prepared: Prepared<R>,
     ) -> Result<Answer, ProxyError> {
-        let exchange = Exchange::translated(id, R::DIALECT, sent, &prepared);
+        let exchange = self.0.with_carried(Exchange::translated(id, R::DIALECT, sent, &prepared));
         let created = self.0.clock.now().as_second();
         let mut answer = match self.answer(&exchange, prepared.reply.clone(), created).await {
             // Nothing has gone down yet. The account that was cut off comes last now, so another one is asked where there is one.
@@ -118,13 +118,17 @@ impl Proxy {
         reply: R,
         created: i64,
     ) -> Result<Answer, ProxyError> {
+        let mut witness = self.0.witness(exchange, &attempt.lease);
         let Opened { mut headers, streams, gunzip, body } = open(attempt.response);
         if !streams {
             let bytes = self.unless_cut(read_whole(body, gunzip)).await?;
+            if let Some(witness) = &mut witness {
+                witness.observe(&bytes);
+            }
             let translated = reply.whole(&bytes, created)?;
             return Ok(answer::whole(StatusCode::OK, headers, exchange.id, translated, "application/json"));
         }
-        let mut pump = Pump::new(body, gunzip, reply.encoder(created), attempt.lease, &self.0);
+        let mut pump = Pump::new(body, gunzip, reply.encoder(created), attempt.lease, witness, &self.0);
         self.unless_cut(async { pump.first_event().await.map_err(ProxyError::from) }).await?;
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));

@@ -77,12 +77,15 @@ fn identity(dir: &Path) -> Option<Identity> {
 }
 
 /// Our own reads raise events too (open, close without write): those would wake us for ever. An overflow
-/// comes as an event without paths and must not be missed. Of the parent's other entries nothing matters.
+/// comes as an event without paths and must not be missed. Of the parent's other entries nothing matters, and of the
+/// directory's own none that is hidden: no account has such a name, and files of ours do.
 fn matters(event: &Event, dir: &Path) -> bool {
     if event.need_rescan() {
         return true;
     }
-    if !event.paths.iter().any(|path| path == dir || path.parent() == Some(dir)) {
+    let is_hidden =
+        |path: &Path| path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+    if !event.paths.iter().any(|path| path == dir || path.parent() == Some(dir) && !is_hidden(path)) {
         return false;
     }
     match event.kind {
@@ -120,6 +123,19 @@ mod tests {
     #[test]
     fn an_overflow_without_paths_wakes_it_too() {
         assert!(matters(&Event::new(EventKind::Other).set_flag(Flag::Rescan), Path::new("/auth")));
+    }
+
+    #[test]
+    fn hidden_files_are_nobodys_account() {
+        let dir = Path::new("/auth");
+        let renamed = |paths: &[&str]| {
+            let event = Event::new(EventKind::Modify(ModifyKind::Name(RenameMode::Both)));
+            matters(&paths.iter().fold(event, |event, path| event.add_path(dir.join(path))), dir)
+        };
+        assert!(!renamed(&[".owners.next", ".owners.jsonl"]));
+        assert!(renamed(&[".update-1.claude-x.json", "claude-x.json"]));
+        let written = EventKind::Access(AccessKind::Close(AccessMode::Write));
+        assert!(!matters(&Event::new(written).add_path(dir.join(".owners.jsonl")), dir));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 mod atomic;
 mod export;
 mod import;
+mod journal;
 mod lock;
 mod read;
 mod recover;
@@ -23,6 +24,7 @@ use atomic::Place;
 pub use atomic::Reservation;
 pub use export::ExportError;
 pub use import::{Candidate, DeleteError, ImportError, Source};
+pub use journal::Durable;
 pub use read::{Loaded, Unusable};
 pub use recover::Recovered;
 pub use scan::{Finding, Scan};

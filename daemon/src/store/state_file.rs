@@ -9,8 +9,8 @@ use std::path::Path;
 use super::read;
 
 /// Beside the accounts' files, and none of them: it is private as they are, and its owner is whoever holds their lock.
-const NAME: &str = ".state.json";
-const TEMP: &str = ".state.json.new";
+const NAME: &str = ".pool-state";
+const TEMP: &str = ".pool-state.new";
 
 /// What the last run left, if it left anything that can be read.
 pub(super) fn load(dir: &Path) -> Option<Vec<u8>> {

@@ -54,6 +54,8 @@ pub struct Capabilities {
     pub system_mid: bool,
     /// Returned thinking blocks are checked against the conversation before them.
     pub bound_thinking: bool,
+    /// They are worth nothing to another account than the one that they were made by.
+    pub thinking_bound_to_account: bool,
     /// `output_config.format` and strict tools are accepted.
     pub structured_output: bool,
 }
@@ -85,6 +87,7 @@ const CLAUDE_3: Capabilities = Capabilities {
     forced_tool: true,
     system_mid: false,
     bound_thinking: false,
+    thinking_bound_to_account: false,
     structured_output: false,
 };
 const CLAUDE_3_FIRST: Capabilities = Capabilities { max_output: Some(4_096), ..CLAUDE_3 };
@@ -114,9 +117,11 @@ const OPUS_4_7: Capabilities = Capabilities {
 const OPUS_5: Capabilities =
     Capabilities { thinking_off: ThinkingOff::Disabled, system_mid: true, ..OPUS_4_7 };
 const FABLE_5: Capabilities = Capabilities { thinking_off: ThinkingOff::Never, ..OPUS_5 };
-const HAIKU_5_5: Capabilities = Capabilities { bound_thinking: true, ..OPUS_5 };
+const HAIKU_5_5: Capabilities =
+    Capabilities { bound_thinking: true, thinking_bound_to_account: true, ..OPUS_5 };
 const OPUS_5_5: Capabilities = Capabilities { bound_thinking: true, forced_tool: false, ..FABLE_5 };
-const SONNET_5_5: Capabilities = Capabilities { thinking_off: ThinkingOff::BetweenTools, ..OPUS_5_5 };
+const SONNET_5_5: Capabilities =
+    Capabilities { thinking_off: ThinkingOff::BetweenTools, thinking_bound_to_account: true, ..OPUS_5_5 };
 
 /// Not a Claude model as far as its name says: nothing is asked of it that it might refuse.
 const UNKNOWN: Capabilities = Capabilities { max_output: None, prefill: false, ..CLAUDE_3 };

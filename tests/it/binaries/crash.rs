@@ -133,3 +133,28 @@ async fn what_is_half_written_older_or_of_another_account_is_swept_away_and_chan
     assert_eq!(machine.read(FILE), issued.auth_file());
     assert_eq!(daemon.ask("hello").await.status(), 200);
 }
+
+#[tokio::test]
+async fn whose_file_it_is_outlives_a_kill() {
+    let fake = FakeClaude::start().await;
+    let machine = Machine::new(&fake);
+    for n in 0..3 {
+        machine.put(&format!("claude-{n}.json"), &json!({"type": "claude", "api_key": fake.add_api_key()}));
+    }
+    let daemon = machine.start().await;
+    let made = browser().post(daemon.url("/v1/files")).body("x").send().await.unwrap();
+    let made: Value = made.json().await.unwrap();
+    let journal = machine.auth_dir().join(".owners.jsonl");
+    within("it is noted", async {
+        while !fs::read_to_string(&journal).is_ok_and(|text| text.ends_with('\n')) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    kill(daemon).await;
+    let daemon = machine.start().await;
+    for _ in 0..4 {
+        let found = daemon.get(&format!("/v1/files/{}", made["id"].as_str().unwrap())).await;
+        assert_eq!(found.json::<Value>().await.unwrap(), made);
+    }
+}

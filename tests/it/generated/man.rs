@@ -108,6 +108,7 @@ pub(super) fn of_configuration() -> Vec<u8> {
             Kind::Text => "text",
             Kind::Texts => "list of texts",
             Kind::Integer => "whole number",
+            Kind::Boolean => "true or false",
         };
         roff.control("TP", []).text([bold(key.path), roman(format!(" ({kind})"))]);
         roff.text([roman(key.doc)]);

@@ -32,5 +32,5 @@ async fn pass(
 ) -> Result<Answer, ProxyError> {
     let (head, incoming) = request.into_parts();
     let bytes = body::read(&head.headers, incoming).await?;
-    state.proxy.pass_through(&Exchange::native(id, endpoint, &head, bytes)?).await
+    state.proxy.pass_through(Exchange::native(id, endpoint, &head, bytes)?).await
 }

@@ -46,7 +46,7 @@ async fn pass(
     let body = body::take(&head.headers, incoming, limit).await?;
     tracing::debug!(request.id = %id, endpoint = ?endpoint, "passed through");
     let exchange = Exchange::unnamed(id, endpoint, &head, body.clone());
-    let result = state.proxy.pass_through(&exchange).await;
+    let result = state.proxy.pass_through(exchange).await;
     if let (Err(_), CallBody::Upload(upload)) = (&result, &body) {
         body::drain(upload.rest()).await;
     }
