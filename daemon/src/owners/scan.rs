@@ -40,10 +40,12 @@ pub(super) enum Sight {
 }
 
 /// The place in the bytes so far.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Scanner {
     /// In which string the bytes are; `None` between strings.
     string: Option<Reading>,
+    /// What the string holds so far, where it is kept.
+    text: Vec<u8>,
     escape: Escape,
     /// The string that just ended, which is a key should a colon follow.
     last: Option<Key>,
@@ -58,15 +60,16 @@ enum Reading {
     /// Nothing: nobody wants it.
     Skip,
     /// It may be an id or a key.
-    Text(Vec<u8>),
+    Text,
     Hash {
         hash: Sha256,
         length: usize,
     },
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 enum Escape {
+    #[default]
     No,
     Begun,
     /// `\u` with the digits so far.
@@ -89,12 +92,6 @@ impl Key {
             b"diagnostics" => Self::Diagnostics,
             _ => Self::Other,
         }
-    }
-}
-
-impl Default for Scanner {
-    fn default() -> Self {
-        Self { string: None, escape: Escape::No, last: None, key: None, depth: 0 }
     }
 }
 
@@ -122,8 +119,9 @@ impl Scanner {
                 self.string = Some(match self.key {
                     Some(Key::Signature) => Reading::Hash { hash: Sha256::new(), length: 0 },
                     Some(Key::Other | Key::Thread | Key::Diagnostics) => Reading::Skip,
-                    _ => Reading::Text(Vec::new()),
+                    _ => Reading::Text,
                 });
+                self.text.clear();
                 return;
             }
             b':' => {
@@ -186,10 +184,10 @@ impl Scanner {
 
     fn keep(&mut self, text: &[u8]) {
         match &mut self.string {
-            Some(Reading::Text(kept)) if kept.len() + text.len() > LONGEST => {
+            Some(Reading::Text) if self.text.len() + text.len() > LONGEST => {
                 self.string = Some(Reading::Skip);
             }
-            Some(Reading::Text(kept)) => kept.extend_from_slice(text),
+            Some(Reading::Text) => self.text.extend_from_slice(text),
             Some(Reading::Hash { hash, length }) => {
                 hash.update(text);
                 *length = length.saturating_add(text.len());
@@ -202,15 +200,16 @@ impl Scanner {
         let key = self.key.take();
         self.last = None;
         match self.string.take() {
-            Some(Reading::Text(text)) => {
+            Some(Reading::Text) => {
+                let text = self.text.as_slice();
                 if key.is_none() {
-                    self.last = Some(Key::of(&text));
+                    self.last = Some(Key::of(text));
                 }
                 if key == Some(Key::Type) {
                     if text.starts_with(b"code_execution") {
                         see(Sight::CodeExecution);
                     }
-                } else if let Some(mark) = Mark::of_id(&text) {
+                } else if let Some(mark) = Mark::of_id(text) {
                     see(Sight::Named(key.unwrap_or(Key::None), mark));
                 }
             }
