@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::Method;
 use http_body::Frame;
 use http_body_util::StreamBody;
-use proxy_tests::client::raw;
+use proxy_tests::client::{raw, read_raw};
 use proxy_tests::daemon::{Setup, TestDaemon, expired, put};
 use proxy_tests::fake_claude::{FakeClaude, Gate, Script, TOKEN_PATH};
 use proxy_tests::wait::within;
@@ -259,4 +259,41 @@ async fn a_large_upload_with_a_content_encoding_is_refused() {
     let (daemon, _) = TestDaemon::with_account(&fake).await;
     let answer = daemon.send(Method::POST, FILES, &[("content-encoding", "gzip")], vec![b'x'; 2 * MIB]).await;
     assert_eq!((answer.status().as_u16(), fake.count(FILES)), (415, 0));
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_before_the_upload_ends_reaches_the_client() {
+    let fake = FakeClaude::start().await;
+    let (daemon, _) = TestDaemon::with_account(&fake).await;
+    fake.refuse_uploads(FILES);
+    for length in [3, 60] {
+        let (chunked, _) = pieces(length);
+        for body in [chunked, reqwest::Body::from(vec![b'x'; length * MIB])] {
+            let answer = daemon.send(Method::POST, FILES, &[("anthropic-version", "2023-06-01")], body).await;
+            let status = answer.status();
+            let told: Value = answer.json().await.unwrap();
+            assert_eq!(
+                (status.as_u16(), told["request_id"].clone()),
+                (413, json!("req_FAKEearly")),
+                "{length} MiB"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn it_reaches_also_a_client_that_sends_all_before_it_reads() {
+    let fake = FakeClaude::start().await;
+    let (daemon, _) = TestDaemon::with_account(&fake).await;
+    fake.refuse_uploads(FILES);
+    let mut connection = TcpStream::connect(daemon.address()).await.unwrap();
+    let head = format!(
+        "POST {FILES} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        daemon.address(),
+        60 * MIB
+    );
+    connection.write_all(head.as_bytes()).await.unwrap();
+    within("the upload is taken", connection.write_all(&vec![b'x'; 60 * MIB])).await.unwrap();
+    let answer = read_raw(&mut connection).await;
+    assert_eq!((answer.status, answer.json()["request_id"].clone()), (413, json!("req_FAKEearly")));
 }

@@ -21,7 +21,7 @@ const LIMIT: usize = 32 * MIB;
 /// Memory is taken for what came, not for what was announced; and what is held of a body that is passed on.
 const FIRST_BUFFER: usize = MIB;
 /// A body that makes no progress for this long is given up.
-pub(super) const STALLED: Duration = Duration::from_mins(1);
+const STALLED: Duration = Duration::from_mins(1);
 /// What is taken of a refused body, in bytes and in time.
 const MOST_DISCARDED: usize = 8 * LIMIT;
 const DISCARDING: Duration = Duration::from_secs(10);
@@ -87,7 +87,7 @@ pub(super) async fn take(headers: &HeaderMap, mut body: Body, limit: usize) -> R
         return Err(ApiError::invalid_request(message).with_status(415));
     }
     let start = start.freeze();
-    let incoming = Incoming::new(start.clone(), body, limit);
+    let incoming = Incoming::new(start.clone(), body, limit, STALLED);
     Ok(CallBody::Upload(Upload::new(start, incoming.boxed_unsync())))
 }
 
@@ -101,7 +101,7 @@ async fn next(body: &mut Body) -> Result<Option<Bytes>, ApiError> {
             },
             Ok(Some(Err(_))) => return Err(broke_off()),
             Ok(None) => return Ok(None),
-            Err(_) => return Err(stalled()),
+            Err(_) => return Err(stalled(STALLED)),
         }
     }
 }
@@ -181,7 +181,7 @@ pub(super) fn broke_off() -> ApiError {
     ApiError::invalid_request("the request body broke off")
 }
 
-pub(super) fn stalled() -> ApiError {
-    let message = format!("the request body made no progress for {} seconds", STALLED.as_secs());
+pub(super) fn stalled(patience: Duration) -> ApiError {
+    let message = format!("the request body made no progress for {} seconds", patience.as_secs());
     ApiError::new(ErrorKind::Timeout, message).with_status(408)
 }

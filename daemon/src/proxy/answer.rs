@@ -7,15 +7,19 @@ use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
 use http_body::{Frame, SizeHint};
+use http_body_util::{BodyExt as _, Limited};
 
 use super::attempt::Attempt;
 use super::headers::{self, REQUEST_ID, SHOULD_RETRY, UPSTREAM_REQUEST_ID};
 use super::stream::{Encoder, Pump};
-use super::{Exchange, Inner};
+use super::{Exchange, Inner, ProxyError};
 use crate::id::RequestId;
 use crate::pool::Endpoint;
 use crate::wire::Dialect;
 use crate::wire::error::{ApiError, ErrorKind};
+
+/// A refusal is no longer.
+const MOST_HELD: usize = 1024 * 1024;
 
 /// What a client gets.
 pub type Answer = Response<Body>;
@@ -82,6 +86,13 @@ pub(super) fn native(attempt: Attempt, exchange: &Exchange, inner: &Inner) -> An
     let witness = head.status.is_success().then(|| inner.witness(exchange, &attempt.lease)).flatten();
     let pump = Pump::new(body, gunzip, encoder, attempt.lease, witness, inner);
     respond(head.status, headers, Body::Pumped(Box::new(pump)))
+}
+
+/// The answer with all of its body here, for one that is worth little without and is small: a refusal.
+pub async fn held(answer: Answer) -> Result<Answer, ProxyError> {
+    let (head, body) = answer.into_parts();
+    let read = Limited::new(body, MOST_HELD).collect().await.map_err(|_| ProxyError::BadAnswer)?;
+    Ok(Response::from_parts(head, Body::whole(read.to_bytes())))
 }
 
 /// An answer of ours.

@@ -29,7 +29,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, header};
 use tokio_util::sync::CancellationToken;
 
-pub use answer::{Answer, Body};
+pub use answer::{Answer, Body, held};
 pub use error::ProxyError;
 pub use headers::REQUEST_ID;
 pub use history::{Entry, History, MOST_REMEMBERED, Story, Try};

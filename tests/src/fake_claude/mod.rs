@@ -262,6 +262,11 @@ impl FakeClaude {
         self.shared.change(|s| s.held_uploads.push((path.to_owned(), gate.clone())));
     }
 
+    /// Answers what is sent to that path with a 413, unread and unrecorded, and closes the connection.
+    pub fn refuse_uploads(&self, path: &str) {
+        self.shared.change(|s| s.refused_uploads.push(path.to_owned()));
+    }
+
     /// Requests so far whose thoughts were lost: they were another account's.
     pub fn lost_thoughts(&self) -> usize {
         self.shared.look().shelf.lost_thoughts

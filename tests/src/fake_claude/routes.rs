@@ -76,6 +76,10 @@ impl Site {
         if let Some((_, gate)) = held {
             gate.pass().await;
         }
+        if self.shared.look().refused_uploads.iter().any(|path| path == parts.uri.path()) {
+            let refusal = ApiError::too_large().into_answer("req_FAKEearly");
+            return refusal.into_response(connection, self.shared.unwatched());
+        }
         // An upload that breaks off is recorded with no body and as abandoned: its connection is gone.
         let read = body.collect().await.map(http_body_util::Collected::to_bytes);
         let upload_ended = read.is_ok();

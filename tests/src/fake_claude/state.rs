@@ -33,6 +33,8 @@ pub(super) struct State {
     pub(super) person: Person,
     /// Uploads to a path are not read before their gate is open.
     pub(super) held_uploads: Vec<(String, Gate)>,
+    /// Uploads to these are answered with a 413 before any of their body is read.
+    pub(super) refused_uploads: Vec<String>,
     pub(super) requests: Vec<Recorded>,
     pub(super) surprises: Vec<Surprise>,
     /// Grows also when the record is emptied, so that numbers stay unique.
@@ -68,6 +70,7 @@ impl Shared {
             shelf: Shelf::default(),
             person,
             held_uploads: Vec::new(),
+            refused_uploads: Vec::new(),
             requests: Vec::new(),
             surprises: Vec::new(),
             arrivals: 0,

@@ -9,7 +9,7 @@ use super::answer;
 use crate::claude::CallBody;
 use crate::id::RequestId;
 use crate::pool::Endpoint;
-use crate::proxy::{Answer, Exchange, ProxyError};
+use crate::proxy::{self, Answer, Exchange, ProxyError};
 use crate::wire::Dialect;
 use crate::wire::error::ApiError;
 
@@ -47,8 +47,17 @@ async fn pass(
     tracing::debug!(request.id = %id, endpoint = ?endpoint, "passed through");
     let exchange = Exchange::unnamed(id, endpoint, &head, body.clone());
     let result = state.proxy.pass_through(exchange).await;
-    if let (Err(_), CallBody::Upload(upload)) = (&result, &body) {
-        body::drain(upload.rest()).await;
+    match (result, body) {
+        (Ok(answer), CallBody::Upload(upload)) if !answer.status().is_success() => {
+            // It may have come before the upload ended. First all of it, since its connection ends with the upload.
+            let answer = proxy::held(answer).await;
+            body::drain(upload.rest()).await;
+            answer
+        }
+        (Err(error), CallBody::Upload(upload)) => {
+            body::drain(upload.rest()).await;
+            Err(error)
+        }
+        (result, _) => result,
     }
-    result
 }
