@@ -97,6 +97,31 @@ async fn a_file_is_found_with_its_owner_in_paths_and_in_messages() {
 }
 
 #[tokio::test]
+async fn a_file_is_known_also_from_a_compressed_answer_and_never_from_the_content_of_another() {
+    let fake = FakeClaude::start().await;
+    let (daemon, _) = TestDaemon::with_accounts(&fake, 2).await;
+    for round in 0..2 {
+        fake.on(FILES).once(Script::real().gzip());
+        let file = upload(&daemon, "x").await;
+        let owner = last_caller(&fake, FILES);
+        // A file of the other account whose content claims that one.
+        let mut claim = String::new();
+        for _ in 0..2 {
+            let made = upload(&daemon, &json!({"id": file}).to_string()).await;
+            if last_caller(&fake, FILES) != owner {
+                claim = made;
+            }
+        }
+        assert_ne!(claim, "", "what a file says is no matter");
+        assert!(daemon.get(&format!("{FILES}/{claim}/content")).await.text().await.unwrap().contains(&file));
+        for _ in 0..2 {
+            good(daemon.get(&format!("{FILES}/{file}")).await).await;
+        }
+        assert_eq!(last_caller(&fake, &format!("{FILES}/{file}")), owner, "round {round}");
+    }
+}
+
+#[tokio::test]
 async fn counting_tokens_of_a_file_asks_its_owner() {
     let fake = FakeClaude::start().await;
     let (daemon, _) = TestDaemon::with_accounts(&fake, 2).await;

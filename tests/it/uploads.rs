@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Method;
+use http::{Method, StatusCode};
 use http_body::Frame;
 use http_body_util::StreamBody;
-use proxy_tests::client::{raw, read_raw};
+use proxy_tests::client::{Reading, raw, read_raw};
 use proxy_tests::daemon::{Setup, TestDaemon, expired, put};
-use proxy_tests::fake_claude::{FakeClaude, Gate, Script, TOKEN_PATH};
+use proxy_tests::fake_claude::{FakeClaude, Gate, Script, Step, TOKEN_PATH};
 use proxy_tests::wait::within;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
@@ -296,4 +296,31 @@ async fn it_reaches_also_a_client_that_sends_all_before_it_reads() {
     within("the upload is taken", connection.write_all(&vec![b'x'; 60 * MIB])).await.unwrap();
     let answer = read_raw(&mut connection).await;
     assert_eq!((answer.status, answer.json()["request_id"].clone()), (413, json!("req_FAKEearly")));
+}
+
+#[tokio::test]
+async fn results_go_down_as_they_come() {
+    let fake = FakeClaude::start().await;
+    let (daemon, _) = TestDaemon::with_account(&fake).await;
+    let path = format!("{BATCHES}/msgbatch_FAKE0001/results");
+    let (first, second) = ("{\"custom_id\":\"a\"}\n", "{\"custom_id\":\"b\"}\n");
+    let gate = Gate::new();
+    let lines = Script::stream([Step::data(first), Step::gate(&gate), Step::data(second)]);
+    fake.on(&path).once(lines.header("content-type", "application/x-jsonl"));
+    let mut reading = Reading::new(daemon.get(&path).await);
+    reading.until(first).await;
+    gate.open();
+    assert_eq!(reading.text().await, format!("{first}{second}"));
+}
+
+#[tokio::test]
+async fn a_file_that_holds_events_is_a_file_and_ends_where_it_ends() {
+    let fake = FakeClaude::start().await;
+    let (daemon, _) = TestDaemon::with_account(&fake).await;
+    let path = format!("{FILES}/file_FAKE0001/content");
+    fake.on(&path).once(Script::body(StatusCode::OK, "text/event-stream", "event: half\ndata: of"));
+    assert_eq!(daemon.get(&path).await.text().await.unwrap(), "event: half\ndata: of");
+    fake.on(&path).once(Script::body(StatusCode::OK, "text/plain", "0123456789").cut_after(5));
+    let broken = Reading::new(daemon.get(&path).await).finish().await;
+    assert!(broken.is_err(), "{broken:?}");
 }

@@ -23,11 +23,14 @@ pub(super) struct Carried {
 impl Inner {
     /// `exchange`, with what it carries.
     pub(super) fn with_carried(&self, exchange: Exchange) -> Exchange {
-        let path = match exchange.endpoint {
-            Endpoint::Files | Endpoint::Batches => exchange.call.path.as_str(),
-            Endpoint::Messages | Endpoint::CountTokens | Endpoint::Models => "",
+        let (path, body) = (exchange.call.path.as_str(), exchange.call.body.start());
+        let referred = match exchange.endpoint {
+            // A file that is sent refers to nothing, whatever it says.
+            Endpoint::Files => self.owners.referred(path, &[]),
+            Endpoint::Batches => self.owners.referred(path, body),
+            Endpoint::Messages | Endpoint::CountTokens => self.owners.referred("", body),
+            Endpoint::Models => Referred::default(),
         };
-        let referred = self.owners.referred(path, exchange.call.body.start());
         let teaches = teaches(&exchange, &referred);
         Exchange { carried: Carried { owner: referred.owner, teaches }, ..exchange }
     }
