@@ -42,6 +42,8 @@ mod routing;
 #[cfg(test)]
 mod setup_tokens;
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod streams;
 #[cfg(test)]
 mod surface;

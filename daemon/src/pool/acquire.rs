@@ -5,8 +5,6 @@ use std::fmt;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
-use sha2::{Digest, Sha256};
-
 use super::route::{Serving, Wanted};
 use super::select::{self, Candidate, Choice, Standing, Tier, Why};
 use super::{Asked, Bond, Lease, Member, Owner, Pool, Snapshot, State};
@@ -145,31 +143,18 @@ pub(super) fn candidates(serving: &[Candidacy<'_>], asked: &Asked<'_>, now: Time
         let is_tried = asked.tried.contains(&member.account.id);
         let standing = if is_tried { Standing::Out } else { member.standing(upstream, asked.endpoint, now) };
         let pace = member.vitals().quota.binding(upstream, now).map_or(1.0, |binding| binding.pace);
-        let number = number(member.account.id.as_str());
         Candidate {
             tier: Tier { preferred, priority: *priority },
             weight: *weight,
             standing,
             pace,
             load: member.in_flight(),
-            number,
-            limit: limit(member, serving).unwrap_or(number),
+            number: member.live.number(&member.account.id),
+            limit: member.limit(),
             credit: 0,
         }
     };
     serving.iter().map(candidate).collect()
-}
-
-/// The number of the limit that a member has together with others.
-fn limit(member: &Member, serving: &[Candidacy<'_>]) -> Option<u64> {
-    let shares =
-        serving.iter().any(|(other, _)| other.account.id != member.account.id && member.shares_limits(other));
-    shares.then(|| member.organization()).flatten().map(|organization| number(&organization))
-}
-
-fn number(name: &str) -> u64 {
-    let [a, b, c, d, e, f, g, h, ..] = <[u8; 32]>::from(Sha256::digest(name));
-    u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
 /// Why nobody serves a request now, account by account.

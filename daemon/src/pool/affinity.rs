@@ -25,6 +25,11 @@ impl AffinityKey {
         Self(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
     }
 
+    /// As the number of an account.
+    pub(super) fn number(self) -> u64 {
+        self.0
+    }
+
     /// The account's draw for this conversation. The highest wins; each wins as often as its share of all shares.
     pub fn draw(self, account: u64, share: f64) -> f64 {
         // Uniform in (0, 1), and never its ends: the logarithm of either is of no use.

@@ -112,7 +112,8 @@ impl Lease {
     fn for_peers(&self, act: impl Fn(&Member)) {
         let snapshot = self.shared.current.load();
         let peers = snapshot.members.iter().filter(|other| other.account.id != self.member.account.id);
-        peers.filter(|other| self.member.shares_limits(other)).for_each(|peer| act(peer));
+        let limit = self.member.limit();
+        peers.filter(|other| other.limit() == limit).for_each(|peer| act(peer));
     }
 }
 

@@ -1,16 +1,19 @@
 //! One account of the pool: what its file says, and what is known about it beyond that.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use super::affinity::AffinityKey;
 use super::asked::Endpoint;
 use super::health::{Cause, Health};
 use super::quota::Quota;
 use super::select::Standing;
 use crate::account::{Account, Credential, NeedsLogin};
 use crate::clock::Timestamp;
+use crate::id::AccountId;
 
 /// One account of the pool with what is known about it beyond its file.
 #[derive(Debug)]
@@ -25,6 +28,8 @@ pub(super) struct Live {
     pub(super) vitals: Mutex<Vitals>,
     pub(super) in_flight: AtomicU32,
     trouble: Mutex<Trouble>,
+    /// Its number in draws.
+    number: OnceLock<u64>,
     /// For its turns, see [`super::select`]. Read and written under `Pool::choosing`.
     pub(super) credit: AtomicI64,
 }
@@ -205,22 +210,19 @@ impl Member {
         }
     }
 
-    /// Whether `other` has the same limits upstream: keys of one organization do.
-    pub(super) fn shares_limits(&self, other: &Member) -> bool {
-        let is_key = |member: &Member| matches!(member.account.credential, Credential::ApiKey(_));
-        let base = |member: &Member| member.account.settings.base_url.clone();
-        if !is_key(self) || !is_key(other) || base(self) != base(other) {
-            return false;
+    /// The number of its limit upstream. Keys of one organization have one together, every other account has its own.
+    pub(super) fn limit(&self) -> u64 {
+        let own = || self.live.number(&self.account.id);
+        if !matches!(self.account.credential, Credential::ApiKey(_)) {
+            return own();
         }
-        // One lock at a time.
-        let organization = self.organization();
-        organization.is_some() && organization == other.organization()
-    }
-
-    /// As its answers say, else as its file does.
-    pub(super) fn organization(&self) -> Option<String> {
-        let told = self.vitals().organization.clone();
-        told.or_else(|| self.account.identity.organization_uuid.clone())
+        let vitals = self.vitals();
+        let organization = vitals.organization.as_ref().or(self.account.identity.organization_uuid.as_ref());
+        organization.map_or_else(own, |organization| {
+            let mut hash = DefaultHasher::new();
+            (organization, &self.account.settings.base_url).hash(&mut hash);
+            hash.finish()
+        })
     }
 
     /// Until when its reserve is all that is left, and why.
@@ -238,6 +240,11 @@ impl Member {
 }
 
 impl Live {
+    /// The account's number in draws: the same in every run.
+    pub(super) fn number(&self, id: &AccountId) -> u64 {
+        *self.number.get_or_init(|| AffinityKey::of("account", [id.as_str().as_bytes()]).number())
+    }
+
     /// Of an account that was known before.
     pub(super) fn remembered(vitals: Vitals) -> Self {
         Self { vitals: Mutex::new(vitals), ..Self::default() }

@@ -146,6 +146,11 @@ impl fmt::Display for Why {
 const MOST_LOAD: f64 = 1.25;
 /// Fewer than this are no load.
 const ALWAYS_ALLOWED: f64 = 2.0;
+/// Paces below this are of accounts that have next to nothing left.
+const NOTHING_LEFT: f64 = 0.02;
+/// Bounds of a pace's share.
+const LOWEST_SHARE: f64 = 0.25;
+const HIGHEST_SHARE: f64 = 4.0;
 /// Paces this near to the highest are as good.
 const AS_GOOD: f64 = 0.95;
 /// Credit for one whole share, so that the shares of accounts behind one limit are whole numbers, too.
@@ -212,9 +217,10 @@ fn shares(
     if some.is_empty() { all.into_iter().map(|(index, _)| (index, 1.0)).collect() } else { some }
 }
 
-/// The pace in steps of an octave: a share that followed it closely would move conversations with every answer.
+/// The pace in steps of an octave, and of a few of them: a share that followed it closely, or to its extremes, would move
+/// conversations away from their caches for less than it saves. Nothing left is no share.
 fn octave(pace: f64) -> f64 {
-    if pace < 0.02 { 0.0 } else { pace.log2().round().exp2() }
+    if pace < NOTHING_LEFT { 0.0 } else { pace.clamp(LOWEST_SHARE, HIGHEST_SHARE).log2().round().exp2() }
 }
 
 /// The first in the draw that does not carry clearly more than its share.
