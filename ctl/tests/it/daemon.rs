@@ -1,6 +1,8 @@
 //! A daemon that answers what the test scripted, writes down what it was asked, and fails the test when it
 //! was asked anything else.
 
+mod samples;
+
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -15,7 +17,12 @@ use tokio::net::UnixListener;
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 use tokio_stream::wrappers::UnixListenerStream;
-use tonic::{Code, Request, Response, Status};
+use tonic::{Request, Response, Status};
+
+use self::samples::begun;
+pub(crate) use self::samples::{
+    ACCOUNT_JSON, account, api_key_account, at, completed, from_now, refused, saved, status,
+};
 
 /// Secrets that pass through the program. None may ever be in what it prints, but the state inside the URL.
 pub(crate) const CODE: &str = "FAKE-CODE-canary-51";
@@ -58,6 +65,8 @@ struct Script {
     revoke: Queue<RevokeAccountResponse>,
     begin: Queue<BeginLoginResponse>,
     complete: Queue<CompleteLoginResponse>,
+    request: Queue<ExplainRequestResponse>,
+    strategy: Queue<SetStrategyResponse>,
     /// Everything that was asked, in words.
     calls: Vec<String>,
     surprises: Vec<String>,
@@ -258,6 +267,21 @@ impl Daemon for Services {
     async fn get_status(&self, _: Request<GetStatusRequest>) -> Result<Response<GetStatusResponse>, Status> {
         self.answer("status".to_owned(), |script| &mut script.status).await
     }
+
+    async fn explain_request(
+        &self,
+        request: Request<ExplainRequestRequest>,
+    ) -> Result<Response<ExplainRequestResponse>, Status> {
+        self.answer(format!("explain {}", request.get_ref().request_id), |script| &mut script.request).await
+    }
+
+    async fn set_strategy(
+        &self,
+        request: Request<SetStrategyRequest>,
+    ) -> Result<Response<SetStrategyResponse>, Status> {
+        let word = request.get_ref().strategy().as_str_name();
+        self.answer(format!("set {word}"), |script| &mut script.strategy).await
+    }
 }
 
 #[tonic::async_trait]
@@ -307,9 +331,13 @@ impl Accounts for Services {
 
     async fn list_accounts(
         &self,
-        _: Request<ListAccountsRequest>,
+        request: Request<ListAccountsRequest>,
     ) -> Result<Response<ListAccountsResponse>, Status> {
-        self.answer("list".to_owned(), |script| &mut script.list).await
+        let call = match request.into_inner() {
+            ListAccountsRequest { explain: false, model } if model.is_empty() => "list".to_owned(),
+            ListAccountsRequest { explain, model } => format!("list explain:{explain} model:{model}"),
+        };
+        self.answer(call, |script| &mut script.list).await
     }
 
     async fn get_account(
@@ -429,6 +457,7 @@ fn shown(changes: &AccountChanges) -> String {
         excluded_models,
         note,
         base_url,
+        reserve_percent,
     } = changes;
     let aliases = model_aliases.as_ref().map(|list| {
         let pairs = list.aliases.iter().map(|alias| format!("{}={}", alias.alias, alias.model));
@@ -438,6 +467,7 @@ fn shown(changes: &AccountChanges) -> String {
         ("label", label.clone()),
         ("priority", priority.map(|number| number.to_string())),
         ("weight", weight.map(|number| number.to_string())),
+        ("reserve", reserve_percent.map(|number| number.to_string())),
         ("prefix", prefix.clone()),
         ("proxy", proxy_url.clone()),
         ("aliases", aliases),
@@ -447,106 +477,4 @@ fn shown(changes: &AccountChanges) -> String {
     ];
     let words = words.into_iter().filter_map(|(name, value)| Some(format!("{name}:{}", value?)));
     words.collect::<Vec<_>>().join(" ")
-}
-
-/// 2026-11-23T12:00:00Z plus some seconds.
-pub(crate) fn at(seconds: i64) -> prost_types::Timestamp {
-    prost_types::Timestamp { seconds: 1_795_435_200 + seconds, nanos: 0 }
-}
-
-/// Some seconds from now, and half a minute so that no test sees the minute end.
-pub(crate) fn from_now(seconds: i64) -> prost_types::Timestamp {
-    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
-    prost_types::Timestamp { seconds: i64::try_from(now).unwrap() + seconds + 30, nanos: 0 }
-}
-
-/// An OAuth account that is ready.
-pub(crate) fn account() -> Account {
-    Account {
-        id: "3f2a9c0d71be".to_owned(),
-        kind: CredentialKind::Oauth.into(),
-        state: AccountState::Ready.into(),
-        email: "ada@example.com".to_owned(),
-        account_uuid: "00000000-0000-4000-8000-000000000001".to_owned(),
-        organization_uuid: "00000000-0000-4000-8000-000000000002".to_owned(),
-        organization_name: "Example Org".to_owned(),
-        path: "/auth/claude-ada@example.com-1.json".to_owned(),
-        expires_at: Some(at(0)),
-        last_refresh_at: Some(at(-3600)),
-        in_flight: 2,
-        renewable: true,
-        settings: Some(settings()),
-        ..Account::default()
-    }
-}
-
-/// The settings of an account on which nobody has set anything.
-pub(crate) fn settings() -> AccountSettings {
-    AccountSettings { weight: 1, ..AccountSettings::default() }
-}
-
-/// The JSON of [`account`].
-pub(crate) const ACCOUNT_JSON: &str = concat!(
-    r#"{"id":"3f2a9c0d71be","kind":"oauth","state":"ready","state_reason":null,"available_at":null,"label":null,"#,
-    r#""email":"ada@example.com","account_uuid":"00000000-0000-4000-8000-000000000001","#,
-    r#""organization_uuid":"00000000-0000-4000-8000-000000000002","organization_name":"Example Org","#,
-    r#""path":"/auth/claude-ada@example.com-1.json","expires_at":"2026-11-23T12:00:00Z","#,
-    r#""last_refresh_at":"2026-11-23T11:00:00Z","in_flight":2,"last_error":null,"degraded":false,"renewable":true,"#,
-    r#""priority":0,"weight":1,"prefix":null,"proxy_url":null,"base_url":null,"model_aliases":[],"excluded_models":[],"#,
-    r#""note":null,"warnings":[],"usage":null}"#
-);
-
-pub(crate) fn api_key_account() -> Account {
-    Account {
-        id: "9c1d00aa22bb".to_owned(),
-        kind: CredentialKind::ApiKey.into(),
-        state: AccountState::Ready.into(),
-        label: "build".to_owned(),
-        path: "/auth/claude-key-9c1d00aa22bb.json".to_owned(),
-        settings: Some(settings()),
-        ..Account::default()
-    }
-}
-
-pub(crate) fn status() -> GetStatusResponse {
-    GetStatusResponse {
-        version: "0.1.0".to_owned(),
-        pid: 4711,
-        started_at: Some(at(0)),
-        http_listen: vec!["127.0.0.1:8080".to_owned()],
-        auth_dir: "/auth".to_owned(),
-        control_socket: "/run/user/1000/proxyd/control.sock".to_owned(),
-        ready: true,
-        accounts: Some(AccountCounts { total: 1, ready: 1, ..AccountCounts::default() }),
-        problems: vec![],
-        login_callback_port: 54545,
-        requests_in_flight: 4,
-        api_revision: proxy_proto::REVISION,
-        warnings: vec![],
-    }
-}
-
-fn begun() -> BeginLoginResponse {
-    BeginLoginResponse {
-        login_id: "login-1".to_owned(),
-        authorize_url: format!(
-            "https://issuer.example/authorize?code=true&code_challenge=FAKE&state={STATE}"
-        ),
-        state: STATE.to_owned(),
-        redirect_uri: String::new(),
-        deadline: Some(from_now(300)),
-        terms_notice: "The provider's terms apply.".to_owned(),
-    }
-}
-
-pub(crate) fn completed() -> Reply<CompleteLoginResponse> {
-    Reply::Now(Ok(saved()))
-}
-
-pub(crate) fn saved() -> CompleteLoginResponse {
-    CompleteLoginResponse { account: Some(account()), path: account().path, replaced: false }
-}
-
-pub(crate) fn refused<T>(code: Code, message: &str) -> Reply<T> {
-    Reply::Now(Err(Status::new(code, message)))
 }

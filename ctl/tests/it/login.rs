@@ -289,6 +289,7 @@ fn what_a_person_had_set_is_named_as_kept_and_what_is_given_now_is_not() {
     let settings = AccountSettings {
         priority: 5,
         weight: 2,
+        reserve_percent: 20,
         note: "mine".to_owned(),
         model_aliases: vec![ModelAlias::default()],
         ..AccountSettings::default()
@@ -296,10 +297,10 @@ fn what_a_person_had_set_is_named_as_kept_and_what_is_given_now_is_not() {
     let account = Account { label: "work".to_owned(), settings: Some(settings), ..account() };
     let replaced = CompleteLoginResponse { replaced: true, account: Some(account), ..saved() };
     for (flags, kept, call) in [
-        (&[][..], "label, priority, weight, model aliases and note", "begin claude"),
+        (&[][..], "label, priority, weight, reserve, model aliases and note", "begin claude"),
         (
             &["--label", " work ", "--priority=-5"],
-            "weight, model aliases and note",
+            "weight, reserve, model aliases and note",
             "begin claude label work priority -5",
         ),
     ] {
@@ -316,7 +317,10 @@ fn what_a_person_had_set_is_named_as_kept_and_what_is_given_now_is_not() {
     web::get(port, &web::callback());
     let done = live.finish();
     let last: serde_json::Value = serde_json::from_str(done.stdout.lines().last().unwrap()).unwrap();
-    assert_eq!(last["kept"], serde_json::json!(["priority", "weight", "model_aliases", "note"]));
+    assert_eq!(
+        last["kept"],
+        serde_json::json!(["priority", "weight", "reserve_percent", "model_aliases", "note"])
+    );
 }
 
 #[test]

@@ -25,6 +25,8 @@ fn what_is_named_is_changed_and_nothing_else() {
         "-3",
         "--weight",
         "2",
+        "--reserve",
+        "20",
         "--prefix",
         "w",
         "--proxy-url",
@@ -48,14 +50,14 @@ fn what_is_named_is_changed_and_nothing_else() {
         done.stdout,
         "Changed ada@example.com (3f2a9c0d71be); `proxyctl accounts show 3f2a9c0d71be` shows it.\n"
     );
-    let done = daemon.run(&["accounts", "set", "ada", "--unset", "alias", "--unset", "priority", "--json"]);
+    let done = daemon.run(&["accounts", "set", "ada", "--unset", "alias", "--unset", "reserve", "--json"]);
     assert_eq!(done.stdout, format!("{{\"schema_version\":1,\"account\":{ACCOUNT_JSON}}}\n"));
     assert_eq!(
         daemon.calls(),
         [
-            "change ada label:work priority:-3 weight:2 prefix:w proxy:http://p.example:1 \
+            "change ada label:work priority:-3 weight:2 reserve:20 prefix:w proxy:http://p.example:1 \
              aliases:best=claude-opus-5,fast=claude-haiku-4-5 excluded:claude-3-* note:mine base:https://gateway.example",
-            "change ada priority:0 aliases:"
+            "change ada reserve:0 aliases:"
         ]
     );
 }
@@ -69,6 +71,9 @@ fn a_change_that_makes_no_sense_is_refused_before_the_daemon_is_asked() {
         (&["--unset", "proxy-url", "--unset", "proxy-url"], "proxy-url is set, or unset twice"),
         (&["--alias", "best"], "ALIAS=MODEL"),
         (&["--weight", "much"], "invalid value 'much'"),
+        (&["--reserve", "some"], "invalid value 'some'"),
+        (&["--reserve", "-1"], "unexpected argument '-1'"),
+        (&["--reserve", "20", "--unset", "reserve"], "reserve is set, or unset twice"),
         (&["--unset", "colour"], "invalid value 'colour'"),
         (&["--proxy-url", "http://me:FAKE-pw@p.example:1"], "holds a password"),
         (&["--proxy-url", "http://p", "--proxy-url-file", "f"], "cannot be used with"),
