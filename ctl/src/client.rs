@@ -124,6 +124,14 @@ impl Client {
         Error::Refused { operation, refusal, message: status.message().to_owned() }
     }
 
+    /// The daemon left out what was asked for: it is of a release that does not know the question, or has a fault.
+    async fn silence(&self, operation: Operation, field: &'static str) -> Error {
+        match self.difference().await {
+            Some(difference) => Error::Revision { operation, difference },
+            None => Error::Incomplete { operation, field },
+        }
+    }
+
     /// How the daemon's release differs from this one, if it does and tells.
     async fn difference(&self) -> Option<version::Difference> {
         let mut daemon = DaemonClient::new(self.channel.clone());

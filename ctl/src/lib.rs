@@ -13,6 +13,7 @@ mod commands;
 mod complete;
 mod error;
 mod exit;
+mod facts;
 mod interrupt;
 pub mod json;
 mod output;
@@ -126,10 +127,13 @@ fn explain(refused: &clap::Error, args: &[OsString]) -> Exit {
         }
         _ => {
             if args.iter().any(|arg| arg == "--json") {
+                // What is wrong comes first, up to an empty line; what it is about may stand on lines of its own.
                 let text = refused.render().to_string();
-                let what = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+                let lines: Vec<&str> =
+                    text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
+                let what = lines.join(" ").trim_start_matches("error: ").to_owned();
                 let hint = "`proxyctl --help` shows how it is used";
-                Output::new(true).error(&Error::Usage { what: what.to_owned(), hint: hint.to_owned() });
+                Output::new(true).error(&Error::Usage { what, hint: hint.to_owned() });
             } else {
                 output::stderr(&refused.render().ansi().to_string());
             }

@@ -16,6 +16,7 @@ pub enum Accounts {
     #[command(after_help = "Examples:
   proxyctl accounts list
   proxyctl accounts list --watch
+  proxyctl accounts list --explain --model claude-opus-4-5     who would serve it, and why
   proxyctl accounts list --json | jq -r '.accounts[] | select(.state == \"needs_login\") | .email'")]
     List(List),
     /// Show everything about one account
@@ -94,6 +95,13 @@ pub struct List {
     /// Show the list again whenever it changes, until Ctrl-C
     #[arg(long)]
     pub watch: bool,
+    /// Tell of each account whether a request would go to it and why, with its quota, cooldowns, attempts and refreshes; of
+    /// this moment, so not with --watch
+    #[arg(long, conflicts_with_all = ["watch", "wide"])]
+    pub explain: bool,
+    /// The model that the request of --explain names [default: none]
+    #[arg(long, value_name = "MODEL", requires = "explain", value_parser = model)]
+    pub model: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -238,6 +246,14 @@ pub struct Remove {
     /// Do not ask; needed where standard input is not a terminal
     #[arg(long, short)]
     pub yes: bool,
+}
+
+fn model(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() || text.contains(|c: char| c.is_control() || c.is_whitespace()) {
+        return Err("name one model, as in claude-opus-4-5".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 fn alias(text: &str) -> Result<(String, String), String> {

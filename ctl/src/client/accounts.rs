@@ -31,6 +31,18 @@ impl Client {
         .await
     }
 
+    /// With what would become of a request for this model, or for none. A daemon that does not know the question leaves the
+    /// answer out.
+    pub(crate) async fn explain(&self, model: Option<String>) -> Result<ListAccountsResponse, Error> {
+        let operation = Operation::ExplainAccounts;
+        let request = ListAccountsRequest { explain: true, model: model.unwrap_or_default() };
+        let list = self.call(operation.clone(), LOCAL, self.accounts().list_accounts(request)).await?;
+        if !list.accounts.is_empty() && list.accounts.iter().all(|account| account.outlook.is_none()) {
+            return Err(self.silence(operation, "what would become of a request").await);
+        }
+        Ok(list)
+    }
+
     pub(crate) async fn get(&self, name: &str) -> Result<Account, Error> {
         self.show(name, false).await
     }
@@ -57,6 +69,7 @@ impl Client {
                 (add_account_request::Credential::SetupToken(token.expose_secret().to_owned()), ends_at)
             }
         };
+        let reserve = settings.reserve_percent;
         let request = AddAccountRequest {
             credential: Some(credential),
             settings: Some(settings),
@@ -64,14 +77,33 @@ impl Client {
         };
         let AddAccountResponse { account, replaced } =
             self.call(Operation::AddAccount, PROVIDER, self.accounts().add_account(request)).await?;
-        Ok((required(account, Operation::AddAccount)?, replaced))
+        let account = required(account, Operation::AddAccount)?;
+        self.check_reserve(&account, reserve, Operation::AddAccount).await?;
+        Ok((account, replaced))
     }
 
     pub(crate) async fn change(&self, name: &str, changes: AccountChanges) -> Result<Account, Error> {
         let operation = operation("change", name);
+        let reserve = changes.reserve_percent;
         let request = UpdateAccountRequest { account: name.to_owned(), changes: Some(changes) };
         let reply = self.call(operation.clone(), LOCAL, self.accounts().update_account(request)).await?;
-        required(reply.account, operation)
+        let account = required(reply.account, operation.clone())?;
+        self.check_reserve(&account, reserve, operation).await?;
+        Ok(account)
+    }
+
+    /// A daemon that does not know the reserve takes the rest and leaves it out.
+    async fn check_reserve(
+        &self,
+        account: &Account,
+        wanted: Option<u32>,
+        operation: Operation,
+    ) -> Result<(), Error> {
+        let held = account.settings.as_ref().map_or(0, |settings| settings.reserve_percent);
+        match wanted {
+            Some(wanted) if wanted != held => Err(self.silence(operation, "the reserve").await),
+            _ => Ok(()),
+        }
     }
 
     pub(crate) async fn disable(&self, name: &str) -> Result<Account, Error> {

@@ -3,9 +3,11 @@
 mod add;
 mod disable;
 mod enable;
+mod explain;
 mod export;
 mod import;
 mod label;
+mod limits;
 mod list;
 mod refresh;
 mod remove;

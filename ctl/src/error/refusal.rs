@@ -11,6 +11,7 @@ use crate::exit::Exit;
 pub(crate) enum Operation {
     ShowStatus,
     ListAccounts,
+    ExplainAccounts,
     WatchAccounts,
     WatchEvents,
     AddAccount,
@@ -125,6 +126,7 @@ impl fmt::Display for Operation {
         match self {
             Self::ShowStatus => f.write_str("show the status"),
             Self::ListAccounts => f.write_str("list the accounts"),
+            Self::ExplainAccounts => f.write_str("explain the choice of accounts"),
             Self::WatchAccounts => f.write_str("watch the accounts"),
             Self::WatchEvents => f.write_str("watch the events"),
             Self::AddAccount => f.write_str("add the account"),

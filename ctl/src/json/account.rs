@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use proxy_proto::v1;
 use serde::Serialize;
 
-use super::text;
+use super::{Attempts, Cooldown, Outlook, QuotaWindow, text};
 use crate::clock;
 
 /// One account of the pool. No field ever holds a token or a key.
@@ -60,6 +60,16 @@ pub struct Account {
     pub warnings: Vec<String>,
     /// What the provider last said about the plan's usage; null where it was not asked.
     pub usage: Option<Usage>,
+    /// What the answers' headers said of its limits.
+    pub quota: Vec<QuotaWindow>,
+    /// Why it is left alone, or comes last.
+    pub cooldowns: Vec<Cooldown>,
+    /// Its attempts so far, by how they ended; null where the daemon does not count them.
+    pub attempts: Option<Attempts>,
+    /// What would become of a request that belongs to no conversation; null without `--explain`.
+    pub outlook: Option<Outlook>,
+    /// When its token is refreshed next; null where it is not.
+    pub refresh_due_at: Option<Timestamp>,
 }
 
 /// A name under which an account serves a model.
@@ -164,6 +174,11 @@ impl From<v1::Account> for Account {
             note: text(settings.note),
             warnings: account.warnings,
             usage: account.usage.map(Usage::from),
+            quota: account.quota.into_iter().map(QuotaWindow::from).collect(),
+            cooldowns: account.cooldowns.into_iter().map(Cooldown::from).collect(),
+            attempts: account.attempts.map(Attempts::from),
+            outlook: account.outlook.map(Outlook::from),
+            refresh_due_at: account.refresh_due_at.and_then(clock::from_proto),
         }
     }
 }

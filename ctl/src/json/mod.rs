@@ -7,6 +7,7 @@
 
 mod account;
 mod event;
+mod limits;
 mod login;
 mod status;
 mod transfer;
@@ -17,6 +18,7 @@ pub use self::account::{
     Account, AccountList, Added, InvalidFile, ModelAlias, OneAccount, Removed, Revoked, Usage, UsageWindow,
 };
 pub use self::event::Event;
+pub use self::limits::{Attempts, Cooldown, Outlook, QuotaWindow};
 pub use self::login::LoginEvent;
 pub use self::status::{Counts, Status};
 pub use self::transfer::{Exported, Imported, ImportedFile};

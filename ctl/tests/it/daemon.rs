@@ -21,7 +21,7 @@ use tonic::{Request, Response, Status};
 
 use self::samples::begun;
 pub(crate) use self::samples::{
-    ACCOUNT_JSON, account, api_key_account, at, completed, from_now, refused, saved, status,
+    ACCOUNT_JSON, account, api_key_account, at, completed, from_now, refused, saved, settings, status,
 };
 
 /// Secrets that pass through the program. None may ever be in what it prints, but the state inside the URL.

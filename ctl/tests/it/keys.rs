@@ -43,7 +43,7 @@ fn a_key_is_read_from_a_pipe_and_reported_as_json() {
             r#""organization_uuid":null,"organization_name":null,"path":"/auth/claude-key-9c1d00aa22bb.json","#,
             r#""expires_at":null,"last_refresh_at":null,"in_flight":0,"last_error":null,"degraded":false,"#,
             r#""renewable":false,"priority":0,"weight":1,"reserve_percent":0,"prefix":null,"proxy_url":null,"base_url":null,"#,
-            r#""model_aliases":[],"excluded_models":[],"note":null,"warnings":[],"usage":null},"replaced":true}"#,
+            r#""model_aliases":[],"excluded_models":[],"note":null,"warnings":[],"usage":null,"quota":[],"cooldowns":[],"attempts":null,"outlook":null,"refresh_due_at":null},"replaced":true}"#,
             "\n"
         )
     );

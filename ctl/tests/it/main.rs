@@ -9,6 +9,8 @@ mod connect;
 #[cfg(test)]
 mod daemon;
 #[cfg(test)]
+mod explain;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod login;

@@ -5,10 +5,10 @@ use std::fs::File;
 use std::io::Write as _;
 use std::process::Stdio;
 
-use proxy_proto::v1::{Account, ImportOutcome, ImportedFile};
+use proxy_proto::v1::{Account, AccountSettings, GetStatusResponse, ImportOutcome, ImportedFile};
 use tonic::{Code, Status};
 
-use super::daemon::{ACCOUNT_JSON, FakeDaemon, account};
+use super::daemon::{ACCOUNT_JSON, FakeDaemon, account, settings, status};
 use super::process::Live;
 
 fn file(daemon: &FakeDaemon, name: &str, content: &str) -> String {
@@ -19,7 +19,9 @@ fn file(daemon: &FakeDaemon, name: &str, content: &str) -> String {
 
 #[test]
 fn what_is_named_is_changed_and_nothing_else() {
-    let daemon = FakeDaemon::start().account(Ok(account())).account(Ok(account()));
+    let kept_back = AccountSettings { reserve_percent: 20, ..settings() };
+    let changed = Account { settings: Some(kept_back), ..account() };
+    let daemon = FakeDaemon::start().account(Ok(changed)).account(Ok(account()));
     let settings = [
         "--priority",
         "-3",
@@ -60,6 +62,23 @@ fn what_is_named_is_changed_and_nothing_else() {
             "change ada reserve:0 aliases:"
         ]
     );
+}
+
+#[test]
+fn a_reserve_that_an_older_daemon_leaves_out_is_not_told_as_set() {
+    let older = GetStatusResponse { version: "0.0.9".to_owned(), api_revision: 1, ..status() };
+    let daemon =
+        FakeDaemon::start().account(Ok(account())).status(Ok(older.clone())).add(false).status(Ok(older));
+    let key = file(&daemon, "key", "sk-ant-api03-FAKE\n");
+    for args in [&["set", "ada"][..], &["add", "claude", "--key-file", &key]] {
+        let done = daemon.run(&[&["accounts"], args, &["--reserve", "20"]].concat());
+        assert_eq!((done.code, done.stdout.as_str()), (1, ""), "{}", done.stderr);
+        assert!(
+            done.stderr.contains("proxyd 0.0.9 (control API revision 1) is older than"),
+            "{}",
+            done.stderr
+        );
+    }
 }
 
 #[test]

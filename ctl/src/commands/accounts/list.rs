@@ -1,7 +1,9 @@
-//! `proxyctl accounts list`: the pool as a table, and the files that are not part of it; once, or whenever it changes.
+//! `proxyctl accounts list`: the pool as a table, and the files that are not part of it; once, or whenever it changes. Or
+//! account by account, with what would become of a request.
 
 use std::time::Duration;
 
+use super::explain;
 use super::view::{self, Columns};
 use crate::cli::List;
 use crate::client::Watched;
@@ -23,7 +25,8 @@ pub(super) async fn run(args: &List, context: &mut Context<'_>) -> Result<Exit, 
     if args.watch {
         return watch(client.watch_accounts().await?, Columns::of(args), context.output).await;
     }
-    let list = AccountList::from(client.list().await?);
+    let list = if args.explain { client.explain(args.model.clone()).await? } else { client.list().await? };
+    let list = AccountList::from(list);
     if context.output.is_json() {
         context.output.document(&Document::new(list))?;
         return Ok(Exit::Ok);
@@ -31,7 +34,12 @@ pub(super) async fn run(args: &List, context: &mut Context<'_>) -> Result<Exit, 
     if list.accounts.is_empty() {
         context.output.talk(EMPTY);
     }
-    context.output.data(&view::list(&list, Columns::of(args), clock::now()))?;
+    let text = if args.explain {
+        explain::pool(&list, args.model.as_deref(), clock::now())
+    } else {
+        view::list(&list, Columns::of(args), clock::now())
+    };
+    context.output.data(&text)?;
     Ok(Exit::Ok)
 }
 

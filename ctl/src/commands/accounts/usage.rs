@@ -1,4 +1,4 @@
-//! The usage of a plan as people read it: bars, and the one number that matters in a list. Pure.
+//! What is used of a plan as people read it: bars, and the one number that matters in a list. Pure.
 
 use std::borrow::Cow;
 
@@ -22,9 +22,8 @@ pub(super) fn bars(usage: &Usage, now: Timestamp) -> String {
     let names: Vec<_> = usage.windows.iter().map(|window| name(&window.name)).collect();
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or_default();
     for (window, name) in usage.windows.iter().zip(&names) {
-        let style = style(window);
-        let filled = cells(window.used_percent);
-        let bar: String = (0..WIDTH).map(|cell| if cell < filled { '#' } else { '-' }).collect();
+        let style = style(window.used_percent);
+        let bar = bar(window.used_percent, WIDTH);
         let reset = window.resets_at.map(|at| format!("  resets {}", text::relative(at, now)));
         let _infallible = writeln!(
             text,
@@ -46,13 +45,14 @@ pub(super) fn fullest(usage: Option<&Usage>) -> Option<String> {
     Some(format!("{} % of {}", percent(fullest), name(&fullest.name)))
 }
 
-fn name(window: &str) -> Cow<'_, str> {
+/// A window by either of its names: that of the usage report, and that of the headers.
+pub(super) fn name(window: &str) -> Cow<'_, str> {
     let known = match window {
-        "five_hour" => "5 hours",
-        "seven_day" => "7 days",
-        "seven_day_opus" => "7 days, Opus",
-        "seven_day_sonnet" => "7 days, Sonnet",
-        other => return Cow::Owned(text::clean(other).replace('_', " ")),
+        "five_hour" | "5h" => "5 hours",
+        "seven_day" | "7d" => "7 days",
+        "seven_day_opus" | "7d_opus" => "7 days, Opus",
+        "seven_day_sonnet" | "7d_sonnet" => "7 days, Sonnet",
+        other => return Cow::Owned(text::clean(other).replace(['_', '-'], " ")),
     };
     Cow::Borrowed(known)
 }
@@ -61,18 +61,14 @@ fn percent(window: &UsageWindow) -> String {
     format!("{:.0}", window.used_percent)
 }
 
-fn cells(percent: f64) -> u32 {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "clamped to 0..=WIDTH right before"
-    )]
-    let cells = (percent / 100.0 * f64::from(WIDTH)).round().clamp(0.0, f64::from(WIDTH)) as u32;
-    cells
+/// So many cells, as much of them filled as is used.
+pub(super) fn bar(percent: f64, cells: u32) -> String {
+    let filled = (percent / 100.0 * f64::from(cells)).round();
+    (0..cells).map(|cell| if f64::from(cell) < filled { '#' } else { '-' }).collect()
 }
 
-fn style(window: &UsageWindow) -> Style {
-    match window.used_percent {
+pub(super) fn style(used_percent: f64) -> Style {
+    match used_percent {
         used if used >= 90.0 => AnsiColor::Red.on_default(),
         used if used >= 70.0 => AnsiColor::Yellow.on_default(),
         _ => AnsiColor::Green.on_default(),

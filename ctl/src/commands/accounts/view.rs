@@ -4,7 +4,7 @@ use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
 use std::fmt::Write as _;
 
-use super::usage;
+use super::{limits, usage};
 use crate::json::{Account, AccountList, ModelAlias};
 use crate::table::{Cell, Table};
 use crate::text;
@@ -27,10 +27,14 @@ pub(super) fn list(list: &AccountList, columns: Columns, now: Timestamp) -> Stri
         };
     }
     paragraph(&mut text, "Accounts that need attention:", list.accounts.iter().filter_map(trouble));
+    invalid_files(&mut text, list);
+    text
+}
+
+pub(super) fn invalid_files(text: &mut String, list: &AccountList) {
     let files = list.invalid_files.iter();
     let files = files.map(|file| format!("{}: {}", text::clean(&file.path), text::clean(&file.reason)));
-    paragraph(&mut text, "Files that are not used:", files);
-    text
+    paragraph(text, "Files that are not used:", files);
 }
 
 fn usual(accounts: &[Account], now: Timestamp) -> String {
@@ -120,8 +124,10 @@ pub(super) fn details(account: &Account, now: Timestamp) -> String {
     fact("Organization id", words(&account.organization_uuid));
     fact("Expires", time(account.expires_at));
     fact("Last refresh", time(account.last_refresh_at));
+    fact("Next refresh", time(account.refresh_due_at));
     fact("Renewable", (account.kind == "oauth").then(|| if account.renewable { "yes" } else { "no" }.into()));
     fact("Requests", Some(format!("{} in flight", account.in_flight).into()));
+    fact("Attempts", limits::attempts(account.attempts.as_ref()).map(Cell::from));
     fact("Last error", words(&account.last_error));
     fact("Not saved", account.degraded.then(|| UNSAVED.into()));
     fact("Priority", (account.priority != 0).then(|| account.priority.to_string().into()));
@@ -144,6 +150,9 @@ pub(super) fn details(account: &Account, now: Timestamp) -> String {
         "Warnings:",
         account.warnings.iter().map(|warning| text::clean(warning).into_owned()),
     );
+    for limits::Section { title, body } in limits::sections(account, 2, now) {
+        let _infallible = write!(details, "\n{title}:\n{body}");
+    }
     if let Some(usage) = &account.usage {
         details.push_str("\nUsage of the plan:\n");
         details.push_str(&usage::bars(usage, now));
@@ -151,7 +160,8 @@ pub(super) fn details(account: &Account, now: Timestamp) -> String {
     details
 }
 
-const UNSAVED: &str = "its newest token could not be saved yet and lives in the daemon's memory only";
+pub(super) const UNSAVED: &str =
+    "its newest token could not be saved yet and lives in the daemon's memory only";
 
 /// An account within a sentence: what it is called, and its id.
 pub(super) fn called(account: &Account) -> String {
@@ -174,6 +184,12 @@ fn name(account: &Account) -> String {
 }
 
 fn state(account: &Account, now: Timestamp) -> Cell {
+    let (words, style) = state_told(account, now);
+    Cell::styled(words, style)
+}
+
+/// The state in words, and how it looks.
+pub(super) fn state_told(account: &Account, now: Timestamp) -> (String, Style) {
     let colour = match account.state {
         "ready" => AnsiColor::Green,
         "cooling" => AnsiColor::Yellow,
@@ -182,7 +198,7 @@ fn state(account: &Account, now: Timestamp) -> Cell {
     };
     let until = account.available_at.filter(|until| account.state == "cooling" && *until > now);
     let until = until.map(|until| format!(", usable {}", text::relative(until, now)));
-    Cell::styled(format!("{}{}", state_words(account.state), until.unwrap_or_default()), colour.on_default())
+    (format!("{}{}", state_words(account.state), until.unwrap_or_default()), colour.on_default())
 }
 
 /// What a person should know about an account that is not simply ready.

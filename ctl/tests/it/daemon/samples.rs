@@ -49,7 +49,7 @@ pub(crate) const ACCOUNT_JSON: &str = concat!(
     r#""path":"/auth/claude-ada@example.com-1.json","expires_at":"2026-11-23T12:00:00Z","#,
     r#""last_refresh_at":"2026-11-23T11:00:00Z","in_flight":2,"last_error":null,"degraded":false,"renewable":true,"#,
     r#""priority":0,"weight":1,"reserve_percent":0,"prefix":null,"proxy_url":null,"base_url":null,"model_aliases":[],"excluded_models":[],"#,
-    r#""note":null,"warnings":[],"usage":null}"#
+    r#""note":null,"warnings":[],"usage":null,"quota":[],"cooldowns":[],"attempts":null,"outlook":null,"refresh_due_at":null}"#
 );
 
 pub(crate) fn api_key_account() -> Account {
