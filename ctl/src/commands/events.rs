@@ -35,7 +35,7 @@ fn style(kind: &str) -> Style {
     match kind {
         "refreshed" | "recovered" | "saved" | "added" => AnsiColor::Green.on_default(),
         "changed" | "removed" => Style::new(),
-        "cooling" | "ends_soon" | "refresh_failed" => AnsiColor::Yellow.on_default(),
+        "cooling" | "ends_soon" | "quota_low" | "refresh_failed" => AnsiColor::Yellow.on_default(),
         _ => AnsiColor::Red.on_default(),
     }
 }

@@ -12,7 +12,7 @@ use crate::clock;
 pub struct Event {
     pub at: Option<Timestamp>,
     /// `added`, `changed`, `removed`, `invalid`, `refreshed`, `refresh_failed`, `cooling`, `recovered`, `needs_login`,
-    /// `unsaved`, `saved`, `ends_soon`, or `missed`: events that were lost because they were read too slowly.
+    /// `unsaved`, `saved`, `ends_soon`, `quota_low`, or `missed`: events that were lost because they were read too slowly.
     pub event: &'static str,
     /// The account's id; null where it is about a file or about the stream.
     pub account: Option<String>,

@@ -60,6 +60,7 @@ fn each_event_is_a_line_for_people_and_for_programs() {
     let story = || {
         vec![
             event(EventKind::Added, "ada\u{1b}", ""),
+            event(EventKind::QuotaLow, "ada", "91 % of its 5h window is used"),
             event(EventKind::RefreshFailed, "ada", "the provider has trouble"),
             WatchEventsResponse { kind: 9999, account: String::new(), ..event(EventKind::Missed, "", "") },
         ]
@@ -69,20 +70,26 @@ fn each_event_is_a_line_for_people_and_for_programs() {
     assert_eq!(
         done.stdout,
         "2026-11-23T12:00:00Z  added           ada\u{fffd}\n\
+         2026-11-23T12:00:00Z  quota low       ada: 91 % of its 5h window is used\n\
          2026-11-23T12:00:00Z  refresh failed  ada: the provider has trouble\n\
          2026-11-23T12:00:00Z  unknown         \n"
     );
     assert_eq!(done.code, 3);
     let done = daemon.run(&["events", "--json"]);
     let lines: Vec<&str> = done.stdout.lines().collect();
+    assert!(
+        lines[1].contains(r#""event":"quota_low","account":"3f2a9c0d71be","name":"ada""#),
+        "{}",
+        lines[1]
+    );
     assert_eq!(
-        lines[1],
+        lines[2],
         r#"{"schema_version":1,"at":"2026-11-23T12:00:00Z","event":"refresh_failed","account":"3f2a9c0d71be","name":"ada","detail":"the provider has trouble"}"#
     );
     assert!(
-        lines[2].contains(r#""event":"unknown","account":null,"name":null,"detail":null"#),
+        lines[3].contains(r#""event":"unknown","account":null,"name":null,"detail":null"#),
         "{}",
-        lines[2]
+        lines[3]
     );
 }
 
