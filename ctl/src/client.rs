@@ -2,6 +2,7 @@
 //! what was asked. It speaks only over a unix socket: one of this machine, or through `ssh` one of another.
 
 mod accounts;
+mod daemon;
 mod greeting;
 mod host;
 mod ssh;
@@ -16,7 +17,7 @@ use proxy_proto::v1::daemon_client::DaemonClient;
 use proxy_proto::v1::logins_client::LoginsClient;
 use proxy_proto::v1::{
     Account, BeginLoginRequest, BeginLoginResponse, CancelLoginRequest, CompleteLoginRequest,
-    CompleteLoginResponse, GetStatusRequest, GetStatusResponse,
+    CompleteLoginResponse, GetStatusRequest,
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use tonic::transport::Channel;
@@ -51,11 +52,6 @@ impl Client {
     pub(crate) async fn connect(target: &Target) -> Result<Self, Error> {
         let (link, channel) = Link::open(target).await?;
         Ok(Self { channel, link })
-    }
-
-    pub(crate) async fn status(&self) -> Result<GetStatusResponse, Error> {
-        let mut daemon = DaemonClient::new(self.channel.clone());
-        self.call(Operation::ShowStatus, LOCAL, daemon.get_status(GetStatusRequest {})).await
     }
 
     pub(crate) async fn begin_login(&self, request: BeginLoginRequest) -> Result<BeginLoginResponse, Error> {
@@ -124,20 +120,20 @@ impl Client {
         Error::Refused { operation, refusal, message: status.message().to_owned() }
     }
 
-    /// The daemon left out what was asked for: it is of a release that does not know the question, or has a fault.
-    async fn silence(&self, operation: Operation, field: &'static str) -> Error {
-        match self.difference().await {
-            Some(difference) => Error::Revision { operation, difference },
-            None => Error::Incomplete { operation, field },
-        }
-    }
-
     /// How the daemon's release differs from this one, if it does and tells.
     async fn difference(&self) -> Option<version::Difference> {
         let mut daemon = DaemonClient::new(self.channel.clone());
         let asked = tokio::time::timeout(LOCAL, daemon.get_status(GetStatusRequest {})).await;
         let status = asked.ok()?.ok()?.into_inner();
         version::difference(&status.version, status.api_revision)
+    }
+}
+
+/// The daemon left out what was asked for: it is of a release that does not know the question, or has a fault.
+fn silence(operation: Operation, field: &'static str, difference: Option<version::Difference>) -> Error {
+    match difference {
+        Some(difference) => Error::Revision { operation, difference },
+        None => Error::Incomplete { operation, field },
     }
 }
 

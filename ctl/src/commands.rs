@@ -5,8 +5,10 @@ mod accounts;
 mod completions;
 mod dial_stdio;
 mod events;
+mod explain;
 mod login;
 mod status;
+mod strategy;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -73,6 +75,8 @@ async fn dispatch(command: Command, context: &mut Context<'_>) -> Result<Exit, E
         Command::Login(args) => login::run(&args, context).await,
         Command::Accounts { command } => accounts::run(command, context).await,
         Command::Status => status::run(context).await,
+        Command::Explain(args) => explain::run(&args, context).await,
+        Command::Strategy { strategy } => strategy::run(strategy, context).await,
         Command::Events => events::run(context).await,
         Command::Completions { shell } => completions::run(shell, context),
         Command::DialStdio => dial_stdio::run(context).await,

@@ -15,7 +15,7 @@ pub enum Exit {
     NotRunning,
     /// The daemon runs, but no account is usable.
     LoginNeeded,
-    /// There is no such account or login.
+    /// There is no such account, login or request.
     NotFound,
     /// The daemon or its socket does not permit it.
     NotPermitted,

@@ -37,6 +37,8 @@ fn with_template(command: clap::Command) -> clap::Command {
   proxyctl login claude             log an account in with the browser
   proxyctl accounts list            show the pool
   proxyctl status                   is all well, and what to do if not
+  proxyctl accounts list --explain  who would serve a request, and why
+  proxyctl explain REQUEST_ID       who served a request, and why
   proxyctl accounts list --json     a list for programs
   proxyctl --host ssh://ada@server login claude
                                     the browser here, the account on the server",
@@ -46,7 +48,7 @@ fn with_template(command: clap::Command) -> clap::Command {
     2  wrong usage
     3  the daemon does not run
     4  a login is needed: no account is usable
-    5  no such account
+    5  no such account or request
     6  not permitted
    13  the callback port is in use
    14  timed out
@@ -109,6 +111,24 @@ ACCOUNT is an account's id, label, e-mail address or file, or the unique beginni
 
 Ends with 0 if requests can be served and with 4 if no account is usable.")]
     Status,
+    /// Tell what became of one recent request: which accounts it went to, why, and how each attempt ended
+    #[command(after_help = "Examples:
+  proxyctl explain px_0198c3f2a1b47d6e8f900a1b2c3d4e5f
+  proxyctl explain px_0198c3f2a1b47d6e8f900a1b2c3d4e5f --json | jq '.attempts[].outcome'
+
+The id stands in the header x-proxyd-request-id of every answer. The daemon remembers the last
+requests since it was started, and nothing of what they asked or were answered.")]
+    Explain(Explain),
+    /// Show how accounts are chosen, or choose another way until the daemon starts again
+    #[command(after_help = "Examples:
+  proxyctl strategy                 which one it is
+  proxyctl strategy round-robin     until the daemon starts again
+
+To keep one, set pool.strategy in proxyd's configuration.")]
+    Strategy {
+        /// How to choose from now on [default: show how it is done now]
+        strategy: Option<Strategy>,
+    },
     /// Print what happens to the accounts, as it happens, until Ctrl-C
     #[command(after_help = "Examples:
   proxyctl events
@@ -143,6 +163,26 @@ pub enum Shell {
 }
 
 #[derive(Debug, Args)]
+pub struct Explain {
+    /// The request's id: the header x-proxyd-request-id of its answer
+    #[arg(value_name = "REQUEST_ID", value_parser = request_id)]
+    pub request_id: String,
+}
+
+/// How an account is chosen among those of the highest priority that are ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Strategy {
+    /// More to the accounts with more quota left for the time until it begins anew
+    Quota,
+    /// As much to each account
+    RoundRobin,
+    /// By the weights that are set on the accounts
+    Weighted,
+    /// One account after the other
+    FillFirst,
+}
+
+#[derive(Debug, Args)]
 pub struct Login {
     /// Who to log in to
     pub provider: Provider,
@@ -168,6 +208,16 @@ pub struct Login {
     /// How long to wait for the answer, as in 90s or 2m; five minutes at most
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = login_limit)]
     pub timeout: Duration,
+}
+
+/// What a header may hold as an id, whatever its form.
+fn request_id(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    if text.is_empty() || text.len() > 100 || !text.chars().all(fits) {
+        return Err("take it from the header x-proxyd-request-id of the answer, as in px_0198c3f2".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 /// As the daemon takes it.

@@ -10,7 +10,7 @@ use proxy_proto::v1::{
 };
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{Client, LOCAL, PROVIDER, required};
+use super::{Client, LOCAL, PROVIDER, required, silence};
 use crate::clock;
 use crate::error::{Error, Operation};
 
@@ -38,7 +38,7 @@ impl Client {
         let request = ListAccountsRequest { explain: true, model: model.unwrap_or_default() };
         let list = self.call(operation.clone(), LOCAL, self.accounts().list_accounts(request)).await?;
         if !list.accounts.is_empty() && list.accounts.iter().all(|account| account.outlook.is_none()) {
-            return Err(self.silence(operation, "what would become of a request").await);
+            return Err(silence(operation, "what would become of a request", self.difference().await));
         }
         Ok(list)
     }
@@ -101,7 +101,7 @@ impl Client {
     ) -> Result<(), Error> {
         let held = account.settings.as_ref().map_or(0, |settings| settings.reserve_percent);
         match wanted {
-            Some(wanted) if wanted != held => Err(self.silence(operation, "the reserve").await),
+            Some(wanted) if wanted != held => Err(silence(operation, "the reserve", self.difference().await)),
             _ => Ok(()),
         }
     }

@@ -60,6 +60,10 @@ fn screen(status: &Status, now: Timestamp) -> String {
     }
     fact("Accounts", &accounts(&status.accounts));
     fact("Requests", &format!("{} in flight", status.requests_in_flight));
+    if let Some(strategy) = status.strategy {
+        let stay = if status.affinity == Some(true) { "stay with an account" } else { "may change accounts" };
+        fact("Strategy", &format!("{strategy}; conversations {stay}"));
+    }
     fact("Auth directory", &status.auth_dir);
     fact("Control socket", &status.control_socket);
     screen.push_str(&facts.render());

@@ -12,6 +12,11 @@ pub(crate) enum Operation {
     ShowStatus,
     ListAccounts,
     ExplainAccounts,
+    ExplainRequest {
+        id: String,
+    },
+    ShowStrategy,
+    SetStrategy,
     WatchAccounts,
     WatchEvents,
     AddAccount,
@@ -94,6 +99,9 @@ impl Refusal {
                 "begin again: `proxyctl login claude`"
             }
             Self::Unfit if login => "`proxyctl login --help` shows what may be asked for",
+            Self::NotFound if matches!(operation, Operation::ExplainRequest { .. }) => {
+                "take the id from the header x-proxyd-request-id of a newer answer; the provider's own ids are not known"
+            }
             Self::NotFound => "`proxyctl accounts list` shows the accounts there are",
             Self::NotPermitted if operation.is_transfer() => {
                 "let the daemon's user into that directory, or choose another"
@@ -127,6 +135,9 @@ impl fmt::Display for Operation {
             Self::ShowStatus => f.write_str("show the status"),
             Self::ListAccounts => f.write_str("list the accounts"),
             Self::ExplainAccounts => f.write_str("explain the choice of accounts"),
+            Self::ExplainRequest { id } => write!(f, "explain the request {id}"),
+            Self::ShowStrategy => f.write_str("show the strategy"),
+            Self::SetStrategy => f.write_str("change the strategy"),
             Self::WatchAccounts => f.write_str("watch the accounts"),
             Self::WatchEvents => f.write_str("watch the events"),
             Self::AddAccount => f.write_str("add the account"),

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use proxy_proto::v1;
 use serde::Serialize;
 
-use super::{Attempts, Cooldown, Outlook, QuotaWindow, text};
+use super::{AttemptCounts, Cooldown, Outlook, QuotaWindow, text};
 use crate::clock;
 
 /// One account of the pool. No field ever holds a token or a key.
@@ -65,7 +65,7 @@ pub struct Account {
     /// Why it is left alone, or comes last.
     pub cooldowns: Vec<Cooldown>,
     /// Its attempts so far, by how they ended; null where the daemon does not count them.
-    pub attempts: Option<Attempts>,
+    pub attempts: Option<AttemptCounts>,
     /// What would become of a request that belongs to no conversation; null without `--explain`.
     pub outlook: Option<Outlook>,
     /// When its token is refreshed next; null where it is not.
@@ -176,7 +176,7 @@ impl From<v1::Account> for Account {
             usage: account.usage.map(Usage::from),
             quota: account.quota.into_iter().map(QuotaWindow::from).collect(),
             cooldowns: account.cooldowns.into_iter().map(Cooldown::from).collect(),
-            attempts: account.attempts.map(Attempts::from),
+            attempts: account.attempts.map(AttemptCounts::from),
             outlook: account.outlook.map(Outlook::from),
             refresh_due_at: account.refresh_due_at.and_then(clock::from_proto),
         }

@@ -36,7 +36,7 @@ pub struct Cooldown {
 
 /// An account's attempts so far, by how they ended; kept over restarts of the daemon.
 #[derive(Debug, Serialize)]
-pub struct Attempts {
+pub struct AttemptCounts {
     pub served: u64,
     /// Refused for the client's own fault.
     pub client_faults: u64,
@@ -80,7 +80,7 @@ impl From<v1::Cooldown> for Cooldown {
     }
 }
 
-impl From<v1::AttemptCounts> for Attempts {
+impl From<v1::AttemptCounts> for AttemptCounts {
     fn from(counts: v1::AttemptCounts) -> Self {
         let v1::AttemptCounts { served, client_faults, limited, refused, failed } = counts;
         Self { served, client_faults, limited, refused, failed }

@@ -9,7 +9,9 @@ mod account;
 mod event;
 mod limits;
 mod login;
+mod request;
 mod status;
+mod strategy;
 mod transfer;
 
 use serde::Serialize;
@@ -18,9 +20,11 @@ pub use self::account::{
     Account, AccountList, Added, InvalidFile, ModelAlias, OneAccount, Removed, Revoked, Usage, UsageWindow,
 };
 pub use self::event::Event;
-pub use self::limits::{Attempts, Cooldown, Outlook, QuotaWindow};
+pub use self::limits::{AttemptCounts, Cooldown, Outlook, QuotaWindow};
 pub use self::login::LoginEvent;
+pub use self::request::{Attempt, ExplainedRequest};
 pub use self::status::{Counts, Status};
+pub use self::strategy::{StrategySet, StrategyShown};
 pub use self::transfer::{Exported, Imported, ImportedFile};
 
 /// The version of every shape in this module.

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use proxy_proto::v1;
 use serde::Serialize;
 
+use super::strategy::word;
 use crate::clock;
 
 /// `status`.
@@ -30,6 +31,10 @@ pub struct Status {
     pub warnings: Vec<String>,
     /// Of the control API that the daemon speaks.
     pub api_revision: u32,
+    /// How accounts are chosen, see [`super::StrategyShown`]; null where the daemon does not tell.
+    pub strategy: Option<&'static str>,
+    /// Whether a conversation stays with an account; null where the daemon does not tell.
+    pub affinity: Option<bool>,
 }
 
 /// How many accounts are in which state.
@@ -71,6 +76,8 @@ impl From<v1::GetStatusResponse> for Status {
             requests_in_flight: status.requests_in_flight,
             warnings: status.warnings,
             api_revision: status.api_revision,
+            strategy: word(status.strategy),
+            affinity: word(status.strategy).map(|_told| status.affinity),
         }
     }
 }

@@ -53,6 +53,11 @@ fn words_of_the_command_line_are_offered_without_asking_the_daemon() {
     assert_eq!(offered(&daemon, &["proxyctl", "login", "c"]), ["claude"]);
     let unset = offered(&daemon, &["proxyctl", "accounts", "set", "x", "--unset", "pr"]);
     assert_eq!(unset, ["priority", "prefix", "proxy-url"]);
+    assert_eq!(
+        offered(&daemon, &["proxyctl", "strategy", ""])[..4],
+        ["quota", "round-robin", "weighted", "fill-first"]
+    );
+    assert_eq!(offered(&daemon, &["proxyctl", "strategy", "fi"]), ["fill-first"]);
     assert!(daemon.calls().is_empty());
 }
 

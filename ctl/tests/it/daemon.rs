@@ -198,6 +198,19 @@ impl FakeDaemon {
         self
     }
 
+    /// What is told of one request.
+    pub(crate) fn request(self, reply: Result<ExplainRequestResponse, Status>) -> Self {
+        self.script().request.0.push_back(Reply::Now(reply));
+        self
+    }
+
+    /// Lets the strategy be changed, which was this one before.
+    pub(crate) fn strategy(self, before: Result<Strategy, Status>) -> Self {
+        let reply = before.map(|before| SetStrategyResponse { before: before.into() });
+        self.script().strategy.0.push_back(Reply::Now(reply));
+        self
+    }
+
     /// Everything that was asked so far.
     pub(crate) fn calls(&self) -> Vec<String> {
         self.script().calls.clone()

@@ -19,9 +19,13 @@ mod login_failures;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
+mod requests;
+#[cfg(test)]
 mod revoke;
 #[cfg(test)]
 mod status;
+#[cfg(test)]
+mod strategy;
 #[cfg(test)]
 mod terminal;
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! `proxyctl status`.
 
-use proxy_proto::v1::{AccountCounts, GetStatusResponse};
+use proxy_proto::v1::{AccountCounts, GetStatusResponse, Strategy};
 
 use super::daemon::{FakeDaemon, from_now, status};
 
@@ -15,6 +15,7 @@ fn a_ready_daemon_is_shown_on_one_screen() {
          Listening       http://127.0.0.1:8080\n\
          Accounts        1 (1 ready)\n\
          Requests        4 in flight\n\
+         Strategy        quota; conversations stay with an account\n\
          Auth directory  /auth\n\
          Control socket  /run/user/1000/proxyd/control.sock\n"
     );
@@ -32,11 +33,36 @@ fn the_status_is_one_json_document() {
             r#""http_listen":["127.0.0.1:8080"],"auth_dir":"/auth","#,
             r#""control_socket":"/run/user/1000/proxyd/control.sock","ready":true,"#,
             r#""accounts":{"total":1,"ready":1,"cooling":0,"needs_login":0,"disabled":0,"invalid":0,"misconfigured":0},"#,
-            r#""problems":[],"login_callback_port":54545,"requests_in_flight":4,"warnings":[],"api_revision":2}"#,
+            r#""problems":[],"login_callback_port":54545,"requests_in_flight":4,"warnings":[],"api_revision":2,"#,
+            r#""strategy":"quota","affinity":true}"#,
             "\n"
         )
     );
     assert_eq!((done.code, done.stderr.as_str()), (0, ""));
+}
+
+#[test]
+fn the_strategy_is_told_where_the_daemon_tells_it() {
+    let of = |strategy: i32| GetStatusResponse { strategy, affinity: false, ..status() };
+    let fill_first = Strategy::FillFirst.into();
+    let daemon = FakeDaemon::start()
+        .status(Ok(of(fill_first)))
+        .status(Ok(of(0)))
+        .status(Ok(of(fill_first)))
+        .status(Ok(of(0)))
+        .status(Ok(of(99)));
+    let done = daemon.run(&["status"]);
+    let line = "Strategy        fill-first; conversations may change accounts\n";
+    assert!(done.stdout.contains(line), "{}", done.stdout);
+    assert!(!daemon.run(&["status"]).stdout.contains("Strategy"));
+    for end in [
+        r#""strategy":"fill-first","affinity":false}"#,
+        r#""strategy":null,"affinity":null}"#,
+        r#""strategy":"unknown","affinity":false}"#,
+    ] {
+        let done = daemon.run(&["status", "--json"]);
+        assert!(done.stdout.trim_end().ends_with(end), "{}", done.stdout);
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use super::usage;
 use crate::facts;
-use crate::json::{Account, Attempts, Cooldown, QuotaWindow};
+use crate::json::{Account, AttemptCounts, Cooldown, QuotaWindow};
 use crate::table::{Cell, Table};
 use crate::text;
 
@@ -43,8 +43,8 @@ pub(super) fn sections(account: &Account, margin: usize, now: Timestamp) -> Vec<
 }
 
 /// `120 served, 3 limited`; none where there was no attempt.
-pub(super) fn attempts(attempts: Option<&Attempts>) -> Option<String> {
-    let Attempts { served, client_faults, limited, refused, failed } = attempts?;
+pub(super) fn attempts(attempts: Option<&AttemptCounts>) -> Option<String> {
+    let AttemptCounts { served, client_faults, limited, refused, failed } = attempts?;
     let counts = [
         (served, "served"),
         (client_faults, "the client's fault"),
