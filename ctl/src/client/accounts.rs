@@ -78,7 +78,7 @@ impl Client {
         let AddAccountResponse { account, replaced } =
             self.call(Operation::AddAccount, PROVIDER, self.accounts().add_account(request)).await?;
         let account = required(account, Operation::AddAccount)?;
-        self.check_reserve(&account, reserve, Operation::AddAccount).await?;
+        self.check_reserve(&account, reserve).await?;
         Ok((account, replaced))
     }
 
@@ -87,21 +87,18 @@ impl Client {
         let reserve = changes.reserve_percent;
         let request = UpdateAccountRequest { account: name.to_owned(), changes: Some(changes) };
         let reply = self.call(operation.clone(), LOCAL, self.accounts().update_account(request)).await?;
-        let account = required(reply.account, operation.clone())?;
-        self.check_reserve(&account, reserve, operation).await?;
+        let account = required(reply.account, operation)?;
+        self.check_reserve(&account, reserve).await?;
         Ok(account)
     }
 
     /// A daemon that does not know the reserve takes the rest and leaves it out.
-    async fn check_reserve(
-        &self,
-        account: &Account,
-        wanted: Option<u32>,
-        operation: Operation,
-    ) -> Result<(), Error> {
+    async fn check_reserve(&self, account: &Account, wanted: Option<u32>) -> Result<(), Error> {
         let held = account.settings.as_ref().map_or(0, |settings| settings.reserve_percent);
         match wanted {
-            Some(wanted) if wanted != held => Err(silence(operation, "the reserve", self.difference().await)),
+            Some(wanted) if wanted != held => {
+                Err(silence(Operation::SetReserve, "the reserve", self.difference().await))
+            }
             _ => Ok(()),
         }
     }

@@ -61,8 +61,12 @@ fn screen(status: &Status, now: Timestamp) -> String {
     fact("Accounts", &accounts(&status.accounts));
     fact("Requests", &format!("{} in flight", status.requests_in_flight));
     if let Some(strategy) = status.strategy {
-        let stay = if status.affinity == Some(true) { "stay with an account" } else { "may change accounts" };
-        fact("Strategy", &format!("{strategy}; conversations {stay}"));
+        let conversations = match (strategy, status.affinity) {
+            ("fill-first", _) => "", // It sends everything to the first account that is ready.
+            (_, Some(true)) => "; conversations stay with an account",
+            _ => "; conversations may change accounts",
+        };
+        fact("Strategy", &format!("{strategy}{conversations}"));
     }
     fact("Auth directory", &status.auth_dir);
     fact("Control socket", &status.control_socket);

@@ -55,10 +55,10 @@ fn told(shown: &StrategyShown) -> String {
         Some("fill-first") => "fill-first: one account after the other",
         _ => "one that this proxyctl does not know",
     };
-    let affinity = if shown.affinity {
-        "on: a conversation stays with an account as long as that one is ready"
-    } else {
-        "off: a conversation may go to another account with each request"
+    let affinity = match (shown.strategy, shown.affinity) {
+        (Some("fill-first"), _) => "makes no difference: all goes to the first account that is ready",
+        (_, true) => "on: a conversation stays with an account as long as that one is ready",
+        (_, false) => "off: a conversation may go to another account with each request",
     };
     let plain = Style::new();
     format!("{}{}", facts::fact(0, "Strategy", what, plain), facts::fact(0, "Affinity", affinity, plain))

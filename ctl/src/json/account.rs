@@ -107,7 +107,7 @@ pub struct InvalidFile {
     pub reason: String,
 }
 
-/// `accounts list`; with `--watch` again whenever it changes.
+/// `accounts list`; with `--watch` again whenever it changes, and with `--explain` with the outlook of each account.
 #[derive(Debug, Serialize)]
 pub struct AccountList {
     pub accounts: Vec<Account>,

@@ -44,16 +44,18 @@ fn the_status_is_one_json_document() {
 #[test]
 fn the_strategy_is_told_where_the_daemon_tells_it() {
     let of = |strategy: i32| GetStatusResponse { strategy, affinity: false, ..status() };
-    let fill_first = Strategy::FillFirst.into();
+    let (weighted, fill_first) = (Strategy::Weighted.into(), Strategy::FillFirst.into());
     let daemon = FakeDaemon::start()
+        .status(Ok(of(weighted)))
         .status(Ok(of(fill_first)))
         .status(Ok(of(0)))
         .status(Ok(of(fill_first)))
         .status(Ok(of(0)))
         .status(Ok(of(99)));
-    let done = daemon.run(&["status"]);
-    let line = "Strategy        fill-first; conversations may change accounts\n";
-    assert!(done.stdout.contains(line), "{}", done.stdout);
+    for words in ["weighted; conversations may change accounts", "fill-first"] {
+        let done = daemon.run(&["status"]);
+        assert!(done.stdout.contains(&format!("\nStrategy        {words}\n")), "{}", done.stdout);
+    }
     assert!(!daemon.run(&["status"]).stdout.contains("Strategy"));
     for end in [
         r#""strategy":"fill-first","affinity":false}"#,

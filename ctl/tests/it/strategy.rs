@@ -8,18 +8,20 @@ use super::daemon::{FakeDaemon, status};
 #[test]
 fn without_a_name_the_strategy_and_the_affinity_are_shown() {
     let of = |strategy: i32, affinity| GetStatusResponse { strategy, affinity, ..status() };
-    for (strategy, words) in [
+    let on = "on: a conversation stays with an account as long as that one is\n              ready";
+    let makes_none = "makes no difference: all goes to the first account that is ready";
+    for (strategy, words, affinity) in [
         (
             Strategy::Quota.into(),
             "quota: more to the accounts with more quota left for the time\n              until it begins anew",
+            on,
         ),
-        (Strategy::RoundRobin.into(), "round-robin: as much to each account"),
-        (Strategy::Weighted.into(), "weighted: by the weights that are set on the accounts"),
-        (Strategy::FillFirst.into(), "fill-first: one account after the other"),
-        (99, "one that this proxyctl does not know"),
+        (Strategy::RoundRobin.into(), "round-robin: as much to each account", on),
+        (Strategy::Weighted.into(), "weighted: by the weights that are set on the accounts", on),
+        (Strategy::FillFirst.into(), "fill-first: one account after the other", makes_none),
+        (99, "one that this proxyctl does not know", on),
     ] {
         let done = FakeDaemon::start().status(Ok(of(strategy, true))).run(&["strategy"]);
-        let affinity = "on: a conversation stays with an account as long as that one is\n              ready";
         assert_eq!(done.stdout, format!("Strategy      {words}\nAffinity      {affinity}\n"));
         assert_eq!((done.code, done.stderr.as_str()), (0, ""));
     }
