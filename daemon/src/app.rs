@@ -94,7 +94,8 @@ impl App {
             oauth.clone(),
             clock.clone(),
             tasks.clone(),
-        );
+        )
+        .map_err(StartError::Scan)?;
         let reloader = Reloader {
             store: store.clone(),
             pool: Arc::clone(&pool),

@@ -1,12 +1,15 @@
-//! The one place that reads the wall clock. Everything else is handed a [`Clock`] or a [`Timestamp`].
+//! The one place that reads a clock. Everything else is handed a [`Clock`], a [`Timestamp`] or a [`Moment`].
+//!
+//! There are two clocks, since the wall clock may be set: back, forth, or both. The boot clock only goes on, through
+//! suspend, too, and ends with the machine: it says how long something is ago, and never when it was.
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 pub use jiff::{SignedDuration, Timestamp};
+use nix::time::ClockId;
 
-/// A wall clock: the system's, or one that a test sets.
+/// Both clocks: the system's, or those that a test sets.
 #[derive(Clone)]
 pub struct Clock(Source);
 
@@ -16,18 +19,62 @@ enum Source {
     Manual(ManualClock),
 }
 
+/// One reading of both clocks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Moment {
+    pub wall: Timestamp,
+    pub boot: SinceBoot,
+}
+
+/// Time since the machine started, suspend included.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct SinceBoot(SignedDuration);
+
+impl SinceBoot {
+    /// So much later, held at the end of time instead of overflowing.
+    #[must_use]
+    pub fn after(self, by: SignedDuration) -> Self {
+        Self(self.0.checked_add(by).unwrap_or(SignedDuration::MAX))
+    }
+
+    /// How long after `earlier` this is.
+    pub fn since(self, earlier: Self) -> SignedDuration {
+        self.0.checked_sub(earlier.0).unwrap_or(SignedDuration::MAX)
+    }
+}
+
+impl Moment {
+    /// What the wall clock shows at `boot`, unless it is set meanwhile.
+    pub fn wall_at(&self, boot: SinceBoot) -> Timestamp {
+        after(self.wall, boot.since(self.boot))
+    }
+}
+
 impl Clock {
     pub fn system() -> Self {
         Self(Source::System)
     }
 
     pub fn now(&self) -> Timestamp {
+        self.moment().wall
+    }
+
+    pub fn moment(&self) -> Moment {
         match &self.0 {
             #[expect(clippy::disallowed_methods, reason = "the one reading of the clock")]
-            Source::System => Timestamp::now(),
-            Source::Manual(manual) => manual.now(),
+            Source::System => Moment { wall: Timestamp::now(), boot: since_boot() },
+            Source::Manual(manual) => manual.moment(),
         }
     }
+}
+
+fn since_boot() -> SinceBoot {
+    // Every Linux since 2.6.39 has this clock. Without it the wall clock judges alone.
+    let read = nix::time::clock_gettime(ClockId::CLOCK_BOOTTIME).ok();
+    let seconds = |time: nix::sys::time::TimeSpec| {
+        SignedDuration::new(time.tv_sec(), i32::try_from(time.tv_nsec()).unwrap_or(0))
+    };
+    SinceBoot(read.map_or(SignedDuration::ZERO, seconds))
 }
 
 impl fmt::Debug for Clock {
@@ -39,14 +86,15 @@ impl fmt::Debug for Clock {
     }
 }
 
-/// A clock that stands still until it is told to go on.
+/// Clocks that stand still until they are told to go on.
 #[derive(Clone, Debug)]
-pub struct ManualClock(Arc<AtomicI64>);
+pub struct ManualClock(Arc<Mutex<Moment>>);
 
 impl ManualClock {
-    /// Starts at `at`, to the millisecond.
+    /// Starts at `at`.
     pub fn at(at: Timestamp) -> Self {
-        Self(Arc::new(AtomicI64::new(at.as_millisecond())))
+        let boot = SinceBoot(SignedDuration::from_hours(1));
+        Self(Arc::new(Mutex::new(Moment { wall: at, boot })))
     }
 
     pub fn clock(&self) -> Clock {
@@ -54,13 +102,23 @@ impl ManualClock {
     }
 
     pub fn now(&self) -> Timestamp {
-        Timestamp::from_millisecond(self.0.load(Ordering::SeqCst)).unwrap_or(Timestamp::MAX)
+        self.moment().wall
     }
 
-    /// Goes on by `by`, or back where it is negative.
+    pub fn moment(&self) -> Moment {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Time goes on by `by`, on both clocks, awake or asleep.
     pub fn advance(&self, by: SignedDuration) {
-        let millis = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
-        self.0.fetch_add(millis, Ordering::SeqCst);
+        let mut moment = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *moment = Moment { wall: after(moment.wall, by), boot: moment.boot.after(by) };
+    }
+
+    /// Somebody sets the wall clock by `by`, or back where it is negative. No time passes.
+    pub fn set_by(&self, by: SignedDuration) {
+        let mut moment = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        moment.wall = after(moment.wall, by);
     }
 }
 
@@ -74,17 +132,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_manual_clock_moves_only_when_told() {
+    fn manual_clocks_move_only_when_told() {
         let manual = ManualClock::at(Timestamp::UNIX_EPOCH);
         let clock = manual.clock();
-        assert_eq!(clock.now(), Timestamp::UNIX_EPOCH);
+        let start = clock.moment();
+        assert_eq!((clock.now(), clock.moment()), (Timestamp::UNIX_EPOCH, start));
         manual.advance(SignedDuration::from_secs(5));
         assert_eq!(clock.now().as_second(), 5);
+        assert_eq!(clock.moment().boot.since(start.boot), SignedDuration::from_secs(5));
+    }
+
+    #[test]
+    fn setting_the_wall_clock_takes_no_time() {
+        let manual = ManualClock::at(Timestamp::UNIX_EPOCH);
+        let start = manual.moment();
+        manual.set_by(SignedDuration::from_hours(-48));
+        assert_eq!(manual.moment().boot, start.boot);
+        assert_eq!(manual.now().as_second(), -48 * 3600);
+        assert_eq!(manual.moment().wall_at(start.boot.after(SignedDuration::from_hours(48))), start.wall);
+    }
+
+    #[test]
+    fn the_systems_boot_clock_goes_on() {
+        let (one, two) = (Clock::system().moment(), Clock::system().moment());
+        assert!(one.boot > SinceBoot(SignedDuration::ZERO) && two.boot >= one.boot);
     }
 
     #[test]
     fn adding_past_the_end_of_time_stays_there() {
         assert_eq!(after(Timestamp::MAX, SignedDuration::MAX), Timestamp::MAX);
         assert_eq!(after(Timestamp::MIN, SignedDuration::MIN), Timestamp::MIN);
+        let end = SinceBoot(SignedDuration::MAX);
+        assert_eq!(end.after(SignedDuration::MAX), end);
+        assert_eq!(end.since(SinceBoot(SignedDuration::MIN)), SignedDuration::MAX);
     }
 }

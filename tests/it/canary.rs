@@ -106,7 +106,14 @@ async fn no_secret_is_ever_logged_answered_or_printed() {
     older["last_refresh"] = json!("2020-01-01T00:00:00Z");
     machine.put(&named, &earlier.auth_file());
     machine.put(&format!("claude-old-{EMAIL}.json"), &older);
-    secrets.extend([earlier.access_token.clone(), earlier.refresh_token.clone()]);
+    // One that no request is sent by, so that nothing refreshes it but who asks for it.
+    let resting = fake.issue_account_in(EMAIL, "Resting Aviary");
+    let mut off = resting.auth_file();
+    off["disabled"] = json!(true);
+    machine.put("claude-off.json", &off);
+    for issued in [&earlier, &resting] {
+        secrets.extend([issued.access_token.clone(), issued.refresh_token.clone()]);
+    }
     let broken = machine.auth_dir().join(format!("claude-broken-{EMAIL}.json"));
     write(&broken, &format!("{{\"type\": \"claude\", \"refresh_token\": \"{IN_A_BROKEN_FILE}\", }}"));
 
@@ -175,7 +182,6 @@ async fn no_secret_is_ever_logged_answered_or_printed() {
             "application/json",
             format!("{{\"access_token\":\"{IN_A_BROKEN_REPLY}\""),
         ),
-        Script::reset(),
     ] {
         fake.on(TOKEN_PATH).once(script);
         assert_eq!(said.run(&machine, &["accounts", "refresh", &id]).await.code, Some(1));
@@ -217,8 +223,10 @@ async fn no_secret_is_ever_logged_answered_or_printed() {
     fake.on("/v1/oauth/revoke").once(Script::html_502());
     let fallen = said.run(&machine, &["accounts", "revoke", &id, "--yes"]).await;
     assert!(fallen.stderr.contains("did NOT revoke"), "{}", fallen.stderr);
-    fake.revoke(machine.read(&named)["refresh_token"].as_str().unwrap());
-    assert_eq!(said.run(&machine, &["accounts", "refresh", &named]).await.code, Some(15));
+    fake.on(TOKEN_PATH).once(Script::reset());
+    assert_eq!(said.run(&machine, &["accounts", "refresh", "claude-off.json"]).await.code, Some(1));
+    fake.revoke(&resting.refresh_token);
+    assert_eq!(said.run(&machine, &["accounts", "refresh", "claude-off.json"]).await.code, Some(15));
     assert_eq!(said.run(&machine, &["accounts", "revoke", &named, "--yes"]).await.code, Some(0));
 
     let done = daemon.stop().await;

@@ -3,8 +3,9 @@
 
 use http::{Method, StatusCode};
 use proxy_tests::client::{Reading, frames};
-use proxy_tests::daemon::{Setup, TestDaemon, expired, put};
+use proxy_tests::daemon::{Setup, TestDaemon, expired, fake_at, put};
 use proxy_tests::fake_claude::{FakeClaude, OAUTH_BETA, Script};
+use proxyd::clock::{ManualClock, SignedDuration};
 use serde_json::{Value, json};
 
 const CHAT: &str = "/v1/chat/completions";
@@ -311,12 +312,14 @@ async fn what_cannot_be_translated_is_refused_here_and_names_the_field() {
 
 #[tokio::test]
 async fn an_expired_token_on_the_way_is_refreshed_and_the_client_sees_nothing_of_it() {
-    let fake = FakeClaude::start().await;
+    let clock = ManualClock::at("2026-06-01T12:00:00Z".parse().unwrap());
+    let fake = fake_at(&clock).await;
     let issued = fake.issue_account("person@example.com");
-    let daemon =
-        TestDaemon::with(&fake, Setup::default(), |dir| put(dir, "claude-a.json", &expired(&issued))).await;
+    let setup = Setup { clock: clock.clock(), ..Setup::default() };
+    let daemon = TestDaemon::with(&fake, setup, |dir| put(dir, "claude-a.json", &expired(&issued))).await;
     let mut body = json!({"model": MODEL, "messages": [{"role": "user", "content": "hi"}]});
     answered(&daemon, &body).await;
+    clock.advance(SignedDuration::from_mins(1));
     fake.expire_access_tokens();
     body["stream"] = json!(true);
     assert_eq!(streamed(&daemon, &body).await.last().unwrap(), "[DONE]");

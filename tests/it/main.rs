@@ -32,6 +32,8 @@ mod proxies;
 #[cfg(test)]
 mod refresh;
 #[cfg(test)]
+mod refresh_intent;
+#[cfg(test)]
 mod refresh_refused;
 #[cfg(test)]
 mod refresh_saved;

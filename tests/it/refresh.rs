@@ -62,10 +62,12 @@ async fn an_expired_token_is_refreshed_before_it_is_used() {
 
 #[tokio::test]
 async fn a_token_is_on_disk_before_a_request_carries_it() {
-    let fake = FakeClaude::start().await;
+    let clock = noon();
+    let fake = fake_at(&clock).await;
     let issued = fake.issue_account("person@example.com");
-    let daemon = TestDaemon::with(&fake, Setup::default(), |dir| put(dir, FILE, &issued.auth_file())).await;
+    let daemon = with_clock(&fake, &clock, |dir| put(dir, FILE, &issued.auth_file())).await;
     for round in 1..=5 {
+        clock.advance(SignedDuration::from_mins(1));
         let gate = Gate::new();
         fake.on("/v1/messages").once(Script::real());
         fake.on("/v1/messages").once(Script::real().hold(&gate));
@@ -141,7 +143,7 @@ async fn a_lifetime_that_makes_no_sense_is_held_within_bounds() {
         (Value::Null, 3600),
     ];
     for (expires_in, seconds) in cases {
-        // What a lifetime of a minute makes due at once is not what is looked at here.
+        clock.advance(SignedDuration::from_mins(1));
         fake.on(TOKEN_PATH).once(Script::real().patch(json!({"expires_in": expires_in})));
         let account = daemon.refresh("person@example.com").await.unwrap();
         let end = account.expires_at.unwrap().seconds;
@@ -152,8 +154,10 @@ async fn a_lifetime_that_makes_no_sense_is_held_within_bounds() {
 
 #[tokio::test]
 async fn a_reply_without_a_refresh_token_keeps_the_one_there_is() {
-    let fake = FakeClaude::start().await;
-    let (daemon, issued) = TestDaemon::with_account(&fake).await;
+    let clock = noon();
+    let fake = fake_at(&clock).await;
+    let issued = fake.issue_account("person@example.com");
+    let daemon = with_clock(&fake, &clock, |dir| put(dir, FILE, &issued.auth_file())).await;
     // Not the real answer without the token: the fake would have rotated it.
     let reply = json!({"token_type": "Bearer", "access_token": "sk-ant-oat01-FAKEkept", "expires_in": 28800});
     fake.on(TOKEN_PATH).once(Script::json(http::StatusCode::OK, &reply));
@@ -161,7 +165,9 @@ async fn a_reply_without_a_refresh_token_keeps_the_one_there_is() {
     let document = daemon.read(FILE);
     assert_eq!(document["access_token"], "sk-ant-oat01-FAKEkept");
     assert_eq!(document["refresh_token"], json!(issued.refresh_token));
-    // And it is still good for the next time.
+    // And it is still good for the next time: that it was asked with counts for nothing.
+    assert_eq!(daemon.all_files(), [".lock", FILE]);
+    clock.advance(SignedDuration::from_mins(1));
     daemon.refresh("person@example.com").await.unwrap();
     daemon.wait_until_saved(&fake, &issued, FILE, 1).await;
 }
@@ -191,10 +197,10 @@ async fn a_clock_that_jumped_back_and_forth_spends_no_token_for_it() {
     let fake = fake_at(&clock).await;
     let issued = fake.issue_account("person@example.com");
     let daemon = Arc::new(with_clock(&fake, &clock, |dir| put(dir, FILE, &issued.auth_file())).await);
-    clock.advance(SignedDuration::from_hours(-48));
+    clock.set_by(SignedDuration::from_hours(-48));
     daemon.refresher().wake();
     assert_eq!(daemon.ask("hello").await.status(), 200);
-    clock.advance(SignedDuration::from_hours(49));
+    clock.set_by(SignedDuration::from_hours(49));
     daemon.refresher().wake();
     assert_eq!(daemon.ask("hello").await.status(), 200);
     assert_eq!(fake.token_calls(), 0);

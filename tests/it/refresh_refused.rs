@@ -98,7 +98,7 @@ async fn while_the_issuer_is_in_trouble_the_token_serves_on_and_is_refreshed_lat
         assert_eq!(fake.token_calls(), 1, "{words}");
         within("it is tried again", async {
             while fake.rotations(issued.account) == 0 {
-                clock.advance(SignedDuration::from_secs(5));
+                clock.advance(SignedDuration::from_secs(20));
                 daemon.refresher().wake();
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }

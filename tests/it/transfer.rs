@@ -227,7 +227,9 @@ async fn a_refresh_that_ends_meanwhile_is_newer_than_the_file() {
     refreshed.unwrap();
     assert_eq!(files[0].outcome(), ImportOutcome::Unchanged);
     assert!(daemon.holds_newest(&fake, &issued, "claude-a.json"));
-    daemon.refresh("person@example.com").await.unwrap();
+    // Refreshes are let in again: what holds this one back is the minute between two of them.
+    let too_soon = daemon.refresh("person@example.com").await.unwrap_err();
+    assert!(too_soon.message().contains("less than a minute ago"), "{}", too_soon.message());
 }
 
 #[tokio::test]

@@ -80,8 +80,10 @@ async fn a_limit_is_seen_without_any_change_of_a_file() {
 
 #[tokio::test]
 async fn the_life_of_an_account_is_told_in_order() {
-    let fake = FakeClaude::start().await;
-    let daemon = TestDaemon::start(&fake).await;
+    let clock = ManualClock::at("2026-06-01T12:00:00Z".parse().unwrap());
+    let fake = fake_at(&clock).await;
+    let setup = Setup { clock: clock.clock(), ..Setup::default() };
+    let daemon = TestDaemon::with(&fake, setup, |_| {}).await;
     let mut story = events(&daemon).await;
     let issued = fake.issue_account("person@example.com");
     daemon.put("claude-a.json", &issued.auth_file());
@@ -89,6 +91,7 @@ async fn the_life_of_an_account_is_told_in_order() {
     assert_eq!(added.name, "person@example.com");
     daemon.refresh(&added.account).await.unwrap();
     assert_eq!(event(&mut story, EventKind::Refreshed).await.account, added.account);
+    clock.advance(SignedDuration::from_mins(1));
     fake.on(TOKEN_PATH).once(Script::html_502());
     daemon.refresh(&added.account).await.unwrap_err();
     assert!(event(&mut story, EventKind::RefreshFailed).await.detail.contains("502"));

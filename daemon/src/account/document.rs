@@ -9,7 +9,7 @@
 //! | `pkce_method` | the method of the login that made the tokens; its verifier is never stored |
 //! | `api_key` | instead of tokens: a console key |
 //! | `label`, `disabled` | set by a person, as are those of [`Settings`] |
-//! | `needs_login` | `{since, reason, token}`; `token` names the refresh token that was refused |
+//! | `needs_login` | `{since, reason, token}`; `token` names the refresh token that is of no use any more, and `serving: true` says that the access token still is |
 //!
 //! The keys are those of the widespread Go implementation, so its files load as they are. Every form that
 //! ever shipped stays loadable (`tests/fixtures/auth`). A document holds secrets: it has no `Debug` of its
@@ -170,13 +170,16 @@ impl Document {
         self.set("priority", Some(priority.into()));
     }
 
-    /// Records that the issuer refused `token`. Once the file holds another one the record no longer counts.
-    pub fn set_needs_login(&mut self, token: &RefreshToken, since: Timestamp, reason: &str) {
-        let record = Map::from_iter([
-            ("since".to_owned(), rfc3339(since)),
-            ("reason".to_owned(), Value::from(reason)),
+    /// Records that `token` is of no use any more. Once the file holds another one the record no longer counts.
+    pub fn set_needs_login(&mut self, token: &RefreshToken, why: &NeedsLogin) {
+        let mut record = Map::from_iter([
+            ("since".to_owned(), rfc3339(why.since)),
+            ("reason".to_owned(), Value::from(why.reason.as_str())),
             ("token".to_owned(), Value::from(token.fingerprint())),
         ]);
+        if why.serving {
+            record.insert("serving".to_owned(), Value::from(true));
+        }
         self.set("needs_login", Some(Value::Object(record)));
     }
 
@@ -254,7 +257,8 @@ impl Document {
         }
         let since = record.get("since")?.as_str()?.parse().ok()?;
         let reason = record.get("reason").and_then(Value::as_str).unwrap_or("its refresh token was refused");
-        Some(NeedsLogin { since, reason: reason.to_owned() })
+        let serving = record.get("serving").and_then(Value::as_bool).unwrap_or(false);
+        Some(NeedsLogin { since, reason: reason.to_owned(), serving })
     }
 
     fn set(&mut self, key: &str, value: Option<Value>) {
@@ -362,7 +366,8 @@ mod tests {
     #[test]
     fn needs_login_ends_when_the_file_holds_another_token() {
         let mut document = Document::parse(br#"{"access_token":"a","refresh_token":"r"}"#).unwrap();
-        document.set_needs_login(&RefreshToken::new("r"), Timestamp::UNIX_EPOCH, "revoked");
+        let why = NeedsLogin { since: Timestamp::UNIX_EPOCH, reason: "revoked".to_owned(), serving: false };
+        document.set_needs_login(&RefreshToken::new("r"), &why);
         let file = FileName::parse("claude-x.json").unwrap();
         let account = document.to_account(file.clone()).unwrap();
         assert_eq!(account.needs_login.as_ref().unwrap().reason, "revoked");

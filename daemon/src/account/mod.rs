@@ -58,6 +58,13 @@ impl Account {
         self.oauth()?.refresh.as_ref()
     }
 
+    /// Whether it waits for a new login, and its access token serves meanwhile.
+    pub fn serves_on(&self, now: Timestamp) -> bool {
+        let end = self.oauth().and_then(|tokens| tokens.expires_at);
+        let serving = self.needs_login.as_ref().is_some_and(|needs_login| needs_login.serving);
+        serving && end.is_none_or(|end| end > now)
+    }
+
     /// The account as a person calls it: label, e-mail address or id. Not for a log.
     pub fn called(&self) -> &str {
         let name = self.label.as_deref().or(self.identity.email.as_deref());
@@ -166,6 +173,8 @@ impl fmt::Debug for Identity {
 pub struct NeedsLogin {
     pub since: Timestamp,
     pub reason: String,
+    /// Nobody refused the access token: it is used until it ends.
+    pub serving: bool,
 }
 
 #[cfg(test)]

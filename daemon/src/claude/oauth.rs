@@ -4,6 +4,8 @@
 //! A reply holds single-use tokens: it is read whole and handed on, never logged. What an error may show is
 //! the issuer's `error` and `error_description` (RFC 6749, section 5.2), nothing else of a body.
 
+mod error;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +14,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
-use super::refusal::{self, Grounds};
 use super::transport::{self, Tls, TransportError};
 use super::ways::{Way, Ways};
 use super::{TransportConfig, ratelimit};
@@ -22,6 +23,7 @@ use crate::pool::Pool;
 use crate::secret::{
     AccessToken, AuthorizationCode, CodeVerifier, LoginState, RefreshToken, sensitive_header,
 };
+pub use error::{Fate, RevokeError, TokenError, Unreached};
 
 /// Long, because a refresh that we give up on may have rotated the token all the same.
 const TOKEN_TIMEOUT: Duration = Duration::from_mins(1);
@@ -56,62 +58,6 @@ pub struct Grant {
     /// Who logged in, as far as the reply says.
     pub identity: Identity,
     pub issued_at: Timestamp,
-}
-
-/// Why the token endpoint issued nothing, by what is to be done next.
-#[derive(Debug, thiserror::Error)]
-pub enum TokenError {
-    /// The code or the refresh token is not valid (any more): trying again cannot help.
-    #[error("the provider refused it: {}", describe("invalid_grant", description.as_deref()))]
-    InvalidGrant { description: Option<String> },
-    /// Any other refusal of the request.
-    #[error("the provider refused the request with status {status}: {}", describe(error, description.as_deref()))]
-    Refused { status: StatusCode, error: String, description: Option<String> },
-    #[error("the provider limits logins and refreshes right now (429){}", wait(*retry_at))]
-    RateLimited { retry_at: Option<Timestamp> },
-    #[error("the provider has trouble (status {status})")]
-    Server { status: StatusCode },
-    #[error("the provider cannot be reached")]
-    Transport(#[source] Unreached),
-    #[error("the provider's reply cannot be read: {problem}")]
-    Malformed { problem: &'static str },
-}
-
-impl TokenError {
-    /// What a refusal is about; `None` where the issuer refused nothing.
-    pub fn grounds(&self) -> Option<Grounds> {
-        match self {
-            Self::InvalidGrant { description } => {
-                Some(refusal::grounds("invalid_grant", description.as_deref()))
-            }
-            Self::Refused { error, description, .. } => Some(refusal::grounds(error, description.as_deref())),
-            Self::RateLimited { .. } | Self::Server { .. } | Self::Transport(_) | Self::Malformed { .. } => {
-                None
-            }
-        }
-    }
-}
-
-/// Why a revocation is not certain.
-#[derive(Debug, thiserror::Error)]
-pub enum RevokeError {
-    #[error("the provider answered with status {0}")]
-    Refused(StatusCode),
-    #[error("the provider cannot be reached")]
-    Transport(#[source] Unreached),
-}
-
-/// Why a call did not get there. Nothing of a proxy's URL is in its words.
-#[derive(Debug, thiserror::Error)]
-pub enum Unreached {
-    #[error(transparent)]
-    Direct(reqwest::Error),
-    #[error("it was to go through the account's proxy")]
-    Proxied(#[source] reqwest::Error),
-    #[error("the proxy wants a user name and password, or others (407)")]
-    ProxyRefuses,
-    #[error("the account's proxy cannot be used")]
-    NoWay(#[source] TransportError),
 }
 
 /// The issuer's client.
@@ -370,14 +316,6 @@ pub(super) async fn read(mut reply: Response) -> Result<Vec<u8>, TokenError> {
         body.extend_from_slice(&chunk);
     }
     Ok(body)
-}
-
-fn describe(error: &str, description: Option<&str>) -> String {
-    description.map_or_else(|| error.to_owned(), |description| format!("{error} ({description})"))
-}
-
-fn wait(retry_at: Option<Timestamp>) -> String {
-    retry_at.map(|at| format!("; it may be tried again at {at:.0}")).unwrap_or_default()
 }
 
 #[cfg(test)]

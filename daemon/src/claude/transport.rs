@@ -153,7 +153,8 @@ impl ModelClient {
     }
 }
 
-/// The client of the OAuth, profile and usage endpoints.
+/// The client of the OAuth, profile and usage endpoints. Each call has a connection of its own: on one that was kept
+/// and closed by the other side nobody could tell a call that was never seen from one whose answer is lost.
 pub(super) fn oauth_client(
     proxy: Option<&ProxyUrl>,
     tls: &Tls,
@@ -164,6 +165,7 @@ pub(super) fn oauth_client(
         .user_agent(USER_AGENT)
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
+        .pool_max_idle_per_host(0)
         .connect_timeout(READY_TIMEOUT)
         .timeout(timeout);
     if let Some(proxy) = proxy {

@@ -12,13 +12,15 @@ use super::health::{Cause, Health};
 use super::quota::Quota;
 use super::select::Standing;
 use crate::account::{Account, Credential, NeedsLogin};
-use crate::clock::Timestamp;
+use crate::clock::{Moment, Timestamp};
 use crate::id::AccountId;
 
 /// One account of the pool with what is known about it beyond its file.
 #[derive(Debug)]
 pub struct Member {
     pub account: Account,
+    /// When its access token was first here: how old it is, whatever the wall clock is set to meanwhile.
+    pub seen: Moment,
     pub(super) live: Arc<Live>,
 }
 
@@ -102,7 +104,7 @@ impl Member {
         }
         if let Some(since) = self.ended(now) {
             let reason = "its token ended and it holds no refresh token".to_owned();
-            return State::NeedsLogin(NeedsLogin { since, reason });
+            return State::NeedsLogin(NeedsLogin { since, reason, serving: false });
         }
         let vitals = self.vitals();
         // What is about the whole account comes first and says it all.
@@ -126,7 +128,12 @@ impl Member {
 
     /// Whether some request could be served by it now.
     pub fn is_usable(&self, now: Timestamp) -> bool {
-        matches!(self.state(now), State::Ready | State::Cooling { in_part: true, .. })
+        match self.state(now) {
+            State::Ready => true,
+            State::Cooling { in_part, .. } => in_part,
+            State::NeedsLogin(_) => self.account.serves_on(now),
+            State::Disabled | State::Invalid { .. } => false,
+        }
     }
 
     /// Requests that use the account right now.
@@ -164,7 +171,8 @@ impl Member {
 
     pub(super) fn standing(&self, model: &str, endpoint: Endpoint, now: Timestamp) -> Standing {
         let Account { disabled, needs_login, .. } = &self.account;
-        if *disabled || needs_login.is_some() || self.account.is_closed() || self.ended(now).is_some() {
+        let waits = needs_login.is_some() && !self.account.serves_on(now);
+        if *disabled || waits || self.account.is_closed() || self.ended(now).is_some() {
             return Standing::Out;
         }
         let vitals = self.vitals();

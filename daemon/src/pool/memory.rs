@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::member::{Live, Member, Vitals};
 use super::{Pool, Trouble};
 use crate::account::Account;
+use crate::clock::Moment;
 use crate::id::AccountId;
 
 /// Accounts that are remembered at once after they left.
@@ -34,10 +35,10 @@ impl Departed {
     }
 
     /// An account that comes, with what is known about it. Its upkeep begins anew.
-    pub(super) fn back(&mut self, account: Account) -> Member {
+    pub(super) fn back(&mut self, account: Account, now: Moment) -> Member {
         let known = self.0.iter().position(|(id, _)| *id == account.id);
         let live = known.map(|index| self.0.remove(index).1).unwrap_or_default();
-        let member = Member { account, live };
+        let member = Member { account, seen: now, live };
         member.set_trouble(Trouble::default());
         member
     }
@@ -53,11 +54,13 @@ impl Departed {
 
 impl Member {
     /// The account after a change of its file.
-    pub(super) fn with(&self, account: Account) -> Self {
+    pub(super) fn with(&self, account: Account, now: Moment) -> Self {
         if self.account.differs_beyond_tokens(&account) {
             self.vitals().health.changed();
         }
-        Self { account, live: Arc::clone(&self.live) }
+        let access = |account: &Account| account.oauth().map(|tokens| tokens.access.clone());
+        let seen = if access(&account) == access(&self.account) { self.seen } else { now };
+        Self { account, seen, live: Arc::clone(&self.live) }
     }
 }
 

@@ -161,8 +161,8 @@ impl Pool {
         self.change(|snapshot, departed| {
             snapshot.invalid.retain(|invalid| invalid.file != account.file);
             let member = match snapshot.get(&account.id) {
-                Some(old) => old.with(account),
-                None => departed.back(account),
+                Some(old) => old.with(account, self.shared.clock.moment()),
+                None => departed.back(account, self.shared.clock.moment()),
             };
             snapshot.put(member);
         });
@@ -173,7 +173,7 @@ impl Pool {
     pub fn replace(&self, account: Account) {
         self.change(|snapshot, _| {
             let same = snapshot.get(&account.id).filter(|old| old.account.file == account.file);
-            if let Some(member) = same.map(|old| old.with(account)) {
+            if let Some(member) = same.map(|old| old.with(account, self.shared.clock.moment())) {
                 snapshot.put(member);
             }
         });
@@ -212,11 +212,11 @@ impl Pool {
                 Some(old) if old.account == account => Arc::clone(old),
                 Some(old) => {
                     changes.changed.push(account.id.clone());
-                    Arc::new(old.with(account))
+                    Arc::new(old.with(account, self.shared.clock.moment()))
                 }
                 None => {
                     changes.added.push(account.id.clone());
-                    Arc::new(departed.back(account))
+                    Arc::new(departed.back(account, self.shared.clock.moment()))
                 }
             };
             next.members.push(member);

@@ -1,18 +1,17 @@
 //! One refresh, from the reservation of disk space to the publication of the new token. The order is the
-//! invariant: reserve, re-read, ask, save, publish. Runs on a task of its own.
+//! invariant: reserve, re-read, write down, ask, save, publish. Runs on a task of its own.
 
 use std::sync::Arc;
 
+use super::steps::{self, Asking, End};
 use super::unsaved::{self, Unsaved};
 use super::{Inner, RefreshError};
-use crate::account::{Account, FileName, NeedsLogin};
+use crate::account::Account;
 use crate::chain::ErrorChain;
-use crate::claude::Way;
-use crate::claude::oauth::{Grant, TokenError};
+use crate::claude::oauth::Fate;
 use crate::id::AccountId;
 use crate::pool::{Member, Trouble};
-use crate::secret::RefreshToken;
-use crate::store::{Edit, Loaded, Reservation, StoreError, Unusable};
+use crate::store::{Loaded, Reservation, Store, StoreError};
 
 pub(super) async fn fly(inner: &Arc<Inner>, id: &AccountId) -> Result<(), RefreshError> {
     let member = inner.pool.get(id).ok_or(RefreshError::Gone)?;
@@ -31,118 +30,60 @@ async fn attempt(inner: &Arc<Inner>, member: &Member) -> Result<(), RefreshError
     }
     // Never closed, so there is always a permit to wait for.
     let _permit = inner.calls.acquire().await;
-    let (reservation, current) = reserve_and_read(inner, &member.account.file).await?;
-    if current.id != member.account.id {
-        // The file was given to another identity, whose tokens are its own flight's business.
-        return Err(RefreshError::Gone);
-    }
-    if is_renewed(&current, &member.account) && !super::schedule::is_stale(&current, inner.clock.now()) {
-        // Somebody else wrote a newer token: use it, spend nothing.
-        publish(inner, current);
-        return Ok(());
-    }
-    if let Some(needs_login) = &current.needs_login {
-        let reason = needs_login.reason.clone();
-        publish(inner, current);
-        return Err(RefreshError::NeedsLogin { reason });
-    }
-    let way = Way::of(&current).map_err(RefreshError::Closed)?;
-    let token = current.renewable().ok_or(RefreshError::NotRenewable)?.clone();
-    match inner.oauth.refresh(&token, &way).await {
-        Ok(grant) => save(inner, reservation, current, grant).await,
-        Err(TokenError::InvalidGrant { description }) => {
-            let reason = description.unwrap_or_else(|| "its refresh token was refused".to_owned());
-            refused(inner, reservation, current, token, reason).await
-        }
-        Err(error) => Err(RefreshError::Issuer(error)),
-    }
-}
-
-/// Takes the space for the answer *before* the question, then reads what is to be refreshed as it is now.
-async fn reserve_and_read(inner: &Inner, file: &FileName) -> Result<(Reservation, Account), RefreshError> {
-    let (store, file) = (inner.store.clone(), file.clone());
-    let work = move || {
-        let reservation = store.reserve_update(&file).map_err(RefreshError::CannotSave)?;
-        let current = store.read(&file).map_err(RefreshError::Unusable)?;
-        Ok((reservation, current.account))
+    let (known, worker) = (member.account.clone(), Arc::clone(inner));
+    let beginning = blocking(inner, move |store| {
+        steps::begin(store, &known, worker.clock.now(), |current| !worker.is_stale(current))
+    });
+    let ended = match beginning.await? {
+        Ok(asking) => ask(inner, &member.account.id, *asking).await?,
+        Err(ended) => ended,
     };
-    inner.tasks.spawn_blocking(work).await.unwrap_or(Err(RefreshError::Aborted))
-}
-
-fn is_renewed(current: &Account, known: &Account) -> bool {
-    match (current.oauth(), known.oauth()) {
-        (Some(current), Some(known)) => current.access != known.access,
-        _ => true,
-    }
-}
-
-/// Saves what the issuer gave, then publishes it. Where it cannot be saved it is published all the same,
-/// marked, and the saving goes on until it succeeds or the daemon stops.
-async fn save(
-    inner: &Arc<Inner>,
-    reservation: Reservation,
-    spent: Account,
-    grant: Grant,
-) -> Result<(), RefreshError> {
-    let unsaved = Unsaved { spent, grant };
-    match write(inner, reservation, &unsaved).await {
-        Ok(saved) if saved.account.id == unsaved.spent.id => {
-            publish(inner, saved.account);
+    match ended {
+        End::Known { account, result } => {
+            publish(inner, *account);
+            result
+        }
+        End::Unsaved { unsaved, reservation, error } => {
+            unsaved::keep(inner, *unsaved, reservation, &error);
             Ok(())
         }
-        Ok(_) | Err((StoreError::Unusable(Unusable::Gone), _)) => {
-            // Deleted, or given to another identity meanwhile: so it stays.
-            inner.pool.remove_file(&unsaved.spent.id, &unsaved.spent.file);
+        End::Gone => {
+            inner.pool.remove_file(&member.account.id, &member.account.file);
             Err(RefreshError::Gone)
         }
-        Err((error, reservation)) => {
-            unsaved::keep(inner, unsaved, reservation, &error);
-            Ok(())
-        }
+        End::Failed(error) => Err(error),
     }
 }
 
-/// The issuer refused the token: no more calls until the file holds another one.
-async fn refused(
-    inner: &Arc<Inner>,
-    reservation: Reservation,
-    current: Account,
-    token: RefreshToken,
-    reason: String,
-) -> Result<(), RefreshError> {
-    let (store, since, why) = (inner.store.clone(), inner.clock.now(), reason.clone());
-    let file = current.file.clone();
-    let work =
-        move || store.update(reservation, &file, |document| document.set_needs_login(&token, since, &why));
-    match inner.tasks.spawn_blocking(work).await {
-        Ok(Ok(saved)) if saved.account.needs_login.is_none() => {
-            // The file holds another token by now: the refusal was of one that is spent.
-            publish(inner, saved.account);
-            Ok(())
-        }
-        Ok(Ok(saved)) => {
-            publish(inner, saved.account);
-            Err(RefreshError::NeedsLogin { reason })
-        }
-        Ok(Err((StoreError::Unusable(Unusable::Gone), _))) => {
-            inner.pool.remove_file(&current.id, &current.file);
-            Err(RefreshError::Gone)
-        }
-        Ok(Err((error, _))) => {
-            // Not on disk, so at least in memory: the issuer is not asked with this token again.
-            tracing::error!(error = %ErrorChain(&error), "cannot record that the account needs a new login");
-            publish(
-                inner,
-                Account { needs_login: Some(NeedsLogin { since, reason: reason.clone() }), ..current },
-            );
-            Err(RefreshError::NeedsLogin { reason })
-        }
-        Err(_) => Err(RefreshError::Aborted),
+async fn ask(inner: &Arc<Inner>, id: &AccountId, asking: Asking) -> Result<End, RefreshError> {
+    let token = asking.token.clone();
+    inner.remember_tries(&token, asking.tries);
+    let asked_before = inner.mark_asked(id);
+    let answer = inner.oauth.refresh(&token, &asking.way).await;
+    if answer.as_ref().is_err_and(|error| error.fate() == Fate::Unsent) {
+        inner.unmark_asked(id, asked_before);
     }
+    let now = inner.clock.now();
+    let ending = blocking(inner, move |store| {
+        let ended = steps::end(store, asking, answer, now);
+        // What cannot be read is taken for the worst.
+        (ended, store.tries(&token).unwrap_or(crate::store::MOST_TRIES), token)
+    });
+    let (ended, tries, token) = ending.await?;
+    inner.remember_tries(&token, tries);
+    Ok(ended)
 }
 
-/// Writes the new tokens where the token that was spent for them is. Another login that was put there
-/// meanwhile stays.
+/// Work on the disk, off the runtime's own threads.
+async fn blocking<T: Send + 'static>(
+    inner: &Inner,
+    work: impl FnOnce(&Store) -> T + Send + 'static,
+) -> Result<T, RefreshError> {
+    let store = inner.store.clone();
+    inner.tasks.spawn_blocking(move || work(&store)).await.map_err(|_panicked| RefreshError::Aborted)
+}
+
+/// Tries once more to save what was issued.
 pub(super) async fn write(
     inner: &Inner,
     reservation: Reservation,
@@ -150,16 +91,7 @@ pub(super) async fn write(
 ) -> Result<Loaded, (StoreError, Reservation)> {
     let store = inner.store.clone();
     let unsaved = Unsaved { spent: unsaved.spent.clone(), grant: unsaved.grant.clone() };
-    let work = move || {
-        store.update_if(reservation, &unsaved.spent.file, |found, document| {
-            if !unsaved.applies_to(found) {
-                return Edit::Leave;
-            }
-            let Grant { tokens, scope, issued_at, .. } = &unsaved.grant;
-            document.set_tokens(tokens, scope.as_deref(), *issued_at);
-            Edit::Write
-        })
-    };
+    let work = move || steps::write(&store, reservation, &unsaved);
     match inner.tasks.spawn_blocking(work).await {
         Ok(result) => result,
         Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),

@@ -1,12 +1,15 @@
 //! Keeps tokens fresh. One refresh per account is in flight at most, on a task of its own that no client's
-//! hanging up and no SIGTERM cancels; what it got is on disk before anyone uses it.
+//! hanging up and no SIGTERM cancels; what it will ask is on disk before it asks, and what it got before anyone
+//! uses it.
 
 mod error;
 mod flight;
 mod schedule;
+mod steps;
 mod unsaved;
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,11 +22,11 @@ pub use schedule::Policy;
 use crate::account::Account;
 use crate::chain::ErrorChain;
 use crate::claude::OAuthClient;
-use crate::clock::{Clock, SignedDuration, Timestamp, after};
+use crate::clock::{Clock, Moment, SignedDuration, SinceBoot, after};
 use crate::events::Kind;
 use crate::id::AccountId;
-use crate::pool::Pool;
-use crate::secret::AccessToken;
+use crate::pool::{Member, Pool, Trouble};
+use crate::secret::{AccessToken, RefreshToken};
 use crate::store::Store;
 use crate::tasks::Tasks;
 use unsaved::Unsaved;
@@ -33,9 +36,10 @@ use unsaved::Unsaved;
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 /// Token calls at once, over all accounts.
 const CALLS_AT_ONCE: usize = 8;
-/// A token that was refused without ever having served is not refreshed again sooner: another one would fare
-/// no better.
-const UNPROVEN: SignedDuration = SignedDuration::from_mins(1);
+/// Between two calls of the issuer for one account: what is wrong with tokens that end or are refused sooner is not
+/// mended by more of them. A call that certainly did not get there is none, and a person who mended what failed
+/// need not wait; for new tokens so soon after new ones a person waits, too.
+const BETWEEN_CALLS: SignedDuration = SignedDuration::from_mins(1);
 
 /// The refresher's handle; clones share everything.
 #[derive(Clone, Debug)]
@@ -51,6 +55,8 @@ struct Inner {
     tasks: Tasks,
     calls: Semaphore,
     records: Mutex<HashMap<AccountId, Record>>,
+    /// By the fingerprint of a refresh token: the calls with it of which nothing is known, as they are on disk.
+    tries: Mutex<HashMap<String, usize>>,
     wake: Notify,
 }
 
@@ -60,8 +66,11 @@ struct Record {
     flight: Option<Flight>,
     strikes: u32,
     /// No refresh before then, after this failure.
-    failure: Option<(Timestamp, Arc<RefreshError>)>,
-    refreshed_at: Option<Timestamp>,
+    failure: Option<(SinceBoot, Arc<RefreshError>)>,
+    /// When the issuer was last asked.
+    asked_at: Option<SinceBoot>,
+    /// When it last gave tokens.
+    refreshed_at: Option<SinceBoot>,
     /// Being revoked: no refresh starts any more.
     closed: bool,
     /// Tokens that were issued and are in memory only. They outlive the account's place in the pool: its
@@ -73,6 +82,7 @@ type FlightResult = Result<(), Arc<RefreshError>>;
 type Flight = watch::Receiver<Option<FlightResult>>;
 
 impl Refresher {
+    /// Reads from `store` what an earlier run was about to ask when it ended.
     pub fn new(
         policy: Policy,
         store: Store,
@@ -80,8 +90,9 @@ impl Refresher {
         oauth: OAuthClient,
         clock: Clock,
         tasks: Tasks,
-    ) -> Self {
-        Self(Arc::new(Inner {
+    ) -> io::Result<Self> {
+        let tries = Mutex::new(store.open_intents()?);
+        Ok(Self(Arc::new(Inner {
             policy,
             store,
             pool,
@@ -90,8 +101,9 @@ impl Refresher {
             tasks,
             calls: Semaphore::new(CALLS_AT_ONCE),
             records: Mutex::default(),
+            tries,
             wake: Notify::new(),
-        }))
+        })))
     }
 
     /// Starts the loop that refreshes each token before it ends.
@@ -117,7 +129,7 @@ impl Refresher {
 
     /// Whether the account's token must, and can, be refreshed before it is used.
     pub fn is_stale(&self, account: &Account) -> bool {
-        account.renewable().is_some() && schedule::is_stale(account, self.0.clock.now())
+        account.renewable().is_some() && self.0.is_stale(account)
     }
 
     /// Waits until the account has another access token than `seen`, joining the refresh in flight or
@@ -132,7 +144,7 @@ impl Refresher {
             if let Some(flight) = &record.flight {
                 flight.clone()
             } else {
-                self.0.permit(id, record)?;
+                self.0.permit(record)?;
                 self.launch(id, record)
             }
         };
@@ -147,7 +159,14 @@ impl Refresher {
             if record.closed {
                 return Err(Arc::new(RefreshError::Gone));
             }
-            record.flight.clone().unwrap_or_else(|| self.launch(id, record))
+            if let Some(flight) = &record.flight {
+                flight.clone()
+            } else {
+                // Why nothing is asked while tokens are unsaved, the flight says.
+                let last = record.refreshed_at.filter(|_| record.unsaved.is_none());
+                self.0.permit_after(last)?;
+                self.launch(id, record)
+            }
         };
         landed(flight).await
     }
@@ -199,21 +218,26 @@ impl Refresher {
 
     /// Starts every refresh that is due and says how long to sleep.
     fn refresh_due(&self) -> Duration {
-        let now = self.0.clock.now();
+        let now = self.0.clock.moment();
         let snapshot = self.0.pool.snapshot();
-        let mut next = after(now, SignedDuration::try_from(LONGEST_SLEEP).unwrap_or(SignedDuration::MAX));
+        let mut sleep = LONGEST_SLEEP;
         for member in &snapshot.members {
-            let Some(mut due) = schedule::due_at(&member.account, &self.0.policy) else { continue };
+            let tries = self.0.tries_of(&member.account);
+            let Some(due) = schedule::due_at(&member.account, &self.0.policy, tries) else { continue };
+            show_doubt(member, tries);
             let mut records = self.0.records();
             let record = records.entry(member.account.id.clone()).or_default();
-            due = record.failure.as_ref().map_or(due, |(retry_at, _)| due.max(*retry_at));
-            if due > now {
-                next = next.min(due);
-            } else if record.flight.is_none() && !record.closed {
-                drop(self.launch(&member.account.id, record));
+            let due_in = due.duration_since(schedule::judged_at(&member.account, member.seen, now));
+            let wait = record.wait(now).max(due_in);
+            match Duration::try_from(wait) {
+                Ok(wait) if !wait.is_zero() => sleep = sleep.min(wait),
+                _ if record.flight.is_none() && !record.closed => {
+                    drop(self.launch(&member.account.id, record));
+                }
+                _ => {}
             }
         }
-        Duration::try_from(next.duration_since(now)).unwrap_or_default().max(Duration::from_millis(100))
+        sleep.max(Duration::from_millis(100))
     }
 
     fn launch(&self, id: &AccountId, record: &mut Record) -> Flight {
@@ -249,29 +273,70 @@ impl Inner {
             .is_some_and(|member| member.account.oauth().is_some_and(|tokens| tokens.access != *seen))
     }
 
+    fn is_stale(&self, account: &Account) -> bool {
+        let now = self.clock.moment();
+        let access = |account: &Account| account.oauth().map(|tokens| tokens.access.clone());
+        let known = self.pool.get(&account.id).filter(|known| access(&known.account) == access(account));
+        let seen = known.map_or(now, |known| known.seen);
+        schedule::is_stale(account, schedule::judged_at(account, seen, now))
+    }
+
+    fn tries(&self) -> MutexGuard<'_, HashMap<String, usize>> {
+        self.tries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tries_of(&self, account: &Account) -> usize {
+        let tries = self.tries();
+        let Some(token) = account.renewable().filter(|_| !tries.is_empty()) else { return 0 };
+        tries.get(&token.fingerprint()).copied().unwrap_or(0)
+    }
+
+    fn remember_tries(&self, token: &RefreshToken, count: usize) {
+        let mut tries = self.tries();
+        match count {
+            0 => drop(tries.remove(&token.fingerprint())),
+            _ => drop(tries.insert(token.fingerprint(), count)),
+        }
+    }
+
+    /// The issuer is about to be asked. Returns when it was the time before.
+    fn mark_asked(&self, id: &AccountId) -> Option<SinceBoot> {
+        self.records().entry(id.clone()).or_default().asked_at.replace(self.clock.moment().boot)
+    }
+
+    /// It was not asked after all.
+    fn unmark_asked(&self, id: &AccountId, before: Option<SinceBoot>) {
+        if let Some(record) = self.records().get_mut(id) {
+            record.asked_at = before;
+        }
+    }
+
     /// Whether a request may start a refresh now.
-    fn permit(&self, id: &AccountId, record: &Record) -> FlightResult {
-        let now = self.clock.now();
+    fn permit(&self, record: &Record) -> FlightResult {
         if record.closed {
             return Err(Arc::new(RefreshError::Gone));
         }
-        if let Some((_, failure)) = record.failure.as_ref().filter(|(retry_at, _)| *retry_at > now) {
+        let now = self.clock.moment().boot;
+        match record.failure.as_ref().filter(|(retry_at, _)| *retry_at > now) {
             // What went wrong then is what is wrong now.
-            return Err(Arc::clone(failure));
+            Some((_, failure)) => Err(Arc::clone(failure)),
+            None => self.permit_after(record.asked_at),
         }
-        let served_at = self.pool.get(id).and_then(|member| member.served_at());
-        match record.refreshed_at {
-            Some(at) if served_at < Some(at) && after(at, UNPROVEN) > now => {
-                Err(Arc::new(RefreshError::TooSoon { retry_at: after(at, UNPROVEN) }))
-            }
-            _ => Ok(()),
+    }
+
+    /// Whether the account's last call is long enough ago.
+    fn permit_after(&self, last: Option<SinceBoot>) -> FlightResult {
+        let now = self.clock.moment();
+        match last.map(|last| last.after(BETWEEN_CALLS)).filter(|next| *next > now.boot) {
+            Some(next) => Err(Arc::new(RefreshError::TooSoon { retry_at: now.wall_at(next) })),
+            None => Ok(()),
         }
     }
 
     /// Keeps the books after a flight, before anybody is told of its end. The loop looks again: what came due
     /// meanwhile was passed over for the flight's sake.
     fn landed(&self, id: &AccountId, result: &FlightResult) {
-        let now = self.clock.now();
+        let now = self.clock.moment();
         let mut records = self.records();
         let record = records.entry(id.clone()).or_default();
         record.flight = None;
@@ -281,19 +346,42 @@ impl Inner {
                 tracing::info!("token refreshed");
                 record.strikes = 0;
                 record.failure = None;
-                record.refreshed_at = Some(now);
+                // Unless somebody else wrote the tokens.
+                record.refreshed_at = record.asked_at.max(record.refreshed_at);
                 self.tell(id, Kind::Refreshed, String::new);
             }
             Err(error) => {
-                let retry_at = schedule::retry_at(now, record.strikes, error.named_wait(), id);
+                let named = error.named_wait().map(|named| named.duration_since(now.wall));
+                let retry_at = now.boot.after(schedule::retry_wait(record.strikes, named, id));
                 record.strikes = record.strikes.saturating_add(1);
                 record.failure = Some((retry_at, Arc::clone(error)));
-                tracing::warn!(error = %ErrorChain(&**error), retry_at = %retry_at, "token not refreshed");
+                let shown = after(now.wall, record.wait(now));
+                tracing::warn!(error = %ErrorChain(&**error), retry_at = %shown, "token not refreshed");
                 if !matches!(**error, RefreshError::NeedsLogin { .. } | RefreshError::Gone) {
                     self.tell(id, Kind::RefreshFailed, || ErrorChain(&**error).to_string());
                 }
             }
         }
+    }
+}
+
+impl Record {
+    /// How long no refresh may start by itself.
+    fn wait(&self, now: Moment) -> SignedDuration {
+        let failure = self.failure.as_ref().map(|(retry_at, _)| *retry_at);
+        failure
+            .max(self.asked_at.map(|asked_at| asked_at.after(BETWEEN_CALLS)))
+            .map_or(SignedDuration::MIN, |next| next.since(now.boot))
+    }
+}
+
+/// Says what is known of a token that may be spent, to whoever lists the accounts.
+fn show_doubt(member: &Member, tries: usize) {
+    let trouble = member.trouble();
+    if tries > 0 && trouble.last_error.is_none() {
+        let told = "the answer to a refresh was lost, so its refresh token may be spent; it is tried once more when \
+                    the access token ends, and a new login is the sure way: run `proxyctl login claude`";
+        member.set_trouble(Trouble { last_error: Some(told.to_owned()), ..trouble });
     }
 }
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 
-use super::{StoreError, Unusable};
+use super::{StoreError, Unusable, crash};
 
 /// Room for one account file. Accounts are 1-3 KiB; a document larger than this still fits where the disk has
 /// room.
@@ -44,19 +44,23 @@ impl Reservation {
 
     fn take(dir: &Path, name: &str) -> Result<Self, StoreError> {
         let path = dir.join(name);
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_CLOEXEC)
-            .open(&path)
-            .map_err(|error| failed("create a file", dir, error))?;
+        let open = || {
+            let mut options = OpenOptions::new();
+            options.write(true).create_new(true).mode(0o600);
+            options.custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_CLOEXEC).open(&path)
+        };
+        let file = crash::point().and_then(|()| open());
+        let file = file.map_err(|error| failed("create a file", dir, error))?;
         // From here on a failure removes the file again, by `Drop`.
         let reservation = Self { dir: dir.to_owned(), temp: Some((path, file)) };
         if let Some((_, file)) = &reservation.temp {
-            nix::fcntl::posix_fallocate(file, 0, RESERVED)
-                .map_err(|errno| failed("reserve space", dir, io::Error::from(errno)))?;
-            file.sync_all().map_err(|error| failed("reserve space", dir, error))?;
+            let reserve = || {
+                crash::point()?;
+                nix::fcntl::posix_fallocate(file, 0, RESERVED)?;
+                crash::point()?;
+                file.sync_all()
+            };
+            reserve().map_err(|error| failed("reserve space", dir, error))?;
         }
         Ok(reservation)
     }
@@ -91,10 +95,14 @@ impl Reservation {
             *self = Self::update(&self.dir, name).map_err(io::Error::other)?;
         }
         let Some((path, file)) = &mut self.temp else { return Err(io::ErrorKind::NotFound.into()) };
+        crash::point()?;
         file.rewind()?;
         file.write_all(bytes)?;
+        crash::point()?;
         file.set_len(bytes.len() as u64)?;
+        crash::unsynced(path)?;
         file.sync_all()?;
+        crash::point()?;
         match place {
             Place::New(target) => fs::rename(path, target),
             Place::Existing(target) => exchange(path, target),
@@ -128,7 +136,7 @@ impl<'a> Place<'a> {
 fn exchange(temp: &Path, target: &Path) -> io::Result<()> {
     match renameat2(AT_FDCWD, temp, AT_FDCWD, target, RenameFlags::RENAME_EXCHANGE) {
         // What cannot be removed now is removed by the next start: it is the older of the two.
-        Ok(()) => fs::remove_file(temp).or(Ok(())),
+        Ok(()) => crash::point().and_then(|()| fs::remove_file(temp)).or(Ok(())),
         Err(Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) => fs::rename(temp, target),
         Err(errno) => Err(errno.into()),
     }
@@ -136,7 +144,7 @@ fn exchange(temp: &Path, target: &Path) -> io::Result<()> {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        if let Some((path, _)) = &self.temp {
+        if let Some((path, _)) = self.temp.as_ref().filter(|_| crash::point().is_ok()) {
             // What cannot be removed now is removed by the next start: it holds no whole document.
             let _best_effort = fs::remove_file(path);
         }

@@ -5,8 +5,10 @@
 //! the directory, and nothing here knows what a pool or an issuer is.
 
 mod atomic;
+pub(crate) mod crash;
 mod export;
 mod import;
+mod intent;
 mod journal;
 mod lock;
 mod read;
@@ -24,6 +26,7 @@ use atomic::Place;
 pub use atomic::Reservation;
 pub use export::ExportError;
 pub use import::{Candidate, DeleteError, ImportError, Source};
+pub use intent::{Intent, MOST_TRIES};
 pub use journal::Durable;
 pub use read::{Loaded, Unusable};
 pub use recover::Recovered;
@@ -216,7 +219,7 @@ impl Store {
     /// Deletes an account's file for good. One that is gone already is no error.
     pub fn remove(&self, file: &FileName) -> Result<(), StoreError> {
         let _writing = self.0.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        match fs::remove_file(self.path_of(file)) {
+        match crash::point().and_then(|()| fs::remove_file(self.path_of(file))) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(self.failed("delete the file", error))
             }
@@ -238,8 +241,7 @@ impl Store {
 
     /// Syncs the directory that has the path *now*: it may have been moved and made anew.
     fn sync_dir(&self) -> Result<(), StoreError> {
-        let synced = File::open(&self.0.path).and_then(|dir| dir.sync_all());
-        synced.map_err(|error| self.failed("make the change durable", error))
+        intent::sync(&self.0.path).map_err(|error| self.failed("make the change durable", error))
     }
 
     fn failed(&self, action: &'static str, source: io::Error) -> StoreError {

@@ -1,15 +1,18 @@
 //! What a crash left behind. A process killed after a file was written and synced but before its rename
 //! leaves the newest token of an account in a temporary file: the next start adopts it when it is whole and
-//! newer, and removes it otherwise.
+//! newer, and removes it otherwise. Which of two is newer is told by the intents first: a token that was asked
+//! with is the older one, whatever the clock said when they were written.
 
-use std::fs::{self, File};
+use std::collections::HashSet;
+use std::fs;
 use std::io;
 use std::path::Path;
 
 use super::atomic::{CREATE, UPDATE};
-use super::read;
+use super::{crash, intent, read, scan};
 use crate::account::{Account, Document, FileName};
 use crate::id::AccountId;
+use crate::secret::RefreshToken;
 
 /// A temporary file that became its account's file.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -27,11 +30,24 @@ pub(super) fn recover(dir: &Path) -> io::Result<Vec<Recovered>> {
         let adopted = adopt(dir, &entry.path(), &target)?;
         match adopted {
             Some(account) => recovered.push(Recovered { account }),
-            None => fs::remove_file(entry.path())?,
+            None => crash::point().and_then(|()| fs::remove_file(entry.path()))?,
         }
     }
-    File::open(dir)?.sync_all()?;
+    // What was adopted must be there for good before anything is forgotten that it was adopted by.
+    intent::sync(dir)?;
+    intent::sweep(dir, held(dir)?.as_ref())?;
+    intent::sync(dir)?;
     Ok(recovered)
+}
+
+/// The fingerprints of all refresh tokens in the directory; `None` where a file cannot be read.
+fn held(dir: &Path) -> io::Result<Option<HashSet<String>>> {
+    let mut held = HashSet::new();
+    for finding in scan::scan(dir)?.files.into_values() {
+        let Ok(loaded) = finding else { return Ok(None) };
+        held.extend(refresh_token(&loaded.account).map(RefreshToken::fingerprint));
+    }
+    Ok(Some(held))
 }
 
 enum Target {
@@ -58,7 +74,7 @@ fn adopt(dir: &Path, temp: &Path, target: &Target) -> io::Result<Option<AccountI
             else {
                 return Ok(None);
             };
-            if written.id != current.account.id || !is_newer(&written, &current.account) {
+            if written.id != current.account.id || !is_newer(dir, &written, &current.account)? {
                 return Ok(None);
             }
             file.clone()
@@ -69,10 +85,24 @@ fn adopt(dir: &Path, temp: &Path, target: &Target) -> io::Result<Option<AccountI
             FileName::for_account(&account.id, account.last_refresh.unwrap_or_default())
         }
     };
+    crash::point()?;
     fs::rename(temp, dir.join(file.as_str()))?;
     Ok(document.to_account(file).ok().map(|account| account.id))
 }
 
-fn is_newer(written: &Account, current: &Account) -> bool {
-    written.last_refresh > current.last_refresh
+fn is_newer(dir: &Path, written: &Account, current: &Account) -> io::Result<bool> {
+    let (new, old) = (refresh_token(written), refresh_token(current));
+    if new != old {
+        if intent::was_asked(dir, new)? {
+            return Ok(false);
+        }
+        if intent::was_asked(dir, old)? {
+            return Ok(true);
+        }
+    }
+    Ok(written.last_refresh > current.last_refresh)
+}
+
+fn refresh_token(account: &Account) -> Option<&RefreshToken> {
+    account.oauth()?.refresh.as_ref()
 }

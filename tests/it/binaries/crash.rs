@@ -83,6 +83,61 @@ async fn killed_before_a_rotated_token_came_it_starts_again_and_asks_for_a_login
 }
 
 #[tokio::test]
+async fn killed_before_the_issuer_did_anything_it_starts_again_and_loses_nothing() {
+    let fake = FakeClaude::start().await;
+    let machine = Machine::new(&fake);
+    let issued = fake.issue_account("person@example.com");
+    machine.put(FILE, &expired(&issued));
+    let gate = Gate::new();
+    fake.on(TOKEN_PATH).once(Script::real().hold(&gate));
+    let daemon = machine.start().await;
+    within("the issuer is asked", gate.reached_by(1)).await;
+    kill(daemon).await;
+    let daemon = machine.start().await;
+    within("the token is refreshed and saved", async {
+        while machine.read(FILE)["refresh_token"] == json!(issued.refresh_token) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(machine.read(FILE)["refresh_token"], json!(fake.current_refresh_token(issued.account)));
+    assert_eq!(daemon.ask("hello").await.status(), 200);
+    assert_eq!(daemon.stop().await.code, Some(0));
+    assert_eq!(names(&machine), [".lock", FILE]);
+}
+
+#[tokio::test]
+async fn killed_during_the_last_try_too_it_asks_for_a_login_and_never_again_with_that_token() {
+    let fake = FakeClaude::start().await;
+    let machine = Machine::new(&fake);
+    let issued = fake.issue_account("person@example.com");
+    // The access token still serves; it is a person who asks for the refreshes.
+    machine.put(FILE, &issued.auth_file());
+    for tries in 1..=2 {
+        let gate = Gate::new();
+        fake.on(TOKEN_PATH).once(Script::real().hold(&gate));
+        let daemon = machine.start().await;
+        let (_cut_off, ()) =
+            tokio::join!(machine.proxyctl(&["accounts", "refresh", "person@example.com"]), async {
+                within("the issuer is asked", gate.reached_by(1)).await;
+                kill(daemon).await;
+            });
+        assert_eq!(fake.token_calls(), tries);
+    }
+    let daemon = machine.start().await;
+    within("it asks for a login", async {
+        while machine.read(FILE)["needs_login"]["serving"] != json!(true) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(daemon.ask("hello").await.status(), 200, "the access token serves on");
+    assert!(machine.proxyctl(&["accounts", "list"]).await.stdout.contains("needs login"));
+    assert_eq!(machine.proxyctl(&["accounts", "refresh", "person@example.com"]).await.code, Some(15));
+    assert_eq!(fake.token_calls(), 2);
+}
+
+#[tokio::test]
 async fn a_token_that_was_written_but_not_in_place_yet_is_adopted_by_the_next_start() {
     let fake = FakeClaude::start().await;
     let machine = Machine::new(&fake);
