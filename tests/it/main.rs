@@ -32,7 +32,11 @@ mod proxies;
 #[cfg(test)]
 mod refresh;
 #[cfg(test)]
+mod refresh_clock;
+#[cfg(test)]
 mod refresh_intent;
+#[cfg(test)]
+mod refresh_pace;
 #[cfg(test)]
 mod refresh_refused;
 #[cfg(test)]
