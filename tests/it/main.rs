@@ -18,6 +18,8 @@ mod failover;
 #[cfg(test)]
 mod fake_claude;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod formats;
 #[cfg(test)]
 mod generated;

@@ -23,6 +23,7 @@ use tokio::task::JoinHandle;
 
 use crate::daemon::{private_dir, put, read};
 use crate::fake_claude::FakeClaude;
+use crate::faults::Disk;
 use crate::wait::within;
 
 /// Where cargo put the programs.
@@ -161,6 +162,13 @@ impl Machine {
         Daemon::ready(Live::start(command)).await
     }
 
+    /// A daemon whose auth directory is a disk of its own; see [`crate::faults::Disk`].
+    pub async fn start_on(&self, disk: &Disk) -> Daemon {
+        let mut command = disk.command(self, &programs().proxyd);
+        command.args(["--listen", "127.0.0.1:0"]);
+        Daemon::ready(Live::start(command)).await
+    }
+
     /// A daemon that outlives a limit on the size of files, as one on a full disk would live; see
     /// [`Daemon::limit_files`].
     pub async fn start_limitable(&self) -> Daemon {
@@ -185,8 +193,6 @@ impl Daemon {
         let (_, address) = line.split_once("http://").expect("the address it listens on");
         let address: String =
             address.chars().take_while(|c| c.is_ascii_digit() || matches!(c, '.' | ':')).collect();
-        // Only the first test of the process installs it; the client wants one even for plain http.
-        let _installed = rustls::crypto::ring::default_provider().install_default();
         Self { live, url: format!("http://{address}") }
     }
 
@@ -215,6 +221,10 @@ impl Daemon {
         let pid = self.live.pid().to_string();
         let limited = Command::new("prlimit").args(["--pid", &pid, &format!("--fsize={limit}:")]).status();
         assert!(limited.await.expect("prlimit runs").success());
+    }
+
+    pub fn pid(&self) -> Pid {
+        self.live.pid()
     }
 
     pub fn signal(&self, signal: Signal) {

@@ -7,6 +7,7 @@ pub mod binaries;
 pub mod client;
 pub mod daemon;
 pub mod fake_claude;
+pub mod faults;
 pub mod needs;
 pub mod proxy_server;
 pub mod sshd;

@@ -4,8 +4,9 @@
 //! with is the older one, whatever the clock said when they were written.
 
 use std::collections::HashSet;
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use super::atomic::{CREATE, UPDATE};
@@ -67,7 +68,9 @@ fn target_of(name: &str) -> Option<Target> {
 
 fn adopt(dir: &Path, temp: &Path, target: &Target) -> io::Result<Option<AccountId>> {
     let Ok(bytes) = read::read_private(temp) else { return Ok(None) };
-    let Ok(document) = Document::parse(&bytes) else { return Ok(None) };
+    // Written whole, and not cut to its length yet: what was reserved follows it.
+    let bytes = without_zeros(&bytes);
+    let Ok(document) = Document::parse(bytes) else { return Ok(None) };
     let file = match target {
         Target::Existing(file) => {
             let (Ok(written), Ok(current)) = (document.to_account(file.clone()), read::read(dir, file))
@@ -86,6 +89,10 @@ fn adopt(dir: &Path, temp: &Path, target: &Target) -> io::Result<Option<AccountI
         }
     };
     crash::point()?;
+    let written = OpenOptions::new().write(true).custom_flags(nix::libc::O_NOFOLLOW).open(temp)?;
+    written.set_len(bytes.len() as u64)?;
+    written.sync_all()?;
+    crash::point()?;
     fs::rename(temp, dir.join(file.as_str()))?;
     Ok(document.to_account(file).ok().map(|account| account.id))
 }
@@ -101,6 +108,11 @@ fn is_newer(dir: &Path, written: &Account, current: &Account) -> io::Result<bool
         }
     }
     Ok(written.last_refresh > current.last_refresh)
+}
+
+fn without_zeros(bytes: &[u8]) -> &[u8] {
+    let length = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    bytes.get(..length).unwrap_or_default()
 }
 
 fn refresh_token(account: &Account) -> Option<&RefreshToken> {

@@ -170,7 +170,8 @@ fn a_newer_orphan_is_adopted_by_the_next_start() {
         ".update-1.claude-a.json",
         &ACCOUNT.replace("2026-01-01", "2026-02-01").replace("\"r\"", "\"r2\""),
     );
-    put(store.dir(), ".create-2.json", &ACCOUNT.replace("x@", "new@"));
+    let reserved = "\0".repeat(100);
+    put(store.dir(), ".create-2.json", &(ACCOUNT.replace("x@", "new@") + &reserved));
     assert_eq!(store.recover().unwrap().len(), 2);
     let scan = store.scan().unwrap();
     assert_eq!(scan.files.values().filter(|finding| finding.is_ok()).count(), 2);
@@ -241,4 +242,84 @@ fn a_lock_that_is_none_holds_nobody_up() {
     fs::remove_file(dir.join(".lock")).unwrap();
     symlink(dir.join("elsewhere"), dir.join(".lock")).unwrap();
     assert!(matches!(store.open_source(&dir), Err(ImportError::Read { .. })));
+}
+
+/// An account's file and, in a temporary one, what a crash left of its next save.
+fn crashed_with(store: &Store, current: &str, written: &str) {
+    let with = |refresh: &str, day: u8| {
+        ACCOUNT.replace(r#""r""#, &format!(r#""{refresh}""#)).replace("01-01", &format!("01-{day:02}"))
+    };
+    put(store.dir(), "claude-a.json", &with(current, 5));
+    // By the clock it is the older one.
+    put(store.dir(), ".update-1.claude-a.json", &with(written, 2));
+}
+
+fn holds(store: &Store) -> RefreshToken {
+    store.read(&name("claude-a.json")).unwrap().account.oauth().unwrap().refresh.clone().unwrap()
+}
+
+#[test]
+fn of_two_tokens_the_one_that_was_asked_with_is_the_older_whatever_the_clock_says() {
+    let (_dir, store) = store();
+    crashed_with(&store, "r1", "r2");
+    let _asked = store.intend(&RefreshToken::new("r1"), at(0)).unwrap();
+    assert_eq!(store.recover().unwrap().len(), 1);
+    assert_eq!(holds(&store), RefreshToken::new("r2"));
+    // Now it is over, and forgotten.
+    assert_eq!(store.tries(&RefreshToken::new("r1")).unwrap(), 0);
+
+    crashed_with(&store, "r2", "r1");
+    let _asked = store.intend(&RefreshToken::new("r1"), at(0)).unwrap();
+    assert_eq!(store.recover().unwrap().len(), 0);
+    assert_eq!(holds(&store), RefreshToken::new("r2"));
+}
+
+#[test]
+fn a_token_is_asked_with_twice_at_most_and_what_is_taken_back_does_not_count() {
+    let (_dir, store) = store();
+    let token = RefreshToken::new("r");
+    let tries = || store.tries(&token).unwrap();
+    store.withdraw(&store.intend(&token, at(0)).unwrap()).unwrap();
+    assert_eq!(tries(), 0);
+    let first = store.intend(&token, at(0)).unwrap();
+    let _second = store.intend(&token, at(60)).unwrap();
+    assert_eq!(tries(), MOST_TRIES);
+    store.intend(&token, at(120)).unwrap_err();
+    assert_eq!(store.open_intents().unwrap(), [(token.fingerprint(), 2)].into());
+    store.withdraw(&first).unwrap();
+    assert_eq!(tries(), 1);
+    store.settle(&token).unwrap();
+    assert_eq!((tries(), store.dir().read_dir().unwrap().count()), (0, 1));
+}
+
+#[test]
+fn an_intent_that_is_not_whole_counts_for_nothing_and_one_that_is_something_else_counts() {
+    let (_dir, store) = store();
+    let token = RefreshToken::new("r");
+    let path = format!(".intent-1.{}", token.fingerprint());
+    for torn in ["", "{", r#"{"token":"another"}"#] {
+        put(store.dir(), &path, torn);
+        assert_eq!(store.tries(&token).unwrap(), 0, "{torn}");
+    }
+    let _asked = store.intend(&token, at(0)).unwrap();
+    assert_eq!(store.tries(&token).unwrap(), 1);
+    fs::remove_file(store.dir().join(&path)).unwrap();
+    fs::create_dir(store.dir().join(&path)).unwrap();
+    assert_eq!(store.tries(&token).unwrap(), 1);
+}
+
+#[test]
+fn intents_are_kept_while_a_file_cannot_be_read_and_swept_once_no_file_holds_their_token() {
+    let (_dir, store) = store();
+    let token = RefreshToken::new("r");
+    put(store.dir(), "claude-a.json", ACCOUNT);
+    let _asked = store.intend(&token, at(0)).unwrap();
+    store.recover().unwrap();
+    assert_eq!(store.tries(&token).unwrap(), 1, "its file is there");
+    put(store.dir(), "claude-a.json", "{");
+    store.recover().unwrap();
+    assert_eq!(store.tries(&token).unwrap(), 1, "nobody knows what its file holds");
+    put(store.dir(), "claude-a.json", &ACCOUNT.replace(r#""r""#, r#""other""#));
+    store.recover().unwrap();
+    assert_eq!(store.tries(&token).unwrap(), 0);
 }
