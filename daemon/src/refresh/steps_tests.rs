@@ -99,6 +99,7 @@ struct World {
 struct Life {
     has_asked: bool,
     has_died: bool,
+    has_unsynced: bool,
 }
 
 struct Model {
@@ -118,7 +119,7 @@ impl World {
     fn place(&self) -> Place {
         let texts: Vec<_> =
             self.files.iter().map(|(name, text)| (name, String::from_utf8_lossy(text))).collect();
-        let time = |word: &str| word.parse::<Timestamp>().ok();
+        let time = |word: &str| word.starts_with("20").then(|| word.parse::<Timestamp>().ok())?;
         let times: BTreeSet<_> =
             texts.iter().flat_map(|(_, text)| text.split('"').filter_map(time)).collect();
         let rank = |word: &str| match time(word) {
@@ -147,7 +148,7 @@ impl Model {
         crash::arrange(death);
         let (intents_before, uses_before) = (intents(&world.files), world.issuer.uses.clone());
         let has_asked = refresh(&store, world, road);
-        let has_died = crash::happened();
+        let (has_died, has_unsynced) = (crash::happened(), crash::has_unsynced());
         crash::arrange(None);
         drop(store);
         world.files = look(self.home.path());
@@ -155,7 +156,7 @@ impl Model {
             world.unasked += 1;
         }
         self.lives += 1;
-        Life { has_asked, has_died }
+        Life { has_asked, has_died, has_unsynced }
     }
 
     /// Every way a life can end in from here, with so many deaths to come.
@@ -163,19 +164,23 @@ impl Model {
         if !self.is_new(world, deaths) {
             return;
         }
+        // Before the call the road makes no difference: only the first one starts at the start.
+        let mut first_point = 0;
         for road in ROADS {
-            for point in (0..).take_while(|_| deaths > 0) {
+            for point in (first_point..).take_while(|_| deaths > 0) {
                 let mut next = world.clone();
                 let life = self.live(&mut next, road, Some((point, Crash::Killed)));
                 if !life.has_died {
                     break;
                 }
-                // Before the call the road makes no difference.
-                if life.has_asked || road == ROADS[0] {
-                    self.explore(&next, deaths - 1);
+                self.explore(&next, deaths - 1);
+                if life.has_unsynced {
                     let mut cut = world.clone();
                     self.live(&mut cut, road, Some((point, Crash::PowerCut)));
                     self.explore(&cut, deaths - 1);
+                }
+                if !life.has_asked {
+                    first_point = point + 1;
                 }
             }
             let mut world = world.clone();
@@ -188,8 +193,13 @@ impl Model {
 
     /// All is well from here on: the account comes to rest, and is not lost but for a reason.
     fn settle(&mut self, mut world: World) {
+        // A refresh always changes the file, so where nothing changes the account is at rest.
         for _ in 0..3 {
+            let before = world.files.clone();
             self.live(&mut world, Road::Answered, None);
+            if world.files == before {
+                break;
+            }
         }
         put_back(self.home.path(), &world.files);
         let story = &world.story;

@@ -19,7 +19,7 @@ pub(super) fn unsynced(_path: &Path) -> io::Result<()> {
 }
 
 #[cfg(test)]
-pub(crate) use arranged::{Crash, arrange, happened, point, unsynced};
+pub(crate) use arranged::{Crash, arrange, happened, has_unsynced, point, unsynced};
 
 #[cfg(test)]
 mod arranged {
@@ -42,6 +42,8 @@ mod arranged {
         points_left: usize,
         crash: Crash,
         is_over: bool,
+        /// It died with something written and not synced.
+        has_unsynced: bool,
     }
 
     thread_local! {
@@ -50,13 +52,19 @@ mod arranged {
 
     /// Lets this thread's store die after so many more points; `None` lets it live.
     pub(crate) fn arrange(plan: Option<(usize, Crash)>) {
-        let plan = plan.map(|(points_left, crash)| Plan { points_left, crash, is_over: false });
+        let plan =
+            plan.map(|(points_left, crash)| Plan { points_left, crash, is_over: false, has_unsynced: false });
         PLAN.set(plan);
     }
 
     /// Whether it died.
     pub(crate) fn happened() -> bool {
         PLAN.get().is_some_and(|plan| plan.is_over)
+    }
+
+    /// Whether a power cut would have taken more with it.
+    pub(crate) fn has_unsynced() -> bool {
+        PLAN.get().is_some_and(|plan| plan.has_unsynced)
     }
 
     pub(crate) fn point() -> io::Result<()> {
@@ -72,9 +80,12 @@ mod arranged {
             return point();
         }
         let died = point();
-        if let (Err(_), Some(Plan { crash: Crash::PowerCut, .. })) = (&died, PLAN.get()) {
-            let file = OpenOptions::new().write(true).open(path)?;
-            file.set_len(file.metadata()?.len() / 2)?;
+        if let (Err(_), Some(plan)) = (&died, PLAN.get()) {
+            PLAN.set(Some(Plan { has_unsynced: true, ..plan }));
+            if plan.crash == Crash::PowerCut {
+                let file = OpenOptions::new().write(true).open(path)?;
+                file.set_len(file.metadata()?.len() / 2)?;
+            }
         }
         died
     }
