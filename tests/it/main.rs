@@ -30,6 +30,8 @@ mod owners;
 #[cfg(test)]
 mod passthrough;
 #[cfg(test)]
+mod pool;
+#[cfg(test)]
 mod proxies;
 #[cfg(test)]
 mod refresh;
