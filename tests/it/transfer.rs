@@ -233,6 +233,26 @@ async fn a_refresh_that_ends_meanwhile_is_newer_than_the_file() {
 }
 
 #[tokio::test]
+async fn a_token_that_its_owner_may_have_spent_comes_with_the_doubt() {
+    let fake = FakeClaude::start().await;
+    let (first, issued) = TestDaemon::with_account(&fake).await;
+    for answer in [Script::reset(), Script::close()] {
+        fake.on(TOKEN_PATH).once(answer);
+        first.refresh("person@example.com").await.unwrap_err();
+    }
+    let home = first.stop().await;
+    let dir = home.path().join("auth");
+    // What the first owner wrote down counts, whatever became of what it wrote into the file.
+    put(&dir, "claude-a.json", &issued.auth_file());
+    let daemon = TestDaemon::start(&fake).await;
+    let files = import(&daemon, &dir, false).await.unwrap();
+    assert_eq!(files[0].outcome(), ImportOutcome::Added);
+    daemon.refresh("person@example.com").await.unwrap_err();
+    assert_eq!(daemon.only_account().await.state(), AccountState::NeedsLogin);
+    assert_eq!(fake.token_calls(), 2);
+}
+
+#[tokio::test]
 async fn the_live_logins_of_other_programs_are_refused_with_the_reason() {
     let fake = FakeClaude::start().await;
     let daemon = TestDaemon::start(&fake).await;

@@ -128,6 +128,11 @@ impl Document {
         self.set("needs_login", None);
     }
 
+    /// The refresh token, where it holds one.
+    pub fn refresh_token(&self) -> Option<RefreshToken> {
+        self.text("refresh_token").ok()?.map(RefreshToken::new)
+    }
+
     /// Takes over every setting and unknown key of `old` that this document does not hold itself: what a
     /// person set stays when an account logs in again.
     pub fn inherit(&mut self, old: &Document) {

@@ -71,7 +71,13 @@ impl Admin {
             document.to_account(name).map_err(|error| error.to_string())?;
         }
         let new = document.to_new_account(self.clock.now()).map_err(|error| error.to_string())?;
-        let taken = match self.known(&new)? {
+        let known = self.known(&new)?;
+        if let Some(token) = document.refresh_token().filter(|_| candidate.tries > 0) {
+            let (store, tries, now) = (self.store.clone(), candidate.tries, self.clock.now());
+            let inheriting = self.blocking(move || store.inherit_tries(&token, tries, now)).await;
+            inheriting.map_err(|error: AdminError| ErrorChain(&error).to_string())?;
+        }
+        let taken = match known {
             None => self.create(new, document.clone()).await.map(|member| (Taken::Added, member)),
             Some(known) if is_newer(&new, &known.account) => self.renew(&known, new, document.clone()).await,
             Some(known) => Ok((Taken::Unchanged, known)),

@@ -90,12 +90,17 @@ pub(super) async fn write(
     unsaved: &Unsaved,
 ) -> Result<Loaded, (StoreError, Reservation)> {
     let store = inner.store.clone();
+    let spent = unsaved.spent.oauth().and_then(|tokens| tokens.refresh.clone());
     let unsaved = Unsaved { spent: unsaved.spent.clone(), grant: unsaved.grant.clone() };
     let work = move || steps::write(&store, reservation, &unsaved);
-    match inner.tasks.spawn_blocking(work).await {
+    let written = match inner.tasks.spawn_blocking(work).await {
         Ok(result) => result,
         Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+    };
+    if let (Ok(_), Some(spent)) = (&written, spent) {
+        inner.remember_tries(&spent, 0);
     }
+    written
 }
 
 pub(super) fn publish(inner: &Inner, account: Account) {

@@ -223,8 +223,8 @@ impl Refresher {
         let mut sleep = LONGEST_SLEEP;
         for member in &snapshot.members {
             let tries = self.0.tries_of(&member.account);
-            let Some(due) = schedule::due_at(&member.account, &self.0.policy, tries) else { continue };
             show_doubt(member, tries);
+            let Some(due) = schedule::due_at(&member.account, &self.0.policy, tries) else { continue };
             let mut records = self.0.records();
             let record = records.entry(member.account.id.clone()).or_default();
             let due_in = due.duration_since(schedule::judged_at(&member.account, member.seen, now));
@@ -375,14 +375,19 @@ impl Record {
     }
 }
 
-/// Says what is known of a token that may be spent, to whoever lists the accounts.
+/// What is shown of a token that may be spent.
+const DOUBT: &str = "the answer to a refresh was lost, so its refresh token may be spent; it is tried once more when \
+                     the access token ends, and a new login is the sure way: run `proxyctl login claude`";
+
+/// Shows it to whoever lists the accounts, for as long as it is so.
 fn show_doubt(member: &Member, tries: usize) {
     let trouble = member.trouble();
-    if tries > 0 && trouble.last_error.is_none() {
-        let told = "the answer to a refresh was lost, so its refresh token may be spent; it is tried once more when \
-                    the access token ends, and a new login is the sure way: run `proxyctl login claude`";
-        member.set_trouble(Trouble { last_error: Some(told.to_owned()), ..trouble });
-    }
+    let last_error = match trouble.last_error.as_deref() {
+        None if tries > 0 => Some(DOUBT.to_owned()),
+        Some(DOUBT) if tries == 0 => None,
+        _ => return,
+    };
+    member.set_trouble(Trouble { last_error, ..trouble });
 }
 
 /// Waits for the end of a flight.

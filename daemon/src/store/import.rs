@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::Store;
+use super::intent;
 use super::read::{self, Unusable};
 use crate::account::Document;
 
@@ -50,6 +51,8 @@ pub struct Source {
 pub struct Candidate {
     pub path: PathBuf,
     pub content: Result<Document, Unusable>,
+    /// The calls that its owner began with its refresh token and that came to no known end.
+    pub tries: usize,
 }
 
 impl Store {
@@ -91,8 +94,13 @@ impl Source {
             }
         }
         paths.sort();
-        let candidate = |path: PathBuf| Candidate { content: read_document(&path), path };
-        Ok(paths.into_iter().map(candidate).collect())
+        let candidate = |path: PathBuf| {
+            let content = read_document(&path);
+            let token = content.as_ref().ok().and_then(Document::refresh_token);
+            let tries = token.map_or(Ok(0), |token| intent::tries(&self.dir, &token.fingerprint()));
+            Ok(Candidate { content, path, tries: tries.map_err(failed)? })
+        };
+        paths.into_iter().map(candidate).collect()
     }
 
     /// Deletes a file whose account is saved elsewhere, for good. One that was written anew stays: another program that

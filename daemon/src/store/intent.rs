@@ -52,6 +52,15 @@ impl Store {
         written.map(|()| Intent { path })
     }
 
+    /// Takes over what another owner of the token began with it: here, too, it is tried no more often.
+    pub fn inherit_tries(&self, token: &RefreshToken, tries: usize, at: Timestamp) -> Result<(), StoreError> {
+        for _ in self.tries(token)?..tries.min(MOST_TRIES) {
+            // It stands like the other's did.
+            let _intent = self.intend(token, at)?;
+        }
+        Ok(())
+    }
+
     /// The call certainly did not spend the token.
     pub fn withdraw(&self, intent: &Intent) -> Result<(), StoreError> {
         self.remove_intent(&intent.path)?;
