@@ -186,7 +186,8 @@ async fn no_secret_is_ever_logged_answered_or_printed() {
         fake.on(TOKEN_PATH).once(script);
         assert_eq!(said.run(&machine, &["accounts", "refresh", &id]).await.code, Some(1));
     }
-    assert_eq!(said.run(&machine, &["accounts", "refresh", &id]).await.code, Some(0));
+    let refreshed = said.run(&machine, &["accounts", "refresh", &id]).await;
+    assert_eq!(refreshed.code, Some(0), "{}", refreshed.stderr);
     note_tokens(&machine, &mut secrets);
 
     // A limit, which keeps the accounts there are out for a moment.

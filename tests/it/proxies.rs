@@ -228,8 +228,8 @@ async fn a_bad_proxy_url_closes_the_account_at_once_and_a_good_one_opens_it() {
 async fn an_accounts_proxy_is_taken_instead_of_the_configured_one() {
     let fake = FakeClaude::start().await;
     let (common, own) = (ProxyServer::start(Manners::Open).await, ProxyServer::start(Manners::Open).await);
-    let setup =
-        Setup { settings: vec![("PROXYD_UPSTREAM__PROXY_URL", common.url("http"))], ..Setup::default() };
+    let mut setup = Setup::in_turns();
+    setup.settings.push(("PROXYD_UPSTREAM__PROXY_URL", common.url("http")));
     let mut first = through(key_file(&fake.add_api_key()), &own.url("socks5"));
     first["prefix"] = json!("own");
     let second = key_file(&fake.add_api_key());

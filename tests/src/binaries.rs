@@ -125,6 +125,16 @@ impl Machine {
         put(&private_dir(self.auth_dir()), name, document);
     }
 
+    /// The names in the auth directory, in order, but for what may be lost at any time.
+    pub fn files(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.auth_dir()).expect("the auth directory");
+        let names = entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"));
+        let may_be_lost = |name: &String| name.starts_with(".pool-state") || name.starts_with(".owners");
+        let mut names: Vec<_> = names.filter(|name| !may_be_lost(name)).collect();
+        names.sort();
+        names
+    }
+
     pub fn read(&self, name: &str) -> Value {
         read(&self.auth_dir().join(name))
     }

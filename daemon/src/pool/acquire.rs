@@ -142,7 +142,7 @@ pub(super) fn candidates(serving: &[Candidacy<'_>], asked: &Asked<'_>, now: Time
         let preferred = !asked.model.is_empty() || base_url.is_none();
         let is_tried = asked.tried.contains(&member.account.id);
         let standing = if is_tried { Standing::Out } else { member.standing(upstream, asked.endpoint, now) };
-        let pace = member.vitals().quota.binding(upstream, now).map_or(1.0, |binding| binding.pace);
+        let pace = member.vitals().quota.binding(upstream, now).map(|binding| binding.pace);
         Candidate {
             tier: Tier { preferred, priority: *priority },
             weight: *weight,
@@ -154,7 +154,9 @@ pub(super) fn candidates(serving: &[Candidacy<'_>], asked: &Asked<'_>, now: Time
             credit: 0,
         }
     };
-    serving.iter().map(candidate).collect()
+    let mut candidates: Vec<Candidate> = serving.iter().map(candidate).collect();
+    select::assume_usual_pace(&mut candidates);
+    candidates
 }
 
 /// Why nobody serves a request now, account by account.

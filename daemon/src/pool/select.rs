@@ -76,8 +76,8 @@ pub(super) struct Candidate {
     pub(super) tier: Tier,
     pub(super) weight: u32,
     pub(super) standing: Standing,
-    /// Of its binding window; 1 where nothing is known.
-    pub(super) pace: f64,
+    /// Of its binding window; `None` where nothing is known.
+    pub(super) pace: Option<f64>,
     /// Requests in flight.
     pub(super) load: u32,
     /// Its number in draws.
@@ -156,6 +156,17 @@ const AS_GOOD: f64 = 0.95;
 /// Credit for one whole share, so that the shares of accounts behind one limit are whole numbers, too.
 const WHOLE_SHARE: f64 = 840.0;
 
+/// Gives those of whom nothing is known the pace that is usual among the others: the first answer of an account must not
+/// move everybody's conversations to those that have not answered yet.
+pub(super) fn assume_usual_pace(candidates: &mut [Candidate]) {
+    let mut known: Vec<f64> = candidates.iter().filter_map(|one| one.pace).collect();
+    known.sort_by(f64::total_cmp);
+    let usual = known.get(known.len() / 2).copied().unwrap_or(1.0);
+    for one in candidates {
+        one.pace.get_or_insert(usual);
+    }
+}
+
 /// Chooses, and keeps the books of the tier that took a turn.
 pub(super) fn select(candidates: &mut [Candidate], strategy: Strategy, key: Option<AffinityKey>) -> Choice {
     let ready = |candidate: &Candidate| candidate.standing == Standing::Ready;
@@ -206,7 +217,7 @@ fn shares(
         #[expect(clippy::cast_precision_loss, reason = "accounts are few")]
         let sharers = part().filter(|(_, other)| other.limit == one.limit).count() as f64;
         let whole = match strategy {
-            Strategy::Quota => f64::from(one.weight) * octave(one.pace),
+            Strategy::Quota => f64::from(one.weight) * octave(one.pace.unwrap_or(1.0)),
             Strategy::RoundRobin => 1.0,
             Strategy::Weighted | Strategy::FillFirst => f64::from(one.weight),
         };
@@ -254,7 +265,7 @@ fn most_quota(candidates: &mut [Candidate], shares: &[(usize, f64)]) -> Choice {
             let others = candidates.iter().filter(|other| other.limit == one.limit);
             let load: u32 = others.map(|other| other.load).sum();
             // A heavier account carries more before it counts as much.
-            one.pace / (1.0 + f64::from(load) / f64::from(one.weight))
+            one.pace.unwrap_or(1.0) / (1.0 + f64::from(load) / f64::from(one.weight))
         })
     };
     let best = shares.iter().map(score).fold(0.0, f64::max);

@@ -12,7 +12,7 @@ fn at(second: i64) -> Timestamp {
 
 fn candidate(priority: i32, weight: u32, standing: Standing) -> Candidate {
     let tier = Tier { preferred: true, priority };
-    Candidate { tier, weight, standing, pace: 1.0, load: 0, number: 0, limit: 0, credit: 0 }
+    Candidate { tier, weight, standing, pace: Some(1.0), load: 0, number: 0, limit: 0, credit: 0 }
 }
 
 /// Gives each a number and a limit of its own.
@@ -231,7 +231,7 @@ fn a_conversation_stays_where_it_is_and_each_gets_its_share_of_them() {
 #[test]
 fn conversations_go_by_weight_pace_or_evenly_as_the_strategy_says() {
     let mut candidates = equal(2);
-    (candidates[1].weight, candidates[1].pace) = (3, 4.0);
+    (candidates[1].weight, candidates[1].pace) = (3, Some(4.0));
     for (strategy, expected) in
         [(Way::RoundRobin, 2000), (Way::Weighted, 3000), (Way::Quota, 3692), (Way::FillFirst, 4000)]
     {
@@ -248,16 +248,30 @@ fn small_changes_of_the_pace_move_nothing_and_an_empty_window_gets_nothing() {
     };
     let before = homes(&mut candidates);
     for (one, pace) in candidates.iter_mut().zip([0.8, 1.3, 1.0]) {
-        one.pace = pace;
+        one.pace = Some(pace);
     }
     assert_eq!(homes(&mut candidates), before);
-    candidates[0].pace = 0.0;
+    candidates[0].pace = Some(0.0);
     let after = homes(&mut candidates);
     assert!(!after.contains(&0));
     assert!(before.iter().zip(&after).all(|(before, after)| before == after || *before == 0));
     // Where nobody has anything left, it is no reason to refuse.
-    candidates.iter_mut().for_each(|one| one.pace = 0.0);
+    candidates.iter_mut().for_each(|one| one.pace = Some(0.0));
     assert_eq!(homes(&mut candidates), before);
+}
+
+#[test]
+fn those_of_whom_nothing_is_known_are_taken_to_be_as_the_others() {
+    let mut candidates = equal(4);
+    for (one, pace) in candidates.iter_mut().zip([Some(0.4), None, Some(3.0), Some(0.6)]) {
+        one.pace = pace;
+    }
+    assume_usual_pace(&mut candidates);
+    assert_eq!(candidates[1].pace, Some(0.6));
+    let mut candidates = equal(2);
+    candidates.iter_mut().for_each(|one| one.pace = None);
+    assume_usual_pace(&mut candidates);
+    assert_eq!(candidates[0].pace, Some(1.0));
 }
 
 #[test]
@@ -280,7 +294,7 @@ fn a_burst_of_one_conversation_spreads_and_comes_back() {
 fn without_a_conversation_the_most_quota_for_each_request_in_flight_decides() {
     let mut candidates = equal(3);
     for (one, pace) in candidates.iter_mut().zip([1.0, 4.0, 0.5]) {
-        one.pace = pace;
+        one.pace = Some(pace);
     }
     let mut got = [0; 3];
     for _ in 0..11 {
@@ -337,7 +351,7 @@ proptest! {
     ) {
         let mut candidates = numbered(candidates);
         for (one, (pace, load)) in candidates.iter_mut().zip(paces) {
-            (one.pace, one.load) = (pace, load);
+            (one.pace, one.load) = (Some(pace), load);
         }
         let key = number.map(key);
         let best = candidates.iter().filter(|one| one.standing == Ready).map(|one| one.tier).max();

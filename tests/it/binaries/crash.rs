@@ -48,13 +48,6 @@ fn put_text(machine: &Machine, name: &str, text: &str) {
     file.write_all(text.as_bytes()).unwrap();
 }
 
-fn names(machine: &Machine) -> Vec<String> {
-    let entries = fs::read_dir(machine.auth_dir()).unwrap();
-    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
-}
-
 #[tokio::test]
 async fn killed_before_a_rotated_token_came_it_starts_again_and_asks_for_a_login() {
     let fake = FakeClaude::start().await;
@@ -69,7 +62,7 @@ async fn killed_before_a_rotated_token_came_it_starts_again_and_asks_for_a_login
     kill(daemon).await;
     gate.open();
     assert!(machine.control_socket().exists(), "left behind, and no hindrance");
-    assert!(names(&machine).iter().any(|name| name.starts_with(".update-")), "{:?}", names(&machine));
+    assert!(machine.files().iter().any(|name| name.starts_with(".update-")), "{:?}", machine.files());
 
     let daemon = machine.start().await;
     within("it is told that the token is spent", async {
@@ -78,7 +71,7 @@ async fn killed_before_a_rotated_token_came_it_starts_again_and_asks_for_a_login
     .await;
     assert!(matches!(fake.take_surprises()[..], [Surprise::RefreshTokenReused { .. }]));
     within("nothing else is left behind", async {
-        while names(&machine) != [".lock", FILE, "claude-b.json"] {
+        while machine.files() != [".lock", FILE, "claude-b.json"] {
             tokio::task::yield_now().await;
         }
     })
@@ -108,7 +101,7 @@ async fn killed_before_the_issuer_did_anything_it_starts_again_and_loses_nothing
     assert_eq!(machine.read(FILE)["refresh_token"], json!(fake.current_refresh_token(issued.account)));
     assert_eq!(daemon.ask("hello").await.status(), 200);
     assert_eq!(daemon.stop().await.code, Some(0));
-    assert_eq!(names(&machine), [".lock", FILE]);
+    assert_eq!(machine.files(), [".lock", FILE]);
 }
 
 #[tokio::test]
@@ -153,7 +146,7 @@ async fn a_token_that_was_written_but_not_in_place_yet_is_adopted_by_the_next_st
     let daemon = machine.start().await;
     assert!(daemon.log().contains("adopted a token"), "{}", daemon.log());
     assert_eq!(machine.read(FILE), newer);
-    assert_eq!(names(&machine), [".lock", FILE]);
+    assert_eq!(machine.files(), [".lock", FILE]);
     assert_eq!((daemon.ask("hello").await.status().as_u16(), fake.token_calls()), (200, 1));
 }
 
@@ -165,7 +158,7 @@ async fn a_new_account_that_was_written_but_not_in_place_yet_is_adopted_by_the_n
     machine.put(FILE, &json!({"type": "claude", "api_key": fake.add_api_key(), "disabled": true}));
     put_text(&machine, ".create-018f00000000700080000000000000aa.json", &issued.auth_file().to_string());
     let daemon = machine.start().await;
-    assert_eq!(names(&machine).len(), 3, "{:?}", names(&machine));
+    assert_eq!(machine.files().len(), 3, "{:?}", machine.files());
     assert_eq!(daemon.ask("hello").await.status(), 200);
 }
 
@@ -189,7 +182,7 @@ async fn what_is_half_written_older_or_of_another_account_is_swept_away_and_chan
     put_text(&machine, ".create-1.json", "{\"type\":\"cla");
     put_text(&machine, ".update-9.claude-gone.json", &other.to_string());
     let daemon = machine.start().await;
-    assert_eq!(names(&machine), [".lock", FILE]);
+    assert_eq!(machine.files(), [".lock", FILE]);
     assert_eq!(machine.read(FILE), issued.auth_file());
     assert_eq!(daemon.ask("hello").await.status(), 200);
 }

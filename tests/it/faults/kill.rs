@@ -1,8 +1,6 @@
 //! Killed by the kernel on its way into a system call: each of those that a refresh makes, before the call of the issuer
 //! and after it.
 
-use std::fs;
-
 use proxy_tests::binaries::{Daemon, Machine};
 use proxy_tests::fake_claude::{FakeClaude, Gate, Issued, Script, TOKEN_PATH};
 use proxy_tests::faults::Fault;
@@ -11,13 +9,6 @@ use serde_json::json;
 
 const FILE: &str = "claude-a.json";
 const REFRESH: [&str; 3] = ["accounts", "refresh", "person@example.com"];
-
-fn names(machine: &Machine) -> Vec<String> {
-    let entries = fs::read_dir(machine.auth_dir()).unwrap();
-    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
-}
 
 /// It died by the kill, and the next daemon has the newest token, serves, and refreshes when it is time.
 async fn starts_again(
@@ -35,7 +26,11 @@ async fn starts_again(
         "{step}"
     );
     assert_eq!(daemon.ask("hello").await.status(), 200, "{step}");
-    assert!(!names(machine).iter().any(|name| name.starts_with(".update-")), "{step}: {:?}", names(machine));
+    assert!(
+        !machine.files().iter().any(|name| name.starts_with(".update-")),
+        "{step}: {:?}",
+        machine.files()
+    );
     daemon
 }
 
@@ -64,7 +59,7 @@ async fn killed_at_any_step_before_the_call_it_has_lost_nothing() {
         assert_eq!(machine.proxyctl(&REFRESH).await.code, Some(0), "{step}");
         assert_eq!(fake.rotations(issued.account), 1, "{step}");
         assert_eq!(daemon.stop().await.code, Some(0));
-        assert_eq!(names(&machine), [".lock", FILE], "{step}");
+        assert_eq!(machine.files(), [".lock", FILE], "{step}");
     }
 }
 
@@ -101,7 +96,7 @@ async fn killed_at_any_step_after_the_answer_it_has_the_new_token() {
         let daemon = starts_again(&fake, &machine, &issued, daemon, step).await;
         drop(fault);
         assert_eq!(daemon.stop().await.code, Some(0));
-        assert_eq!(names(&machine), [".lock", FILE], "{step}");
+        assert_eq!(machine.files(), [".lock", FILE], "{step}");
         assert_eq!(fake.rotations(issued.account), 1, "{step}");
     }
 }
