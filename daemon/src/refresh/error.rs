@@ -27,7 +27,7 @@ pub enum RefreshError {
     Unusable(#[source] Unusable),
     #[error("the token could not be refreshed")]
     Issuer(#[source] TokenError),
-    #[error("it was refreshed less than a minute ago; the next refresh may start at {retry_at:.0}")]
+    #[error("the provider was asked less than a minute ago; the next refresh may start at {retry_at:.0}")]
     TooSoon { retry_at: Timestamp },
     #[error("the refresh ended without a result")]
     Aborted,
