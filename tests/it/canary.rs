@@ -172,9 +172,12 @@ async fn no_secret_is_ever_logged_answered_or_printed() {
     }
     note_tokens(&machine, &mut secrets);
     let list = said.run(&machine, &["accounts", "list", "--json"]).await.json();
-    let is_new = |account: &&Value| account["organization_name"] == ORGANIZATION;
-    let id =
-        list["accounts"].as_array().unwrap().iter().find(is_new).unwrap()["id"].as_str().unwrap().to_owned();
+    // The one that those requests did not refresh: its minute is not begun.
+    let accounts = list["accounts"].as_array().unwrap().iter();
+    let used = accounts.filter(|account| account["renewable"] == true && account["state"] == "ready");
+    let mut used: Vec<_> = used.map(|account| [&account["last_refresh_at"], &account["id"]]).collect();
+    used.sort_by_key(|[refreshed_at, _]| refreshed_at.to_string());
+    let [id, other] = [used[0][1], used[1][1]].map(|id| id.as_str().unwrap().to_owned());
     for script in [
         Script::oauth_error(http::StatusCode::FORBIDDEN, "unauthorized_client", "not today"),
         Script::body(
@@ -224,11 +227,12 @@ async fn no_secret_is_ever_logged_answered_or_printed() {
     fake.on("/v1/oauth/revoke").once(Script::html_502());
     let fallen = said.run(&machine, &["accounts", "revoke", &id, "--yes"]).await;
     assert!(fallen.stderr.contains("did NOT revoke"), "{}", fallen.stderr);
-    fake.on(TOKEN_PATH).once(Script::reset());
-    assert_eq!(said.run(&machine, &["accounts", "refresh", "claude-off.json"]).await.code, Some(1));
+    fake.on(TOKEN_PATH).from(resting.account).once(Script::reset());
+    let cut_off = said.run(&machine, &["accounts", "refresh", "claude-off.json"]).await;
+    assert_eq!(cut_off.code, Some(1), "{}", cut_off.stdout);
     fake.revoke(&resting.refresh_token);
     assert_eq!(said.run(&machine, &["accounts", "refresh", "claude-off.json"]).await.code, Some(15));
-    assert_eq!(said.run(&machine, &["accounts", "revoke", &named, "--yes"]).await.code, Some(0));
+    assert_eq!(said.run(&machine, &["accounts", "revoke", &other, "--yes"]).await.code, Some(0));
 
     let done = daemon.stop().await;
     assert_eq!((done.code, done.stdout.as_str()), (Some(0), ""));

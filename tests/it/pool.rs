@@ -185,7 +185,7 @@ async fn conversations_limits_and_quotas_survive_a_restart_and_a_rewrite_of_the_
         assert_eq!(in_session(&fake, &daemon, &[("session-id", session)]).await, *home_before);
     }
     assert_eq!(
-        fake.requests().iter().filter(|request| request.caller.as_ref() == Some(&home)).count(),
+        fake.requests_to(MESSAGES).iter().filter(|request| request.caller.as_ref() == Some(&home)).count(),
         homes.iter().filter(|one| **one == home).count() + 1
     );
 }
