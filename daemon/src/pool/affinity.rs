@@ -21,8 +21,8 @@ impl AffinityKey {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }
-        let [a, b, c, d, e, f, g, h, ..] = <[u8; 32]>::from(hash.finalize());
-        Self(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
+        let first: [u8; 8] = *hash.finalize().first_chunk().unwrap_or(&[0; 8]);
+        Self(u64::from_be_bytes(first))
     }
 
     /// As the number of an account.

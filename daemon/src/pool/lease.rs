@@ -83,7 +83,7 @@ impl Lease {
     }
 
     /// Takes over what the answer's head says about the account's quota, and whose it is.
-    pub fn observe(&self, readings: Vec<Reading>, organization: Option<&str>) {
+    pub fn observe(&self, readings: &[Reading], organization: Option<&str>) {
         if readings.is_empty() && organization.is_none() {
             return;
         }
@@ -95,12 +95,12 @@ impl Lease {
             {
                 vitals.organization = Some(organization.to_owned());
             }
-            let low = vitals.quota.running_low(&readings, &self.model, warn_at, now);
-            vitals.quota.observe(readings.clone(), &self.model, now);
+            let low = vitals.quota.running_low(readings, &self.model, warn_at, now);
+            vitals.quota.observe(readings, &self.model, now);
             low
         };
         if readings.iter().any(|reading| reading.kind == WindowKind::Bucket) {
-            self.for_peers(|peer| peer.vitals().quota.observe(readings.clone(), &self.model, now));
+            self.for_peers(|peer| peer.vitals().quota.observe(readings, &self.model, now));
         }
         for detail in low {
             self.shared.events.tell(|| self.member.event(Kind::QuotaLow, detail, now));

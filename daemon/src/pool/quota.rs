@@ -72,9 +72,9 @@ const HIGHEST_PACE: f64 = 16.0;
 
 impl Quota {
     /// Takes over what an answer to a request for `model` says.
-    pub fn observe(&mut self, readings: Vec<Reading>, model: &str, now: Timestamp) {
+    pub fn observe(&mut self, readings: &[Reading], model: &str, now: Timestamp) {
         for reading in readings {
-            let Reading { name, kind, used, resets_at } = reading;
+            let Reading { name, kind, used, resets_at } = reading.clone();
             let model = (kind == WindowKind::Bucket).then(|| model.to_owned());
             let used = if used.is_finite() { used.max(0.0) } else { 0.0 };
             let window = Window { name, kind, model, used, resets_at, seen_at: now };

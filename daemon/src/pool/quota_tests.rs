@@ -22,7 +22,7 @@ fn bucket(name: &str, used: f64, resets_at: i64) -> Reading {
 /// Seen at second 0 with an answer to model `m`.
 fn quota(readings: &[Reading]) -> Quota {
     let mut quota = Quota::default();
-    quota.observe(readings.to_vec(), "m", at(0));
+    quota.observe(readings, "m", at(0));
     quota
 }
 
@@ -70,7 +70,7 @@ fn the_window_with_the_least_pace_binds() {
 #[test]
 fn a_bucket_is_one_models_own() {
     let mut quota = quota(&[bucket("tokens", 0.9, 60)]);
-    quota.observe(vec![bucket("tokens", 0.2, 60)], "other", at(0));
+    quota.observe(&[bucket("tokens", 0.2, 60)], "other", at(0));
     let left = |model| quota.binding(model, at(0)).map(|binding| binding.left);
     assert!(near(left("m").unwrap(), 0.1) && near(left("other").unwrap(), 0.8));
     assert_eq!(left("third"), None);
@@ -79,7 +79,7 @@ fn a_bucket_is_one_models_own() {
 #[test]
 fn a_later_answer_takes_the_place_of_an_earlier_one() {
     let mut quota = quota(&[plan("5h", 0.9, HOUR)]);
-    quota.observe(vec![plan("5h", 0.1, 6 * HOUR)], "other", at(2 * HOUR));
+    quota.observe(&[plan("5h", 0.1, 6 * HOUR)], "other", at(2 * HOUR));
     assert_eq!(quota.windows().len(), 1);
     assert!(near(quota.windows()[0].used, 0.1));
 }
@@ -120,7 +120,7 @@ fn names_tell_length_and_models() {
 fn windows_that_are_made_up_take_no_memory_without_bound() {
     let mut quota = Quota::default();
     for n in 0..1000 {
-        quota.observe(vec![bucket("tokens", 0.0, 60)], &format!("m{n}"), at(n));
+        quota.observe(&[bucket("tokens", 0.0, 60)], &format!("m{n}"), at(n));
     }
     assert_eq!(quota.windows().len(), MOST_WINDOWS);
     assert!(quota.binding("m999", at(0)).is_some());

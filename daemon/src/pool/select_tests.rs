@@ -256,7 +256,9 @@ fn small_changes_of_the_pace_move_nothing_and_an_empty_window_gets_nothing() {
     assert!(!after.contains(&0));
     assert!(before.iter().zip(&after).all(|(before, after)| before == after || *before == 0));
     // Where nobody has anything left, it is no reason to refuse.
-    candidates.iter_mut().for_each(|one| one.pace = Some(0.0));
+    for one in &mut candidates {
+        one.pace = Some(0.0);
+    }
     assert_eq!(homes(&mut candidates), before);
 }
 
@@ -269,7 +271,9 @@ fn those_of_whom_nothing_is_known_are_taken_to_be_as_the_others() {
     assume_usual_pace(&mut candidates);
     assert_eq!(candidates[1].pace, Some(0.6));
     let mut candidates = equal(2);
-    candidates.iter_mut().for_each(|one| one.pace = None);
+    for one in &mut candidates {
+        one.pace = None;
+    }
     assume_usual_pace(&mut candidates);
     assert_eq!(candidates[0].pace, Some(1.0));
 }
@@ -286,7 +290,9 @@ fn a_burst_of_one_conversation_spreads_and_comes_back() {
     let loads: Vec<_> = candidates.iter().map(|one| one.load).collect();
     // Each may carry a quarter more than its fifth.
     assert!(loads.iter().all(|load| *load <= 13) && loads.iter().sum::<u32>() == 50, "{loads:?}");
-    candidates.iter_mut().for_each(|one| one.load = 0);
+    for one in &mut candidates {
+        one.load = 0;
+    }
     assert_eq!(select(&mut candidates, Way::Quota, Some(key(7))), Choice::Use(home, Why::Conversation));
 }
 
@@ -304,7 +310,9 @@ fn without_a_conversation_the_most_quota_for_each_request_in_flight_decides() {
     }
     assert_eq!(got, [2, 8, 1]);
     candidates[1].standing = Named(at(9));
-    candidates.iter_mut().for_each(|one| one.load = 0);
+    for one in &mut candidates {
+        one.load = 0;
+    }
     assert_eq!(select(&mut candidates, Way::Quota, None), Choice::Use(0, Why::MostQuota));
 }
 

@@ -76,7 +76,7 @@ impl Inner {
                 let (status, headers) = (response.status(), response.headers());
                 info!(request.id = %exchange.id, account.id = %account, status = status.as_u16(), "attempt");
                 let organization = headers.get(ORGANIZATION).and_then(|value| value.to_str().ok());
-                lease.observe(readings(headers), organization);
+                lease.observe(&readings(headers), organization);
                 let mut outcome = classify(status, headers, self.clock.now());
                 let is_plain = !headers.contains_key(CONTENT_ENCODING);
                 if is_plain && outcome.depends_on_words(status) {

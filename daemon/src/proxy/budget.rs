@@ -47,12 +47,12 @@ impl Budget {
     fn step(&mut self, now: Timestamp) -> &mut Step {
         let step = now.as_second().div_euclid(STEP.as_secs());
         let gone = step.saturating_sub(self.current);
-        if gone < 0 || gone >= 6 {
-            self.steps = Default::default();
-        } else {
+        if (0..6).contains(&gone) {
             for passed in 1..=gone {
                 *self.at(self.current + passed) = Step::default();
             }
+        } else {
+            self.steps = Default::default();
         }
         self.current = step;
         self.at(step)

@@ -152,11 +152,11 @@ impl Journey<'_> {
         let mut place = None;
         loop {
             let now = self.inner.clock.now();
+            let is_first = place.as_ref().is_none_or(super::queue::Place::is_first);
             match self.inner.pool.soonest_return(&asked) {
                 Some(NoAccount::Cooling { until, .. }) if until > self.patience => return false,
-                Some(_) if now >= self.patience => return false,
-                None if place.as_ref().is_none_or(super::queue::Place::is_first) => return true,
-                None if now >= self.patience => return false,
+                None if is_first => return true,
+                Some(_) | None if now >= self.patience => return false,
                 Some(_) | None => {}
             }
             if place.is_none() {

@@ -197,7 +197,7 @@ pub(super) fn week(strategy: Strategy, affinity: bool) -> Outcome {
             // What a cache holds costs a tenth of what it does without.
             let (readings, limited) = plans[account].ask(if is_warm { 0.19 } else { 1.0 }, now);
             calls += 1;
-            lease.observe(readings, None);
+            lease.observe(&readings, None);
             if let Some(until) = limited {
                 in_vain += 1;
                 lease.settle(&Signal::RateLimited { until: Some(at(until)), reach: Reach::Account });
