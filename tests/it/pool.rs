@@ -2,6 +2,9 @@
 //! every choice.
 
 use std::collections::HashSet;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 
 use http::{Method, StatusCode};
 use proxy_proto::v1::{
@@ -12,6 +15,7 @@ use proxy_tests::daemon::{Setup, TestDaemon, fake_at, key_file, message, private
 use proxy_tests::fake_claude::{Caller, FakeClaude, Issued, Script, system_now};
 use proxy_tests::wait::within;
 use proxyd::clock::{ManualClock, SignedDuration};
+use proxyd::tasks::Tasks;
 use serde_json::{Value, json};
 use tonic::Code;
 
@@ -50,6 +54,10 @@ async fn in_session(fake: &FakeClaude, daemon: &TestDaemon, headers: &[(&str, &s
     let headers = [headers, &[("content-type", "application/json")]].concat();
     served(daemon.send(Method::POST, MESSAGES, &headers, message("hello").to_string()).await).await;
     last(fake, MESSAGES)
+}
+
+fn private(path: &Path) -> File {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).unwrap()
 }
 
 /// The request succeeded and is over.
@@ -198,7 +206,7 @@ async fn what_was_learned_and_cannot_be_read_is_learned_again() {
         let home = tempfile::tempdir().unwrap();
         let auth = private_dir(home.path().join("auth"));
         put(&auth, "claude-a.json", &issued.auth_file());
-        std::fs::write(auth.join(".pool-state"), content).unwrap();
+        std::io::Write::write_all(&mut private(&auth.join(".pool-state")), content.as_bytes()).unwrap();
         let daemon = TestDaemon::start_in(&fake, Setup::default(), home).await;
         assert_eq!(daemon.ask("hello").await.status(), 200, "{content:?}");
     }
@@ -257,9 +265,10 @@ async fn a_request_may_wait_in_line_for_an_account_to_come_back() {
     let (fake, daemon, issued, clock) =
         pool_of(1, &[("PROXYD_POOL__WAIT", "30s"), ("PROXYD_POOL__QUEUE", "2")]).await;
     fake.on(MESSAGES).from(issued[0].account).once(Script::rate_limited(20));
+    let tasks = Tasks::new();
     let waiting = |text: &'static str| {
         let (http, url) = (daemon.http().clone(), daemon.url(MESSAGES));
-        tokio::spawn(async move { http.post(url).json(&message(text)).send().await.unwrap().status() })
+        tasks.spawn(async move { http.post(url).json(&message(text)).send().await.unwrap().status() })
     };
     let first = waiting("first");
     within("the limit is known", async {
@@ -431,6 +440,7 @@ async fn quota_is_told_and_warned_of_and_decides() {
             .all(|request| request.caller == Some(Caller::Account(issued[1].account)))
     );
     let told = daemon.account_of("claude-0.json").await;
+    assert!(told.refresh_due_at.unwrap().seconds < told.expires_at.unwrap().seconds);
     let windows: Vec<_> =
         told.quota.iter().map(|window| (window.name.as_str(), window.used_percent.round())).collect();
     assert_eq!(windows.len(), 2);

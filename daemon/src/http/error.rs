@@ -81,7 +81,9 @@ fn told(error: &ProxyError) -> Told {
     match error {
         ProxyError::Api(error) => passing(error.clone()),
         ProxyError::NoAccount(nobody) => match nobody {
-            NoAccount::Empty | NoAccount::AllOut { .. } => lasting(no_account(nobody.to_string())),
+            NoAccount::Empty | NoAccount::AllOut { .. } | NoAccount::OwnerOut { .. } => {
+                lasting(no_account(nobody.to_string()))
+            }
             NoAccount::Excluded { .. } => lasting(
                 ApiError::not_found(nobody.to_string()).with_param("model").with_code("model_not_found"),
             ),

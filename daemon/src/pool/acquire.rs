@@ -24,6 +24,8 @@ pub enum NoAccount {
     /// Every account that could serve is to be left alone: the first may be used again at `until`. `accounts` says why, in
     /// words, for each.
     Cooling { until: Timestamp, accounts: Vec<String> },
+    /// The account that alone knows what the request is about is disabled, waits for a login, or cannot be used.
+    OwnerOut { account: String, why: String },
     /// Every account that could serve has been tried by this request.
     Exhausted,
 }
@@ -89,6 +91,11 @@ impl Pool {
             Standing::Named(until) if owner.bond == Bond::Only => {
                 Some(Err(NoAccount::Cooling { until, accounts: told(&[*candidacy], asked, now) }))
             }
+            // Any other account would say that there is no such thing.
+            Standing::Out if owner.bond == Bond::Only => Some(Err(NoAccount::OwnerOut {
+                account: member.account.called_in_public().to_owned(),
+                why: member.why_not(upstream, asked.endpoint, now).unwrap_or_default(),
+            })),
             Standing::Named(_) | Standing::Out => None,
         }
     }
@@ -226,6 +233,10 @@ impl fmt::Display for NoAccount {
                 f,
                 "no account may be used for this before {until:.0}: {} (see `proxyctl accounts list --explain`)",
                 accounts.join("; ")
+            ),
+            Self::OwnerOut { account, why } => write!(
+                f,
+                "what the request is about lives with the account {account}, which cannot be used: {why} (see `proxyctl accounts list`)"
             ),
             Self::Exhausted => f.write_str("every usable account has been tried"),
         }

@@ -271,6 +271,10 @@ fn what_lives_with_one_account_goes_there_and_waits_for_it() {
     assert_eq!(pool.acquire(&by(&preferred)).unwrap().account().id, account("a").id);
     manual.advance(SignedDuration::from_secs(60));
     assert_eq!(pool.acquire(&by(&only)).unwrap().account().id, account("b").id);
+    pool.publish(Account { disabled: true, ..account("b") });
+    let out = pool.acquire(&by(&only)).unwrap_err();
+    assert!(out.to_string().contains("disabled"), "{out}");
+    assert_eq!(pool.acquire(&by(&preferred)).unwrap().account().id, account("a").id);
     pool.remove(&account("b").id);
     assert_eq!(pool.acquire(&by(&only)).unwrap().account().id, account("a").id);
 }

@@ -22,7 +22,7 @@ pub use schedule::Policy;
 use crate::account::Account;
 use crate::chain::ErrorChain;
 use crate::claude::OAuthClient;
-use crate::clock::{Clock, Moment, SignedDuration, SinceBoot, after};
+use crate::clock::{Clock, Moment, SignedDuration, SinceBoot, Timestamp, after};
 use crate::events::Kind;
 use crate::id::AccountId;
 use crate::pool::{Member, Pool, Trouble};
@@ -130,6 +130,18 @@ impl Refresher {
     /// Whether the account's token must, and can, be refreshed before it is used.
     pub fn is_stale(&self, account: &Account) -> bool {
         account.renewable().is_some() && self.0.is_stale(account)
+    }
+
+    /// When the account's token is refreshed next, to the second, unless something else happens; `None` for one that is
+    /// not refreshed.
+    pub fn next_refresh(&self, member: &Member) -> Option<Timestamp> {
+        let tries = self.0.tries_of(&member.account);
+        let due = schedule::due_at(&member.account, &self.0.policy, tries)?;
+        let now = self.0.clock.moment();
+        let wait =
+            self.0.records().get(&member.account.id).map_or(SignedDuration::ZERO, |record| record.wait(now));
+        let soonest = after(now.wall, wait.max(SignedDuration::ZERO));
+        Timestamp::from_second(due.max(soonest).as_second()).ok()
     }
 
     /// Waits until the account has another access token than `seen`, joining the refresh in flight or

@@ -138,7 +138,8 @@ impl v1::accounts_server::Accounts for State {
 impl State {
     pub(super) fn describe(&self, member: &Member) -> v1::Account {
         let usage = self.usage.known(&member.account).map(convert::usage);
-        v1::Account { usage, ..convert::account(member, &self.store, self.clock.now()) }
+        let refresh_due_at = self.refresher.next_refresh(member).map(convert::timestamp);
+        v1::Account { usage, refresh_due_at, ..convert::account(member, &self.store, self.clock.now()) }
     }
 
     /// The pool as it is. What it shows of the plans' usage is asked anew in passing, where that is due.
