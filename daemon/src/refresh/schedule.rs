@@ -88,6 +88,8 @@ fn share_of(whole: SignedDuration, id: &AccountId) -> SignedDuration {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::{any, prop_assert, proptest};
+
     use super::*;
     use crate::account::{Document, FileName};
 
@@ -192,5 +194,38 @@ mod tests {
         // What was issued after its own end says nothing.
         let senseless = self::account(Some(start + 172_800), Some(start + 28_800));
         assert_eq!(judged_at(&senseless, moment(0, 0), moment(600, 0)).as_second(), start + 600);
+    }
+
+    proptest! {
+        #[test]
+        fn a_token_is_due_within_its_life_before_its_last_third_and_before_the_lead(
+            issued in -1_000_000..1_000_000_000_i64, life in 60..400 * 86_400_i64, lead in 60..86_400_i64,
+        ) {
+            let policy = Policy { lead: SignedDuration::from_secs(lead) };
+            let end = issued + life;
+            let due = due_at(&account(Some(issued), Some(end)), &policy, 0).unwrap().as_second();
+            prop_assert!(due >= issued && due <= issued + life * 7 / 10 + 1, "{due}");
+            prop_assert!(lead >= life || due <= end - lead);
+            prop_assert!(!is_stale(&account(Some(issued), Some(end)), Timestamp::from_second(due).unwrap()) || life < 120);
+        }
+
+        #[test]
+        fn nonsense_in_a_file_is_due_or_not_and_never_a_panic(issued in any::<Option<i32>>(), end in any::<Option<i32>>(), tries in 0..4_usize) {
+            let [issued, end] = [issued, end].map(|second| second.map(i64::from));
+            let account = account(issued, end);
+            let due = due_at(&account, &POLICY, tries);
+            prop_assert!(due.is_some());
+            prop_assert!(tries < MOST_TRIES || due == Some(Timestamp::MIN));
+            let _stale = is_stale(&account, Timestamp::MAX);
+        }
+
+        #[test]
+        fn a_retry_waits_at_least_its_first_time_and_never_for_days(strikes in any::<u32>(), named in any::<Option<i64>>()) {
+            let id = AccountId::derive("x", &[]);
+            let named = named.map(SignedDuration::from_secs);
+            let wait = retry_wait(strikes, named, &id);
+            prop_assert!(wait >= SignedDuration::from_secs(FIRST_RETRY_SECONDS) && wait <= LONGEST_NAMED);
+            prop_assert!(named.is_none_or(|named| wait >= named.min(LONGEST_NAMED)));
+        }
     }
 }
