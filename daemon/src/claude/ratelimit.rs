@@ -62,9 +62,12 @@ pub(super) fn reach(headers: &HeaderMap) -> Reach {
     if windows.into_iter().any(all_models) { Reach::Account } else { Reach::Model }
 }
 
-/// The time a 429 names: `retry-after`, else the reset of the windows that are used up.
+/// The time a 429 names: `retry-after`, else the reset of the windows that are used up. One that is not ahead names
+/// nothing: the account would be asked again at once, and for ever.
 pub(super) fn named_reset(headers: &HeaderMap, now: Timestamp) -> Option<Timestamp> {
-    let named = retry_after(headers, now).or_else(|| window_reset(headers))?;
+    let is_ahead = |named: &Timestamp| *named > now;
+    let waits = || retry_after(headers, now).filter(is_ahead);
+    let named = waits().or_else(|| window_reset(headers).filter(is_ahead))?;
     Some(named.min(after(now, FURTHEST)))
 }
 
@@ -160,10 +163,20 @@ mod tests {
 
     #[test]
     fn the_named_time_is_found_in_each_of_its_places() {
-        let cases: [(Pairs, Option<i64>); 9] = [
+        let cases: [(Pairs, Option<i64>); 12] = [
             (&[("retry-after", "30")], Some(30)),
             (&[("retry-after", "1.5")], Some(1)),
-            (&[("retry-after", "-3")], Some(0)),
+            (&[("retry-after", "-3")], None),
+            (&[("retry-after", "0")], None),
+            (&[("retry-after", "Wed, 31 Dec 1969 23:59:00 GMT")], None),
+            (
+                &[
+                    ("retry-after", "0"),
+                    ("anthropic-ratelimit-unified-status", "rejected"),
+                    ("anthropic-ratelimit-unified-reset", "500"),
+                ],
+                Some(500),
+            ),
             (&[("retry-after", "Thu, 01 Jan 1970 00:01:00 GMT")], Some(60)),
             (&[("retry-after", "99999999999")], Some(8 * 24 * 3600)),
             (
