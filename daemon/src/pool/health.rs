@@ -237,11 +237,24 @@ impl Health {
             return change(condition);
         }
         self.scopes.retain(|(_, condition)| !condition.is_over(now));
-        // Where a client makes up model names without end, what is known is enough.
-        if self.scopes.len() < MOST_SCOPES {
-            let mut condition = Condition::default();
-            change(&mut condition);
-            self.scopes.push((scope, condition));
+        let mut condition = Condition::default();
+        change(&mut condition);
+        if self.scopes.len() >= MOST_SCOPES && !self.make_room(&condition) {
+            return;
+        }
+        self.scopes.push((scope, condition));
+    }
+
+    /// Where a client makes up model names without end, what we guess of them makes way for a limit that was named.
+    fn make_room(&mut self, new: &Condition) -> bool {
+        let guesses = self.scopes.iter().enumerate().filter(|(_, (_, known))| known.limit.is_none());
+        let first = guesses.min_by_key(|(_, (_, known))| known.doubt.as_ref().map(|doubt| doubt.until));
+        match first.map(|(index, _)| index).filter(|_| new.limit.is_some()) {
+            Some(index) => {
+                self.scopes.swap_remove(index);
+                true
+            }
+            None => false,
         }
     }
 }

@@ -55,6 +55,22 @@ fn each_answer_does_what_the_table_says() {
 }
 
 #[test]
+fn a_limit_is_remembered_however_many_models_are_made_up() {
+    let mut health = Health::default();
+    for n in 0..100 {
+        health.apply(&Signal::NoSuchModel, &format!("made-up-{n}"), Messages, at(0));
+    }
+    health.apply(&limited(100, Reach::Model), "m", Messages, at(0));
+    assert_eq!(health.standing("m", Messages, at(1)), Standing::Named(at(100)));
+    assert!(health.scopes.len() <= MOST_SCOPES);
+    for n in 0..100 {
+        health.apply(&limited(200, Reach::Model), &format!("other-{n}"), Messages, at(0));
+    }
+    assert_eq!(health.standing("m", Messages, at(1)), Standing::Named(at(100)), "the first ones stay");
+    assert!(health.scopes.len() <= MOST_SCOPES);
+}
+
+#[test]
 fn a_limit_is_not_shortened_by_success_or_by_a_sooner_one() {
     let health = health(&[limited(100, Reach::Model), limited(50, Reach::Model), Signal::Served]);
     assert_eq!(health.standing("m", Messages, at(99)), Standing::Named(at(100)));
