@@ -93,6 +93,12 @@ const MOST_WORDS: usize = 200;
 /// How long an account whose money is used up is left alone.
 const SPEND_LIMIT: SignedDuration = SignedDuration::from_hours(24);
 
+/// A clock that was put back by less is taken to be the same.
+const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(1);
+
+/// No guess is about more than this, and the tolerance.
+const LONGEST_DOUBT: SignedDuration = SignedDuration::from_mins(61);
+
 /// The account's cooldowns.
 #[derive(Clone, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(default)]
@@ -113,6 +119,9 @@ struct Condition {
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 struct Limit {
+    /// When it was told: one from a time that is still to come was told while the clock was wrong.
+    #[serde(default)]
+    since: Timestamp,
     until: Timestamp,
     cause: Cause,
 }
@@ -155,15 +164,15 @@ impl Health {
             }
             Signal::ClientFault => self.served_at = Some(now),
             Signal::RateLimited { until: Some(until), reach: Reach::Account } => {
-                self.account.limit(*until, Cause::RateLimit);
+                self.account.limit(now, *until, Cause::RateLimit);
             }
             Signal::RateLimited { until: Some(until), reach: Reach::Model } => {
-                self.change(scope(), now, |condition| condition.limit(*until, Cause::RateLimit));
+                self.change(scope(), now, |condition| condition.limit(now, *until, Cause::RateLimit));
             }
             Signal::RateLimited { until: None, .. } => {
                 self.change(scope(), now, |condition| condition.strike(now, 1, 60, Cause::RateLimit));
             }
-            Signal::SpendLimit => self.account.limit(after(now, SPEND_LIMIT), Cause::SpendLimit),
+            Signal::SpendLimit => self.account.limit(now, after(now, SPEND_LIMIT), Cause::SpendLimit),
             Signal::Overloaded => {
                 self.change(scope(), now, |condition| condition.strike(now, 1, 30, Cause::Overload));
             }
@@ -192,7 +201,7 @@ impl Health {
     /// The limits that are not over: of the whole account first.
     pub fn limits(&self, now: Timestamp) -> impl Iterator<Item = Cooldown<'_>> {
         self.conditions().filter_map(move |(scope, condition)| {
-            let limit = condition.limit.as_ref().filter(|limit| limit.until > now)?;
+            let limit = condition.limit.as_ref().filter(|limit| limit.holds(now))?;
             Some(Cooldown { scope, until: limit.until, cause: &limit.cause })
         })
     }
@@ -200,7 +209,7 @@ impl Health {
     /// The doubts that are not over: about the whole account first.
     pub fn doubts(&self, now: Timestamp) -> impl Iterator<Item = Cooldown<'_>> {
         self.conditions().filter_map(move |(scope, condition)| {
-            let doubt = condition.doubt.as_ref().filter(|doubt| doubt.until > now)?;
+            let doubt = condition.doubt.as_ref().filter(|doubt| doubt.holds(now))?;
             Some(Cooldown { scope, until: doubt.until, cause: &doubt.cause })
         })
     }
@@ -260,9 +269,9 @@ impl Health {
 }
 
 impl Condition {
-    fn limit(&mut self, until: Timestamp, cause: Cause) {
-        if self.limit.as_ref().is_none_or(|known| known.until < until) {
-            self.limit = Some(Limit { until, cause });
+    fn limit(&mut self, now: Timestamp, until: Timestamp, cause: Cause) {
+        if self.limit.as_ref().is_none_or(|known| !known.holds(now) || known.until < until) {
+            self.limit = Some(Limit { since: now, until, cause });
         }
     }
 
@@ -275,8 +284,23 @@ impl Condition {
     }
 
     fn is_over(&self, now: Timestamp) -> bool {
-        let limit = self.limit.as_ref().is_none_or(|limit| limit.until <= now);
-        limit && self.doubt.as_ref().is_none_or(|doubt| doubt.until <= now)
+        let holds = self.limit.as_ref().is_some_and(|limit| limit.holds(now));
+        !holds && !self.doubt.as_ref().is_some_and(|doubt| doubt.holds(now))
+    }
+}
+
+impl Limit {
+    /// After a clock was put back nobody knows when it ends, and to ask once more is what it costs to find out. Clocks that
+    /// are put right a little are no reason to.
+    fn holds(&self, now: Timestamp) -> bool {
+        self.until > now && self.since <= after(now, CLOCK_TOLERANCE)
+    }
+}
+
+impl Doubt {
+    /// One that would last longer than any does comes from a clock that was put back.
+    fn holds(&self, now: Timestamp) -> bool {
+        self.until > now && self.until <= after(now, LONGEST_DOUBT)
     }
 }
 

@@ -55,6 +55,29 @@ fn each_answer_does_what_the_table_says() {
 }
 
 #[test]
+fn a_limit_that_was_told_while_the_clock_was_ahead_is_forgotten_when_it_is_put_right() {
+    let ahead = 10 * 365 * 86_400;
+    for (reach, signal) in [
+        (Reach::Account, limited(ahead + 30, Reach::Account)),
+        (Reach::Model, limited(ahead + 30, Reach::Model)),
+        (Reach::Account, Signal::SpendLimit),
+    ] {
+        let mut health = Health::default();
+        health.apply(&signal, "m", Messages, at(ahead));
+        assert!(matches!(health.standing("m", Messages, at(ahead)), Standing::Named(_)));
+        assert!(matches!(health.standing("m", Messages, at(ahead - 20)), Standing::Named(_)));
+        assert_eq!(health.standing("m", Messages, at(0)), Standing::Ready);
+        // What is told now counts, although it ends sooner.
+        health.apply(&limited(60, reach), "m", Messages, at(0));
+        assert_eq!(health.standing("m", Messages, at(1)), Standing::Named(at(60)));
+        assert_eq!(health.standing("m", Messages, at(60)), Standing::Ready);
+    }
+    let mut health = Health::default();
+    health.apply(&refused(), "m", Messages, at(ahead));
+    assert_eq!(health.standing("m", Messages, at(0)), Standing::Ready, "nor does a guess last for ten years");
+}
+
+#[test]
 fn a_limit_is_remembered_however_many_models_are_made_up() {
     let mut health = Health::default();
     for n in 0..100 {
