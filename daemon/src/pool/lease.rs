@@ -1,13 +1,13 @@
 //! The right to send one request by one account. While it lives the account counts the request; what came of
 //! it settles the account's health and quota.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::asked::Endpoint;
 use super::quota::{Reading, WindowKind};
 use super::select::Why;
-use super::{Member, Shared, Signal};
+use super::{Counters, Member, Shared, Signal};
 use crate::account::Account;
 use crate::events::Kind;
 
@@ -21,7 +21,12 @@ pub struct Lease {
     endpoint: Endpoint,
     why: Why,
     shared: Arc<Shared>,
+    /// Where the attempt is counted so far.
+    counted: Mutex<Option<Counter>>,
 }
+
+/// One of an account's counters.
+type Counter = fn(&mut Counters) -> &mut u64;
 
 impl Lease {
     pub(super) fn new(
@@ -32,7 +37,7 @@ impl Lease {
         shared: Arc<Shared>,
     ) -> Self {
         member.live.in_flight.fetch_add(1, Ordering::Relaxed);
-        Self { member, model: model.into(), endpoint, why, shared }
+        Self { member, model: model.into(), endpoint, why, shared, counted: Mutex::default() }
     }
 
     pub fn account(&self) -> &Account {
@@ -55,13 +60,24 @@ impl Lease {
         Self::new(member, Arc::clone(&self.model), self.endpoint, self.why, Arc::clone(&self.shared))
     }
 
-    /// Says what the answer told about the account. A limit of an API key is one of its whole organization.
+    /// Says what the answer told about the account. A limit of an API key is one of its whole organization. Of an attempt
+    /// whose end was worse than its beginning, the end counts. The troubles of counting tokens say nothing, unless the
+    /// credential itself is not taken.
     pub fn settle(&self, signal: &Signal) {
+        if self.endpoint == Endpoint::CountTokens && !matches!(signal, Signal::Refused { status: 401, .. }) {
+            return;
+        }
         let now = self.shared.clock.now();
+        let counted = std::mem::replace(&mut *self.counted(), Some(Counters::of(signal)));
         {
             let mut vitals = self.member.vitals();
             vitals.health.apply(signal, &self.model, self.endpoint, now);
-            vitals.counters.count(signal);
+            if let Some(counter) = counted {
+                let counter = counter(&mut vitals.counters);
+                *counter = counter.saturating_sub(1);
+            }
+            let counter = Counters::of(signal)(&mut vitals.counters);
+            *counter = counter.saturating_add(1);
         }
         if matches!(signal, Signal::RateLimited { until: Some(_), .. }) {
             self.for_peers(|peer| peer.vitals().health.apply(signal, &self.model, self.endpoint, now));
@@ -108,6 +124,10 @@ impl Lease {
         self.shared.changed();
     }
 
+    fn counted(&self) -> MutexGuard<'_, Option<Counter>> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The other accounts with the same limits.
     fn for_peers(&self, act: impl Fn(&Member)) {
         let snapshot = self.shared.current.load();
@@ -123,15 +143,15 @@ impl Drop for Lease {
     }
 }
 
-impl super::Counters {
-    fn count(&mut self, signal: &Signal) {
-        let counter = match signal {
-            Signal::Served => &mut self.served,
-            Signal::ClientFault => &mut self.client_faults,
-            Signal::RateLimited { .. } | Signal::SpendLimit => &mut self.limited,
-            Signal::Refused { .. } | Signal::NoSuchModel => &mut self.refused,
-            Signal::Overloaded | Signal::Unreachable => &mut self.failed,
-        };
-        *counter = counter.saturating_add(1);
+impl Counters {
+    /// The counter that an answer counts in.
+    fn of(signal: &Signal) -> Counter {
+        match signal {
+            Signal::Served => |counters| &mut counters.served,
+            Signal::ClientFault => |counters| &mut counters.client_faults,
+            Signal::RateLimited { .. } | Signal::SpendLimit => |counters| &mut counters.limited,
+            Signal::Refused { .. } | Signal::NoSuchModel => |counters| &mut counters.refused,
+            Signal::Overloaded | Signal::Unreachable => |counters| &mut counters.failed,
+        }
     }
 }

@@ -98,6 +98,32 @@ fn health_survives_a_change_of_the_file() {
 }
 
 #[test]
+fn an_attempt_is_counted_once_by_how_it_ended() {
+    let (pool, _) = pool(&["a"]);
+    let member = pool.get(&account("a").id).unwrap();
+    let lease = pool.acquire(&Asked::messages("m")).unwrap();
+    lease.settle(&Signal::Served);
+    assert_eq!(member.known().counters, Counters { served: 1, ..Counters::default() });
+    lease.settle(&Signal::Unreachable);
+    assert_eq!(member.known().counters, Counters { failed: 1, ..Counters::default() });
+    pool.acquire(&Asked::messages("m")).unwrap().settle(&Signal::Unreachable);
+    assert_eq!(member.known().counters, Counters { failed: 2, ..Counters::default() });
+}
+
+#[test]
+fn counting_tokens_harms_no_account_however_it_ends() {
+    let (pool, _) = pool(&["a"]);
+    let member = pool.get(&account("a").id).unwrap();
+    let counting = Asked { endpoint: Endpoint::CountTokens, ..Asked::messages("m") };
+    for signal in [Signal::Served, Signal::Unreachable, Signal::Overloaded, limited(Timestamp::MAX)] {
+        pool.acquire(&counting).unwrap().settle(&signal);
+    }
+    assert_eq!(member.known(), Vitals::default());
+    pool.acquire(&counting).unwrap().settle(&Signal::Refused { status: 401, words: String::new() });
+    assert_eq!(member.known().counters.refused, 1, "its token is not taken, whatever it was for");
+}
+
+#[test]
 fn leases_are_counted_while_they_live() {
     let (pool, _) = pool(&["a"]);
     let member = pool.get(&account("a").id).unwrap();

@@ -14,7 +14,7 @@ use crate::chain::ErrorChain;
 use crate::claude::api::SendError;
 use crate::claude::{Outcome, UpstreamBody, classify, readings};
 use crate::clock::Timestamp;
-use crate::pool::{Endpoint, Lease, NoAccount, Signal};
+use crate::pool::{Lease, NoAccount, Signal};
 
 /// An error's words stand in this many bytes of its body.
 const MOST_WORDS: usize = 64 * 1024;
@@ -63,9 +63,7 @@ impl Inner {
                 Err(error) => debug!(error = %error, "no refresh after a 401"),
             }
         }
-        if exchange.endpoint != Endpoint::CountTokens || attempt.outcome == Outcome::Unauthorized {
-            attempt.lease.settle(&attempt.outcome.signal());
-        }
+        attempt.lease.settle(&attempt.outcome.signal());
         Ok(attempt)
     }
 
@@ -91,7 +89,7 @@ impl Inner {
             Err(error) => {
                 info!(request.id = %exchange.id, account.id = %account, error = %ErrorChain(&error), "attempt failed");
                 let its_own = matches!(error, SendError::Upload(_));
-                if exchange.endpoint != Endpoint::CountTokens && !its_own {
+                if !its_own {
                     lease.settle(&Signal::Unreachable);
                 }
                 Err(ProxyError::Send(error))
