@@ -155,12 +155,13 @@ impl Journey<'_> {
             let is_first = place.as_ref().is_none_or(super::queue::Place::is_first);
             match self.inner.pool.soonest_return(&asked) {
                 Some(NoAccount::Cooling { until, .. }) if until > self.patience => return false,
-                None if is_first => return true,
-                Some(_) | None if now >= self.patience => return false,
+                // Who may wait no longer is not refused while somebody could serve it.
+                None if is_first || now >= self.patience => return true,
+                Some(_) if now >= self.patience => return false,
                 Some(_) | None => {}
             }
             if place.is_none() {
-                place = self.inner.queue.join(&self.exchange.model);
+                place = self.inner.queue.join(&asked);
             }
             let Some(place) = &place else { return false };
             let left = Duration::try_from(self.patience.duration_since(now)).unwrap_or_default();
