@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::route::{Serving, Wanted};
 use super::select::{self, Candidate, Choice, Standing, Tier, Why};
-use super::{Asked, Bond, Lease, Member, Owner, Pool, Snapshot, State};
+use super::{Asked, Bond, Lease, Member, Owner, Pool, Snapshot, State, Strategy};
 use crate::account::Settings;
 use crate::clock::Timestamp;
 
@@ -62,12 +62,19 @@ impl Pool {
         }
     }
 
-    /// When the first account that could serve the request may be used again, where none may be now.
+    /// When the first account that could serve the request may be used again, where none may be now. Nobody's turn is used
+    /// up.
     pub fn soonest_return(&self, asked: &Asked<'_>) -> Option<NoAccount> {
-        let fresh = Asked { tried: &[], ..*asked };
-        match self.acquire(&fresh) {
-            Err(nobody @ NoAccount::Cooling { .. }) => Some(nobody),
-            Ok(_) | Err(_) => None,
+        let asked = &Asked { tried: &[], ..*asked };
+        let (now, snapshot) = (self.shared.clock.now(), self.shared.current.load());
+        let wanted = Wanted::read(asked.model, &snapshot.settings());
+        let serving = snapshot.serving(&wanted);
+        if let Some(result) = asked.owner.and_then(|owner| self.owner(owner, &serving, asked, now)) {
+            return result.err().filter(|nobody| matches!(nobody, NoAccount::Cooling { .. }));
+        }
+        match select::select(&mut candidates(&serving, asked, now), Strategy::FillFirst, None) {
+            Choice::Until(until) => Some(NoAccount::Cooling { until, accounts: told(&serving, asked, now) }),
+            Choice::Use(..) | Choice::Nobody => None,
         }
     }
 

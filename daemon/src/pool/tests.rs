@@ -55,6 +55,16 @@ fn requests_rotate_over_all_accounts() {
 }
 
 #[test]
+fn to_ask_when_somebody_is_back_takes_nobodys_turn() {
+    let (pool, _) = pool(&["a", "b"]);
+    let before = served(&pool, "m", 2);
+    for expected in &before {
+        assert!(pool.soonest_return(&Asked::messages("m")).is_none());
+        assert_eq!(served(&pool, "m", 1), [expected.clone()]);
+    }
+}
+
+#[test]
 fn a_request_never_gets_an_account_it_tried() {
     let (pool, _) = pool(&["a", "b"]);
     let first = pool.acquire(&Asked::messages("m")).unwrap().account().id.clone();
