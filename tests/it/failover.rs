@@ -259,6 +259,40 @@ async fn a_storm_is_not_multiplied_by_the_number_of_accounts() {
 }
 
 #[tokio::test]
+async fn an_account_without_a_fresh_token_does_not_keep_a_request_from_its_first_call() {
+    let fake = FakeClaude::start().await;
+    let clock = ManualClock::at(system_now());
+    let setup = Setup { clock: clock.clock(), ..Setup::in_turns() };
+    let daemon = TestDaemon::with(&fake, setup, |dir| {
+        fake.set_expires_in(60);
+        put(dir, "claude-0.json", &fake.issue_account_in("a@example.com", "A").auth_file());
+        fake.set_expires_in(8 * 3600);
+        put(dir, "claude-1.json", &fake.issue_account_in("b@example.com", "B").auth_file());
+    })
+    .await;
+    fake.on(TOKEN_PATH).always(Script::api_error(StatusCode::BAD_GATEWAY, "api_error", "Not now."));
+    clock.advance(SignedDuration::from_secs(120));
+    // One account has no token, and the other one is in trouble: there is no second call that a storm could be made of.
+    fake.on(MESSAGES).always(Script::overloaded());
+    for n in 1..=8 {
+        assert_eq!(daemon.ask("hello").await.status(), 529, "request {n}");
+        assert_eq!(fake.count(MESSAGES), n);
+    }
+}
+
+#[tokio::test]
+async fn a_translated_stream_that_is_asked_again_does_not_pay_for_more() {
+    let fake = FakeClaude::start().await;
+    let (daemon, _) = at_a_standstill(&fake, 4).await;
+    fake.on(MESSAGES).always(Script::real().cut_after(0));
+    let body = json!({"model": "claude-sonnet-4-5", "stream": true, "messages": [{"role": "user", "content": "hi"}]});
+    for _ in 0..100 {
+        assert_eq!(daemon.post("/v1/chat/completions", &body).await.status(), 502);
+    }
+    assert!(fake.count(MESSAGES) <= 120, "{}", fake.count(MESSAGES));
+}
+
+#[tokio::test]
 async fn a_connection_lost_before_the_headers_means_the_next_account() {
     for lost in [Script::reset(), Script::close()] {
         let fake = FakeClaude::start().await;

@@ -148,6 +148,18 @@ pub(super) fn not_redirected(result: Result<Attempt, ProxyError>) -> Result<Atte
     }
 }
 
+/// Whether it came to a call: an account without a fresh token, or one that cannot be used, costs upstream nothing.
+pub(super) fn was_sent(result: &Result<Attempt, ProxyError>) -> bool {
+    let Err(error) = result else { return true };
+    match error {
+        ProxyError::Send(error) => {
+            !matches!(error, SendError::Credential(_) | SendError::Closed(_) | SendError::NoWay(_))
+        }
+        ProxyError::Refresh(_) | ProxyError::NoAccount(_) => false,
+        ProxyError::Api(_) | ProxyError::Redirected(_) | ProxyError::BadAnswer | ProxyError::Stopping => true,
+    }
+}
+
 pub(super) fn is_dead_connection(result: Option<&Result<Attempt, ProxyError>>) -> bool {
     let Some(Err(ProxyError::Send(error))) = result else { return false };
     matches!(error, SendError::Connect(_) | SendError::Proxy(_) | SendError::HungUp(_))
@@ -176,7 +188,7 @@ impl Road {
     pub(super) fn shares_trouble(self, result: &Result<Attempt, ProxyError>) -> bool {
         match (self, result) {
             (Self::Gateway, _) | (Self::OwnProxy, Err(_)) => false,
-            (Self::Common, Err(error)) => matches!(error, ProxyError::Send(_)),
+            (Self::Common, Err(error)) => matches!(error, ProxyError::Send(_)) && was_sent(result),
             (Self::Common | Self::OwnProxy, Ok(attempt)) => attempt.outcome == Outcome::Overloaded,
         }
     }

@@ -9,7 +9,7 @@
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use super::attempt::{Attempt, Road, is_better, is_dead_connection, not_redirected};
+use super::attempt::{Attempt, Road, is_better, is_dead_connection, not_redirected, was_sent};
 use super::history::Entry;
 use super::{Exchange, Inner, ProxyError};
 use crate::claude::{Outcome, Verdict};
@@ -34,6 +34,8 @@ struct Journey<'a> {
     best: Option<Result<Attempt, ProxyError>>,
     troubled: usize,
     without_model: usize,
+    /// Upstream was called for it.
+    was_sent: bool,
     /// The last attempt met trouble that the next one is likely to share.
     is_shared: bool,
     /// The only account may be asked over another connection, once.
@@ -56,6 +58,7 @@ impl Inner {
             best: None,
             troubled: 0,
             without_model: 0,
+            was_sent: false,
             is_shared: false,
             may_reconnect: true,
             patience: after(now, self.config.wait),
@@ -98,6 +101,7 @@ impl Journey<'_> {
 
     /// Takes a failure into account.
     fn note(&mut self, result: Result<Attempt, ProxyError>, road: Road) {
+        self.was_sent |= was_sent(&result);
         self.is_shared = road.shares_trouble(&result);
         self.troubled += usize::from(self.is_shared);
         let lacks_model = result.as_ref().is_ok_and(|attempt| attempt.outcome == Outcome::NoSuchModel);
@@ -133,11 +137,10 @@ impl Journey<'_> {
         }
     }
 
-    /// Whether one more attempt may be made. The first always may, and so may one by an account that is ready, after
-    /// trouble that was another account's own.
+    /// Whether one more attempt may be made. The first that comes to a call always may, and so may one by an account that is
+    /// ready, after trouble that was another account's own.
     fn may_ask(&self, why: Why) -> bool {
-        let is_first = self.best.is_none();
-        is_first || (!self.is_shared && why != Why::LeastDoubtful) || self.inner.may_ask_again()
+        !self.was_sent || (!self.is_shared && why != Why::LeastDoubtful) || self.inner.may_ask_again()
     }
 
     fn asked(&self) -> Asked<'_> {
