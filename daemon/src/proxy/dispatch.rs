@@ -49,7 +49,10 @@ impl Inner {
     pub(super) async fn dispatch(&self, exchange: &Exchange) -> Result<Attempt, ProxyError> {
         let entry = self.history.entry(exchange);
         let now = self.clock.now();
-        self.budget.lock().unwrap_or_else(PoisonError::into_inner).request(now);
+        // One that is sent a second time, since its answer broke off before it began, is still one request.
+        if !entry.has_begun() {
+            self.budget.lock().unwrap_or_else(PoisonError::into_inner).request(now);
+        }
         let journey = Journey {
             inner: self,
             exchange,

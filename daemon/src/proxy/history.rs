@@ -109,6 +109,11 @@ impl Entry {
         self.lock().clone()
     }
 
+    /// Whether an account was asked already.
+    pub(super) fn has_begun(&self) -> bool {
+        !self.lock().attempts.is_empty()
+    }
+
     /// An attempt begins.
     pub(super) fn begin(&self, lease: &Lease) {
         let mut story = self.lock();
