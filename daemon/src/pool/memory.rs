@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
 
 use super::member::{Live, Member, Vitals};
 use super::{Pool, Trouble};
@@ -19,9 +20,20 @@ const MOST_DEPARTED: usize = 1024;
 
 /// What the pool knows beyond the accounts' files, to be kept over a restart.
 #[derive(Clone, Default, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Memory {
     /// By the accounts' ids.
+    #[serde(deserialize_with = "those_that_can_be_read")]
     pub accounts: BTreeMap<String, Vitals>,
+}
+
+/// What cannot be read of one account (another version wrote it) is learned again, and keeps nothing from the others.
+fn those_that_can_be_read<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, Vitals>, D::Error> {
+    let all = BTreeMap::<String, &RawValue>::deserialize(deserializer)?;
+    let read = |(id, vitals): (String, &RawValue)| Some((id, serde_json::from_str(vitals.get()).ok()?));
+    Ok(all.into_iter().filter_map(read).collect())
 }
 
 /// Oldest first.

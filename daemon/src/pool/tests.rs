@@ -134,6 +134,30 @@ fn counting_tokens_harms_no_account_however_it_ends() {
 }
 
 #[test]
+fn what_cannot_be_read_of_one_account_keeps_nothing_from_the_others() {
+    let (before, _) = pool(&["a", "b"]);
+    before.acquire(&Asked::messages("m")).unwrap().settle(&Signal::Served);
+    before.acquire(&Asked::messages("m")).unwrap().settle(&Signal::Served);
+    let mut json = serde_json::to_value(before.memory()).unwrap();
+    let (a, b) = (account("a").id, account("b").id);
+    for bad in [
+        serde_json::json!({"counters": {"served": -1}}),
+        serde_json::json!({"health": {"account": {"limit": {"until": "+99999-01-01T00:00:00Z", "cause": "new"}}}}),
+        serde_json::json!({"quota": [{"name": "5h", "kind": "plan", "used": null}]}),
+        serde_json::Value::Null,
+    ] {
+        json["accounts"][a.as_str()] = bad;
+        let memory: Memory = serde_json::from_slice(&serde_json::to_vec(&json).unwrap()).unwrap();
+        assert!(!memory.accounts.contains_key(a.as_str()));
+        assert_eq!(memory.accounts[b.as_str()].counters.served, 1);
+    }
+    let (bad, huge) = (format!(r#""{a}":null"#), format!(r#""{a}":{{"counters":{{"served":1e999}}}}"#));
+    let huge = serde_json::to_string(&json).unwrap().replace(&bad, &huge);
+    assert_eq!(serde_json::from_str::<Memory>(&huge).unwrap().accounts.len(), 1);
+    assert_eq!(serde_json::from_str::<Memory>("{}").unwrap(), Memory::default());
+}
+
+#[test]
 fn leases_are_counted_while_they_live() {
     let (pool, _) = pool(&["a"]);
     let member = pool.get(&account("a").id).unwrap();

@@ -62,8 +62,13 @@ const REPLACED: usize = 100;
 /// Reads a file that only we may read. The checks are made on the opened file, so that nobody can swap it in
 /// between.
 pub(super) fn read_private(path: &Path) -> Result<Vec<u8>, Unusable> {
+    read_private_up_to(MAX_SIZE, path)
+}
+
+/// The same for files of ours that grow with the number of accounts.
+pub(super) fn read_private_up_to(most: u64, path: &Path) -> Result<Vec<u8>, Unusable> {
     for _ in 0..REPLACED {
-        match read_opened(open(path)?) {
+        match read_opened(open(path)?, most) {
             // The file that was opened has no name any more. If the name is there, it has another file by now: ours
             // are replaced at each save, and must not seem to be gone for a moment.
             Err(Unusable::Gone) => {}
@@ -73,7 +78,7 @@ pub(super) fn read_private(path: &Path) -> Result<Vec<u8>, Unusable> {
     Err(Unusable::Io(io::Error::other("it is replaced again and again")))
 }
 
-fn read_opened(mut file: File) -> Result<Vec<u8>, Unusable> {
+fn read_opened(mut file: File, most: u64) -> Result<Vec<u8>, Unusable> {
     let meta = file.metadata().map_err(Unusable::Io)?;
     let uid = nix::unistd::geteuid().as_raw();
     if !meta.is_file() {
@@ -91,8 +96,8 @@ fn read_opened(mut file: File) -> Result<Vec<u8>, Unusable> {
         count => return Err(Unusable::HardLinked { count }),
     }
     let mut bytes = Vec::new();
-    let read = file.by_ref().take(MAX_SIZE + 1).read_to_end(&mut bytes).map_err(Unusable::Io)?;
-    if read as u64 > MAX_SIZE { Err(Unusable::TooLarge) } else { Ok(bytes) }
+    let read = file.by_ref().take(most + 1).read_to_end(&mut bytes).map_err(Unusable::Io)?;
+    if read as u64 > most { Err(Unusable::TooLarge) } else { Ok(bytes) }
 }
 
 fn open(path: &Path) -> Result<File, Unusable> {

@@ -11,10 +11,12 @@ use super::read;
 /// Beside the accounts' files, and none of them: it is private as they are, and its owner is whoever holds their lock.
 const NAME: &str = ".pool-state";
 const TEMP: &str = ".pool-state.new";
+/// Thousands of accounts, each with as many windows and cooldowns as are remembered, need no more.
+const MAX_SIZE: u64 = 64 * 1024 * 1024;
 
 /// What the last run left, if it left anything that can be read.
 pub(super) fn load(dir: &Path) -> Option<Vec<u8>> {
-    read::read_private(&dir.join(NAME)).ok()
+    read::read_private_up_to(MAX_SIZE, &dir.join(NAME)).ok()
 }
 
 pub(super) fn save(dir: &Path, bytes: &[u8]) -> io::Result<()> {

@@ -275,6 +275,15 @@ fn of_two_tokens_the_one_that_was_asked_with_is_the_older_whatever_the_clock_say
 }
 
 #[test]
+fn what_is_known_of_thousands_of_accounts_is_read_again() {
+    let (_dir, store) = store();
+    assert_eq!(store.load_state(), None);
+    let state = vec![b' '; 8 * 1024 * 1024];
+    store.save_state(&state).unwrap();
+    assert!(store.load_state() == Some(state));
+}
+
+#[test]
 fn a_token_is_asked_with_twice_at_most_and_what_is_taken_back_does_not_count() {
     let (_dir, store) = store();
     let token = RefreshToken::new("r");
