@@ -90,6 +90,33 @@ async fn what_a_person_wrote_into_the_file_during_a_refresh_stays() {
 }
 
 #[tokio::test]
+async fn an_older_copy_of_the_file_that_an_editor_saves_after_a_refresh_gets_the_newest_tokens() {
+    let fake = FakeClaude::start().await;
+    let (daemon, issued, gate) = rotated_but_not_answered(&fake).await;
+    // Opened before the refresh, saved after it.
+    let mut edited = expired(&issued);
+    gate.open();
+    daemon.wait_until_saved(&fake, &issued, FILE, 1).await;
+    edited["label"] = json!("work");
+    daemon.put(FILE, &edited);
+    daemon.wait_until_saved(&fake, &issued, FILE, 1).await;
+    daemon
+        .wait_for("it is ready and well", |list| {
+            list.accounts.iter().any(|a| a.label == "work" && is_ready(a) && !a.degraded)
+        })
+        .await;
+    assert_eq!(daemon.read(FILE)["label"], json!("work"));
+    assert_eq!(daemon.ask("hello").await.status(), 200);
+    assert_eq!(fake.token_calls(), 1);
+    // So does one that is put back after the file was deleted.
+    fs::remove_file(daemon.auth_dir().join(FILE)).unwrap();
+    daemon.wait_for("the account is gone", |list| list.accounts.is_empty()).await;
+    daemon.put(FILE, &edited);
+    daemon.wait_until_saved(&fake, &issued, FILE, 1).await;
+    assert_eq!(fake.token_calls(), 1);
+}
+
+#[tokio::test]
 async fn a_file_deleted_during_a_refresh_stays_deleted_and_its_account_is_gone() {
     let fake = FakeClaude::start().await;
     let (daemon, _, gate) = rotated_but_not_answered(&fake).await;

@@ -32,7 +32,8 @@ async fn attempt(inner: &Arc<Inner>, member: &Member) -> Result<(), RefreshError
     let _permit = inner.calls.acquire().await;
     let (known, worker) = (member.account.clone(), Arc::clone(inner));
     let beginning = blocking(inner, move |store| {
-        steps::begin(store, &known, worker.clock.now(), |current| !worker.is_stale(current))
+        let is_older = |current: &Account| unsaved::mend(&worker, current);
+        steps::begin(store, &known, worker.clock.now(), is_older, |current| !worker.is_stale(current))
     });
     let ended = match beginning.await? {
         Ok(asking) => ask(inner, &member.account.id, *asking).await?,
@@ -71,6 +72,10 @@ async fn ask(inner: &Arc<Inner>, id: &AccountId, asking: Asking) -> Result<End, 
     });
     let (ended, tries, token) = ending.await?;
     inner.remember_tries(&token, tries);
+    if let End::Known { account, result: Ok(()) } = &ended {
+        // Before it is published: from then on no scan of the directory takes an older copy for the newest.
+        inner.remember_latest(id, &token, account);
+    }
     Ok(ended)
 }
 

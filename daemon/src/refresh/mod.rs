@@ -29,7 +29,7 @@ use crate::pool::{Member, Pool, Trouble};
 use crate::secret::{AccessToken, RefreshToken};
 use crate::store::Store;
 use crate::tasks::Tasks;
-use unsaved::Unsaved;
+use unsaved::{Latest, Unsaved};
 
 /// However far the next due time is, the loop looks at the clock this often: it may have jumped, or the
 /// machine slept.
@@ -76,6 +76,8 @@ struct Record {
     /// Tokens that were issued and are in memory only. They outlive the account's place in the pool: its
     /// file may come back.
     unsaved: Option<Arc<Unsaved>>,
+    /// The tokens that were saved last: an older copy of the file may come in their place.
+    latest: Option<Latest>,
 }
 
 type FlightResult = Result<(), Arc<RefreshError>>;
@@ -204,17 +206,6 @@ impl Refresher {
             record.closed = false;
         }
         self.wake();
-    }
-
-    /// The account with its newest tokens, where those are in memory only and the file still holds the ones
-    /// spent for them.
-    #[must_use]
-    pub fn newest(&self, account: Account) -> Account {
-        let unsaved = self.0.records().get(&account.id).and_then(|record| record.unsaved.clone());
-        match unsaved {
-            Some(unsaved) if unsaved.applies_to(&account) => unsaved.apply(account),
-            _ => account,
-        }
     }
 
     /// Starts afresh with the account: it logged in again, or is gone for good. Tokens that are still to be

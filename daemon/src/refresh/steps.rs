@@ -37,11 +37,13 @@ pub(super) enum End {
     Failed(RefreshError),
 }
 
-/// Everything up to the call. `is_fresh` says whether the account's access token needs no refresh.
+/// Everything up to the call. `is_older` says whether the file is a copy that holds a spent token, and `is_fresh`
+/// whether the account's access token needs no refresh.
 pub(super) fn begin(
     store: &Store,
     known: &Account,
     now: Timestamp,
+    is_older: impl FnOnce(&Account) -> bool,
     is_fresh: impl FnOnce(&Account) -> bool,
 ) -> Result<Box<Asking>, End> {
     let failed = |error| End::Failed(error);
@@ -51,6 +53,9 @@ pub(super) fn begin(
     if current.id != known.id {
         // The file was given to another identity, whose tokens are its own flight's business.
         return Err(failed(RefreshError::Gone));
+    }
+    if is_older(&current) {
+        return Err(failed(RefreshError::Unsaved));
     }
     if is_renewed(&current, known) && is_fresh(&current) {
         // Somebody else wrote a newer token: use it, spend nothing.

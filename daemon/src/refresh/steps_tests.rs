@@ -236,7 +236,7 @@ fn refresh(store: &Store, world: &mut World, road: Road) -> bool {
         return false;
     }
     let known = store.read(&FileName::parse(FILE).unwrap()).unwrap().account;
-    let Ok(asking) = begin(store, &known, world.now, |_| false) else { return false };
+    let Ok(asking) = begin(store, &known, world.now, |_| false, |_| false) else { return false };
     let answer = world.issuer.ask(&asking.token, road, world.now);
     // The process may die while it waits for the answer.
     if crash::point().is_ok() {

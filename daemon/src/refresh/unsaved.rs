@@ -1,17 +1,18 @@
-//! Tokens that were issued and could not be saved: kept in memory, used from there, and saved as soon as that
-//! is possible. Until then the account is not refreshed, since spending a token whose successor is not on
-//! disk could lose it.
+//! Tokens that were issued and are not on disk, since they could not be saved or an older copy of the file was put in
+//! its place: kept in memory, used from there, and saved as soon as that is possible. Until then the account is not
+//! refreshed, since spending a token whose successor is not on disk could lose it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Inner, Record, flight};
-use crate::account::{Account, Credential, OAuth};
+use super::{Inner, Record, RefreshError, Refresher, flight};
+use crate::account::{Account, Credential, Identity, OAuth};
 use crate::chain::ErrorChain;
 use crate::claude::oauth::Grant;
 use crate::events::Kind;
 use crate::id::AccountId;
 use crate::pool::Trouble;
+use crate::secret::RefreshToken;
 use crate::store::{Reservation, StoreError, Unusable};
 
 /// Between tries to save.
@@ -45,6 +46,25 @@ impl Unsaved {
     }
 }
 
+/// The tokens that were saved last.
+#[derive(Debug)]
+pub(super) struct Latest {
+    /// The refresh token that was spent for them.
+    spent: RefreshToken,
+    account: Account,
+}
+
+impl Latest {
+    /// What an older copy of the file lacks; `None` where `found` is none.
+    pub(super) fn lacking_in(&self, found: &Account) -> Option<Unsaved> {
+        let is_older = found.oauth()?.refresh.as_ref() == Some(&self.spent);
+        let tokens = self.account.oauth().filter(|_| is_older)?.clone();
+        let issued_at = self.account.last_refresh?;
+        let grant = Grant { tokens, scope: None, identity: Identity::default(), issued_at };
+        Some(Unsaved { spent: found.clone(), grant })
+    }
+}
+
 /// Takes over tokens that could not be saved: they serve from now on, and are saved later.
 pub(super) fn keep(inner: &Arc<Inner>, unsaved: Unsaved, reservation: Reservation, error: &StoreError) {
     tracing::error!(error = %ErrorChain(error), "a new token cannot be saved yet and is kept in memory");
@@ -55,16 +75,41 @@ pub(super) fn keep(inner: &Arc<Inner>, unsaved: Unsaved, reservation: Reservatio
     inner.pool.replace(unsaved.apply(unsaved.spent.clone()));
     mark(inner, id, Some(error));
     inner.tell(id, Kind::Unsaved, || ErrorChain(error).to_string());
-    inner.tasks.spawn(save_later(Arc::clone(inner), unsaved, reservation));
+    inner.tasks.spawn(save_later(Arc::clone(inner), unsaved, reservation, SAVE_RETRY));
 }
 
-async fn save_later(inner: Arc<Inner>, unsaved: Arc<Unsaved>, mut reservation: Reservation) {
+/// Puts the newest tokens into `found` where that is an older copy of its file, as of an editor that held it open over
+/// a refresh. Returns whether it is: its refresh token is spent.
+pub(super) fn mend(inner: &Arc<Inner>, found: &Account) -> bool {
+    let unsaved = {
+        let mut records = inner.records();
+        let Some(record) = records.get_mut(&found.id) else { return false };
+        let lacking = record.latest.as_ref().and_then(|latest| latest.lacking_in(found));
+        let Some(unsaved) = lacking.map(Arc::new) else { return false };
+        if record.unsaved.is_some() || record.closed {
+            return true;
+        }
+        record.unsaved = Some(Arc::clone(&unsaved));
+        unsaved
+    };
+    tracing::warn!(account.id = %found.id, "an older copy of the account's file was put in its place: its newest tokens are put into it");
+    let reservation = inner.store.unreserved();
+    inner.tasks.spawn(save_later(Arc::clone(inner), unsaved, reservation, Duration::ZERO));
+    true
+}
+
+async fn save_later(
+    inner: Arc<Inner>,
+    unsaved: Arc<Unsaved>,
+    mut reservation: Reservation,
+    mut pause: Duration,
+) {
     let (id, file) = (&unsaved.spent.id, &unsaved.spent.file);
     loop {
         let last_try = inner.tasks.is_stopping();
         if !last_try {
             tokio::select! {
-                () = tokio::time::sleep(SAVE_RETRY) => {}
+                () = tokio::time::sleep(pause) => {}
                 () = inner.tasks.stopping() => {}
             }
         }
@@ -76,6 +121,9 @@ async fn save_later(inner: Arc<Inner>, unsaved: Arc<Unsaved>, mut reservation: R
             Ok(saved) => {
                 tracing::info!(account.id = %id, "the token kept in memory is saved");
                 return inner.settle_unsaved(&unsaved, || {
+                    if let Some(spent) = unsaved.spent.oauth().and_then(|tokens| tokens.refresh.as_ref()) {
+                        inner.remember_latest(id, spent, &saved.account);
+                    }
                     if saved.account.id != *id {
                         inner.pool.remove_file(id, file);
                     }
@@ -92,9 +140,35 @@ async fn save_later(inner: Arc<Inner>, unsaved: Arc<Unsaved>, mut reservation: R
             }
             Err((error, given_back)) => {
                 mark(&inner, id, Some(&error));
-                reservation = given_back;
+                (reservation, pause) = (given_back, SAVE_RETRY);
             }
         }
+    }
+}
+
+impl Refresher {
+    /// The account with its newest tokens, where its file holds the ones spent for them: those are in memory only, or
+    /// an older copy of the file was put in its place.
+    #[must_use]
+    pub fn newest(&self, account: Account) -> Account {
+        let records = self.0.records();
+        let Some(record) = records.get(&account.id) else { return account };
+        let lacking = || record.latest.as_ref().and_then(|latest| latest.lacking_in(&account));
+        match &record.unsaved {
+            Some(unsaved) if unsaved.applies_to(&account) => unsaved.apply(account),
+            _ => match lacking() {
+                Some(lacking) => lacking.apply(account),
+                None => account,
+            },
+        }
+    }
+
+    /// As [`Refresher::newest`], of what its file was found to hold; and an older copy of the file gets the newest
+    /// tokens.
+    #[must_use]
+    pub fn found(&self, account: Account) -> Account {
+        mend(&self.0, &account);
+        self.newest(account)
     }
 }
 
@@ -118,6 +192,20 @@ impl Inner {
         publish();
         if let Some(record) = self.records().get_mut(&unsaved.spent.id) {
             record.unsaved = None;
+            if record.failure.as_ref().is_some_and(|(_, why)| matches!(**why, RefreshError::Unsaved)) {
+                // What held the refreshes up is over.
+                (record.failure, record.strikes) = (None, 0);
+            }
+        }
+        self.wake.notify_one();
+    }
+
+    /// `spent` is worth nothing any more: `account` has what it was spent for, and has it on disk.
+    pub(super) fn remember_latest(&self, id: &AccountId, spent: &RefreshToken, account: &Account) {
+        let is_other = |tokens: &OAuth| tokens.refresh.as_ref().is_some_and(|token| token != spent);
+        if account.id == *id && account.oauth().is_some_and(is_other) {
+            let latest = Latest { spent: spent.clone(), account: account.clone() };
+            self.records().entry(id.clone()).or_default().latest = Some(latest);
         }
     }
 }

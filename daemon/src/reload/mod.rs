@@ -94,8 +94,9 @@ impl Reloader {
         loop {
             let seen = self.pool.snapshot();
             let (accounts, invalid) = diff::desired(self.store.scan()?, &seen);
-            // A token that is in memory only is newer than what the file says.
-            let accounts = accounts.into_iter().map(|account| self.refresher.newest(account)).collect();
+            // A token that is in memory only is newer than what the file says, and so is the one that an older copy
+            // of the file lacks.
+            let accounts = accounts.into_iter().map(|account| self.refresher.found(account)).collect();
             if let Ok(changes) = self.pool.reconcile(&seen, accounts, invalid) {
                 return Ok(changes);
             }

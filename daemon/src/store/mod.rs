@@ -167,6 +167,11 @@ impl Store {
         Reservation::create(&self.0.path)
     }
 
+    /// For a write that could not be foreseen: it takes its space when it is made.
+    pub fn unreserved(&self) -> Reservation {
+        Reservation::spent(&self.0.path)
+    }
+
     /// Writes a new account's file. On an error the reservation is given back, to be tried again.
     pub fn create(
         &self,
