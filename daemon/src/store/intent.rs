@@ -124,7 +124,9 @@ pub(super) fn sweep(dir: &Path, held: Option<&HashSet<String>>) -> io::Result<()
         let is_over = held.is_some_and(|held| !held.contains(fingerprint));
         if is_over || !is_whole(&path, fingerprint) {
             crash::point()?;
-            fs::remove_file(&path)?;
+            if let Err(error) = fs::remove_file(&path) {
+                tracing::warn!(error = %error, "what counts for nothing any more stays written down");
+            }
         }
     }
     Ok(())

@@ -10,6 +10,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use super::atomic::{CREATE, UPDATE};
+use super::read::Unusable;
 use super::{crash, intent, read, scan};
 use crate::account::{Account, Document, FileName};
 use crate::id::AccountId;
@@ -28,10 +29,10 @@ pub(super) fn recover(dir: &Path) -> io::Result<Vec<Recovered>> {
         let name = entry.file_name();
         let Some(name) = name.to_str() else { continue };
         let Some(target) = target_of(name) else { continue };
-        let adopted = adopt(dir, &entry.path(), &target)?;
-        match adopted {
-            Some(account) => recovered.push(Recovered { account }),
-            None => crash::point().and_then(|()| fs::remove_file(entry.path()))?,
+        match adopt(dir, &entry.path(), &target)? {
+            Use::Adopted(account) => recovered.push(Recovered { account }),
+            Use::None => crash::point().and_then(|()| fs::remove_file(entry.path()))?,
+            Use::Unknown => tracing::warn!("a file that a crash left behind cannot be judged yet: it stays"),
         }
     }
     // What was adopted must be there for good before anything is forgotten that it was adopted by.
@@ -58,6 +59,14 @@ enum Target {
     New,
 }
 
+/// What a temporary file is good for.
+enum Use {
+    Adopted(AccountId),
+    None,
+    /// It, or the file it is for, cannot be read now: it may hold the only good token of its account.
+    Unknown,
+}
+
 fn target_of(name: &str) -> Option<Target> {
     if name.starts_with(CREATE) {
         return Some(Target::New);
@@ -66,26 +75,31 @@ fn target_of(name: &str) -> Option<Target> {
     FileName::parse(file).ok().map(Target::Existing)
 }
 
-fn adopt(dir: &Path, temp: &Path, target: &Target) -> io::Result<Option<AccountId>> {
-    let Ok(bytes) = read::read_private(temp) else { return Ok(None) };
+fn adopt(dir: &Path, temp: &Path, target: &Target) -> io::Result<Use> {
+    let Ok(bytes) = read::read_private(temp) else { return Ok(Use::Unknown) };
     // Written whole, and not cut to its length yet: what was reserved follows it.
     let bytes = without_zeros(&bytes);
-    let Ok(document) = Document::parse(bytes) else { return Ok(None) };
-    let file = match target {
+    let Ok(document) = Document::parse(bytes) else { return Ok(Use::None) };
+    let (id, file) = match target {
         Target::Existing(file) => {
-            let (Ok(written), Ok(current)) = (document.to_account(file.clone()), read::read(dir, file))
-            else {
-                return Ok(None);
+            let Ok(written) = document.to_account(file.clone()) else { return Ok(Use::None) };
+            let current = match read::read(dir, file) {
+                Ok(current) => current.account,
+                Err(Unusable::Gone) => return Ok(Use::None),
+                Err(_) => return Ok(Use::Unknown),
             };
-            if written.id != current.account.id || !is_newer(dir, &written, &current.account)? {
-                return Ok(None);
+            if written.id != current.id || !is_newer(dir, &written, &current)? {
+                return Ok(Use::None);
             }
-            file.clone()
+            (current.id, file.clone())
         }
         Target::New => {
-            let Some(placeholder) = FileName::parse("claude-recovered.json").ok() else { return Ok(None) };
-            let Ok(account) = document.to_account(placeholder) else { return Ok(None) };
-            FileName::for_account(&account.id, account.last_refresh.unwrap_or_default())
+            let Some(placeholder) = FileName::parse("claude-recovered.json").ok() else {
+                return Ok(Use::None);
+            };
+            let Ok(account) = document.to_account(placeholder) else { return Ok(Use::None) };
+            let file = FileName::for_account(&account.id, account.last_refresh.unwrap_or_default());
+            (account.id, file)
         }
     };
     crash::point()?;
@@ -94,7 +108,7 @@ fn adopt(dir: &Path, temp: &Path, target: &Target) -> io::Result<Option<AccountI
     written.sync_all()?;
     crash::point()?;
     fs::rename(temp, dir.join(file.as_str()))?;
-    Ok(document.to_account(file).ok().map(|account| account.id))
+    Ok(Use::Adopted(id))
 }
 
 fn is_newer(dir: &Path, written: &Account, current: &Account) -> io::Result<bool> {

@@ -318,6 +318,29 @@ fn an_intent_that_is_not_whole_counts_for_nothing_and_one_that_is_something_else
 }
 
 #[test]
+fn an_orphan_that_cannot_be_judged_stays_until_it_can_be() {
+    let (_dir, store) = store();
+    crashed_with(&store, "r1", "r2");
+    let file = store.dir().join("claude-a.json");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(store.recover().unwrap(), []);
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let _asked = store.intend(&RefreshToken::new("r1"), at(0)).unwrap();
+    assert_eq!(store.recover().unwrap().len(), 1);
+    assert_eq!(holds(&store), RefreshToken::new("r2"));
+}
+
+#[test]
+fn nothing_that_is_named_like_an_orphan_or_an_intent_stops_a_start() {
+    let (_dir, store) = store();
+    put(store.dir(), "claude-a.json", ACCOUNT);
+    for name in [".update-1.claude-a.json", ".create-2.json", ".intent-1.0123456789abcdef"] {
+        fs::create_dir(store.dir().join(name)).unwrap();
+    }
+    assert_eq!(store.recover().unwrap(), []);
+}
+
+#[test]
 fn intents_are_kept_while_a_file_cannot_be_read_and_swept_once_no_file_holds_their_token() {
     let (_dir, store) = store();
     let token = RefreshToken::new("r");
