@@ -68,7 +68,7 @@ impl Lease {
             return;
         }
         let now = self.shared.clock.now();
-        let counted = std::mem::replace(&mut *self.counted(), Some(Counters::of(signal)));
+        let counted = self.counted().replace(Counters::of(signal));
         {
             let mut vitals = self.member.vitals();
             vitals.health.apply(signal, &self.model, self.endpoint, now);

@@ -60,7 +60,7 @@ fn to_ask_when_somebody_is_back_takes_nobodys_turn() {
     let before = served(&pool, "m", 2);
     for expected in &before {
         assert!(pool.soonest_return(&Asked::messages("m")).is_none());
-        assert_eq!(served(&pool, "m", 1), [expected.clone()]);
+        assert_eq!(served(&pool, "m", 1), std::slice::from_ref(expected));
     }
 }
 

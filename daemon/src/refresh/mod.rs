@@ -4,6 +4,7 @@
 
 mod error;
 mod flight;
+mod record;
 mod schedule;
 mod steps;
 mod unsaved;
@@ -22,14 +23,14 @@ pub use schedule::Policy;
 use crate::account::Account;
 use crate::chain::ErrorChain;
 use crate::claude::OAuthClient;
-use crate::clock::{Clock, Moment, SignedDuration, SinceBoot, Timestamp, after};
+use crate::clock::{Clock, SignedDuration, SinceBoot, Timestamp, after};
 use crate::events::Kind;
 use crate::id::AccountId;
 use crate::pool::{Member, Pool, Trouble};
 use crate::secret::{AccessToken, RefreshToken};
 use crate::store::Store;
 use crate::tasks::Tasks;
-use unsaved::{Latest, Unsaved};
+use record::Record;
 
 /// However far the next due time is, the loop looks at the clock this often: it may have jumped, or the
 /// machine slept.
@@ -58,26 +59,6 @@ struct Inner {
     /// By the fingerprint of a refresh token: the calls with it of which nothing is known, as they are on disk.
     tries: Mutex<HashMap<String, usize>>,
     wake: Notify,
-}
-
-/// What is known about an account's refreshes.
-#[derive(Debug, Default)]
-struct Record {
-    flight: Option<Flight>,
-    strikes: u32,
-    /// No refresh before then, after this failure.
-    failure: Option<(SinceBoot, Arc<RefreshError>)>,
-    /// When the issuer was last asked.
-    asked_at: Option<SinceBoot>,
-    /// When it last gave tokens.
-    refreshed_at: Option<SinceBoot>,
-    /// Being revoked: no refresh starts any more.
-    closed: bool,
-    /// Tokens that were issued and are in memory only. They outlive the account's place in the pool: its
-    /// file may come back.
-    unsaved: Option<Arc<Unsaved>>,
-    /// The tokens that were saved last: an older copy of the file may come in their place.
-    latest: Option<Latest>,
 }
 
 type FlightResult = Result<(), Arc<RefreshError>>;
@@ -365,16 +346,6 @@ impl Inner {
                 }
             }
         }
-    }
-}
-
-impl Record {
-    /// How long no refresh may start by itself.
-    fn wait(&self, now: Moment) -> SignedDuration {
-        let failure = self.failure.as_ref().map(|(retry_at, _)| *retry_at);
-        failure
-            .max(self.asked_at.map(|asked_at| asked_at.after(BETWEEN_CALLS)))
-            .map_or(SignedDuration::MIN, |next| next.since(now.boot))
     }
 }
 

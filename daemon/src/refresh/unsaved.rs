@@ -5,7 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Inner, Record, RefreshError, Refresher, flight};
+use super::record::Record;
+use super::{Inner, RefreshError, Refresher, flight};
 use crate::account::{Account, Credential, Identity, OAuth};
 use crate::chain::ErrorChain;
 use crate::claude::oauth::Grant;
