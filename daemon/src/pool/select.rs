@@ -24,6 +24,7 @@
 //!
 //! **`fill-first`** takes the same account as long as it is ready: the heaviest, then the first.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -174,7 +175,9 @@ pub(super) fn select(candidates: &mut [Candidate], strategy: Strategy, key: Opti
         let takes_part = |one: &Candidate| ready(one) && one.tier == tier;
         let shares = shares(candidates, strategy, takes_part);
         return match shares.as_slice() {
-            [(index, _)] => Choice::Use(*index, Why::OnlyReady),
+            [(index, _)] if candidates.iter().filter(|one| takes_part(one)).count() == 1 => {
+                Choice::Use(*index, Why::OnlyReady)
+            }
             shares => among(candidates, shares, strategy, key),
         };
     }
@@ -213,15 +216,14 @@ fn shares(
     takes_part: impl Fn(&Candidate) -> bool,
 ) -> Vec<(usize, f64)> {
     let part = || candidates.iter().enumerate().filter(|(_, one)| takes_part(one));
+    let sharers = by_limit(part().map(|(_, one)| (one, 1)));
     let share = |one: &Candidate| {
-        #[expect(clippy::cast_precision_loss, reason = "accounts are few")]
-        let sharers = part().filter(|(_, other)| other.limit == one.limit).count() as f64;
         let whole = match strategy {
             Strategy::Quota => f64::from(one.weight) * octave(one.pace.unwrap_or(1.0)),
             Strategy::RoundRobin => 1.0,
             Strategy::Weighted | Strategy::FillFirst => f64::from(one.weight),
         };
-        whole / sharers
+        whole / of_limit(&sharers, one)
     };
     let all: Vec<_> = part().map(|(index, one)| (index, share(one))).collect();
     let some: Vec<_> = all.iter().copied().filter(|(_, share)| *share > 0.0).collect();
@@ -260,12 +262,12 @@ fn drawn(candidates: &[Candidate], shares: &[(usize, f64)], key: AffinityKey) ->
 
 /// The account with the most pace for each request that it carries, this one included. Equally good ones take turns.
 fn most_quota(candidates: &mut [Candidate], shares: &[(usize, f64)]) -> Choice {
+    let loads = by_limit(candidates.iter().map(|one| (one, one.load)));
+    let sharers = by_limit(shares.iter().filter_map(|(index, _)| Some((candidates.get(*index)?, 1))));
     let score = |(index, _): &(usize, f64)| {
         candidates.get(*index).map_or(0.0, |one| {
-            let others = candidates.iter().filter(|other| other.limit == one.limit);
-            let load: u32 = others.map(|other| other.load).sum();
             // A heavier account carries more before it counts as much.
-            one.pace.unwrap_or(1.0) / (1.0 + f64::from(load) / f64::from(one.weight))
+            one.pace.unwrap_or(1.0) / (1.0 + of_limit(&loads, one) / f64::from(one.weight))
         })
     };
     let best = shares.iter().map(score).fold(0.0, f64::max);
@@ -274,12 +276,24 @@ fn most_quota(candidates: &mut [Candidate], shares: &[(usize, f64)]) -> Choice {
         .filter(|share| score(share) >= best * AS_GOOD)
         .filter_map(|(index, _)| {
             let one = candidates.get(*index)?;
-            #[expect(clippy::cast_precision_loss, reason = "accounts are few")]
-            let sharers = candidates.iter().filter(|other| other.limit == one.limit).count() as f64;
-            Some((*index, f64::from(one.weight) / sharers))
+            Some((*index, f64::from(one.weight) / of_limit(&sharers, one)))
         })
         .collect();
     turn(candidates, &good, Why::MostQuota)
+}
+
+/// What the accounts behind each limit have together. Made once for a choice: to look through all accounts for each of them
+/// takes a while where they are many.
+fn by_limit<'a>(parts: impl Iterator<Item = (&'a Candidate, u32)>) -> HashMap<u64, f64> {
+    let mut sums = HashMap::new();
+    for (one, part) in parts {
+        *sums.entry(one.limit).or_default() += f64::from(part);
+    }
+    sums
+}
+
+fn of_limit(sums: &HashMap<u64, f64>, one: &Candidate) -> f64 {
+    sums.get(&one.limit).copied().unwrap_or(1.0)
 }
 
 /// The heaviest, then the first.

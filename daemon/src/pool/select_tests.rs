@@ -64,6 +64,26 @@ fn ready_accounts_take_turns_and_the_others_are_passed_over() {
 }
 
 #[test]
+fn an_account_does_not_share_its_turns_with_one_that_is_out() {
+    // The first two are behind one limit, and the second is disabled.
+    let mut candidates = numbered(equals(&[Ready, Out, Ready]));
+    candidates[1].limit = candidates[0].limit;
+    let turns: Vec<_> = (0..6).map(|_| chosen(select(&mut candidates, Way::Quota, None))).collect();
+    assert_eq!((served_by(&turns, 0), served_by(&turns, 2)), (3, 3));
+}
+
+#[test]
+fn an_account_is_not_called_the_only_ready_one_where_others_have_nothing_left() {
+    let mut candidates = numbered(equals(&[Ready, Ready]));
+    candidates[1].pace = Some(0.0);
+    for key in [None, Some(key(1)), Some(key(2))] {
+        let Choice::Use(index, why) = select(&mut candidates, Way::Quota, key) else { panic!() };
+        assert_eq!(index, 0);
+        assert_ne!(why, Why::OnlyReady);
+    }
+}
+
+#[test]
 fn heavier_accounts_serve_more_often_and_are_spread_over_the_run() {
     let mut candidates = [candidate(0, 3, Ready), candidate(0, 1, Ready)];
     assert_eq!(turns(&mut candidates, 8), [0, 0, 1, 0, 0, 0, 1, 0]);
