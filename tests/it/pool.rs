@@ -11,8 +11,9 @@ use proxy_proto::v1::{
     AccountChanges, AccountState, EventKind, ExplainRequestRequest, ListAccountsRequest, OutlookKind,
     SetStrategyRequest, Strategy, UpdateAccountRequest, WatchEventsRequest,
 };
+use proxy_tests::client::Reading;
 use proxy_tests::daemon::{Setup, TestDaemon, fake_at, key_file, message, private_dir, put};
-use proxy_tests::fake_claude::{Caller, FakeClaude, Issued, Script, system_now};
+use proxy_tests::fake_claude::{Caller, FakeClaude, Gate, Issued, Script, Step, system_now, text_events};
 use proxy_tests::wait::within;
 use proxyd::clock::{ManualClock, SignedDuration};
 use proxyd::tasks::Tasks;
@@ -496,6 +497,57 @@ async fn the_strategy_changes_at_run_time_and_is_told() {
     assert_eq!(refused.code(), Code::InvalidArgument);
 }
 
+/// How a request ended, once it has.
+async fn end_of(daemon: &TestDaemon, id: &str) -> String {
+    let mut client = daemon.daemon_client().await;
+    within("the request ends", async {
+        loop {
+            let request = ExplainRequestRequest { request_id: id.to_owned() };
+            let story = client.explain_request(request).await.unwrap().into_inner();
+            if story.ended_at.is_some() {
+                return story.end;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn it_is_told_how_a_stream_ended() {
+    let (fake, daemon, _, _) = pool_of(1, &[]).await;
+    let mut body = message("hello");
+    body["stream"] = json!(true);
+    for (script, expected) in [
+        (Script::real(), "answered with status 200 OK"),
+        (Script::real().cut_after(100), "answered with status 200 OK, but upstream broke it off"),
+        (
+            Script::error_event("overloaded_error", "Later."),
+            "answered with status 200 OK, but it ended with an error of upstream",
+        ),
+    ] {
+        fake.on(MESSAGES).once(script);
+        let answer = daemon.post(MESSAGES, &body).await;
+        let id = header(&answer, "x-proxyd-request-id").unwrap();
+        let _read = answer.bytes().await;
+        assert_eq!(end_of(&daemon, &id).await, expected);
+    }
+    let gate = Gate::new();
+    let mut steps = text_events("claude-sonnet-4-5", &["first"]);
+    steps.insert(3, Step::gate(&gate));
+    fake.on(MESSAGES).once(Script::stream(steps));
+    let answer = daemon.post(MESSAGES, &body).await;
+    let id = header(&answer, "x-proxyd-request-id").unwrap();
+    let mut reading = Reading::new(answer);
+    reading.until("first").await;
+    let mut client = daemon.daemon_client().await;
+    let request = ExplainRequestRequest { request_id: id.clone() };
+    assert_eq!(client.explain_request(request).await.unwrap().into_inner().ended_at, None, "it goes on");
+    drop(reading);
+    let end = end_of(&daemon, &id).await;
+    assert!(end.contains("nobody waited for it"), "{end}");
+}
+
 #[tokio::test]
 async fn each_request_and_each_account_is_explained() {
     let (fake, daemon, issued, _) = pool_of(2, &[]).await;
@@ -508,6 +560,7 @@ async fn each_request_and_each_account_is_explained() {
     let _read = answer.bytes().await.unwrap();
     let explain = |id: &str| ExplainRequestRequest { request_id: id.to_owned() };
     let mut client = daemon.daemon_client().await;
+    let _end = end_of(&daemon, &id).await;
     let story = client.explain_request(explain(&id)).await.unwrap().into_inner();
     assert_eq!(
         (story.request_id, story.model.as_str(), story.conversation.as_str()),

@@ -11,6 +11,7 @@ use http_body_util::{BodyExt as _, Limited};
 
 use super::attempt::Attempt;
 use super::headers::{self, REQUEST_ID, SHOULD_RETRY, UPSTREAM_REQUEST_ID};
+use super::history::Telling;
 use super::stream::{Encoder, Pump};
 use super::{Exchange, Inner, ProxyError};
 use crate::id::RequestId;
@@ -84,7 +85,8 @@ pub(super) fn native(attempt: Attempt, exchange: &Exchange, inner: &Inner) -> An
     let events = is_event_stream(&headers) && exchange.endpoint != Endpoint::Files;
     let encoder = if events { Encoder::events() } else { Encoder::Plain };
     let witness = head.status.is_success().then(|| inner.witness(exchange, &attempt.lease)).flatten();
-    let pump = Pump::new(body, gunzip, encoder, attempt.lease, witness, inner);
+    let telling = Telling::goes_on(&attempt.entry);
+    let pump = Pump::new(body, gunzip, encoder, (attempt.lease, telling), witness, inner);
     respond(head.status, headers, Body::Pumped(Box::new(pump)))
 }
 

@@ -1,6 +1,7 @@
 //! One account asked: a fresh token, the call, and what its answer says; and of several failures the one that the client
 //! should get.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::CONTENT_ENCODING;
@@ -29,6 +30,7 @@ pub(super) struct Attempt {
     pub(super) response: Response<UpstreamBody>,
     pub(super) lease: Lease,
     pub(super) outcome: Outcome,
+    pub(super) entry: Arc<Entry>,
 }
 
 impl Inner {
@@ -36,11 +38,11 @@ impl Inner {
     pub(super) async fn attempt(
         &self,
         exchange: &Exchange,
-        entry: &Entry,
+        entry: &Arc<Entry>,
         lease: Lease,
     ) -> Result<Attempt, ProxyError> {
         entry.begin(&lease);
-        let result = self.ask(exchange, lease).await;
+        let result = self.ask(exchange, entry, lease).await;
         match &result {
             Ok(attempt) => {
                 let status = attempt.response.status();
@@ -51,15 +53,20 @@ impl Inner {
         result
     }
 
-    async fn ask(&self, exchange: &Exchange, mut lease: Lease) -> Result<Attempt, ProxyError> {
+    async fn ask(
+        &self,
+        exchange: &Exchange,
+        entry: &Arc<Entry>,
+        mut lease: Lease,
+    ) -> Result<Attempt, ProxyError> {
         if self.refresher.is_stale(lease.account()) {
             lease = self.renew(lease).await?;
         }
-        let mut attempt = self.send(exchange, lease).await?;
+        let mut attempt = self.send(exchange, entry, lease).await?;
         let again = !exchange.call.body.is_spent() && attempt.lease.account().renewable().is_some();
         if attempt.outcome == Outcome::Unauthorized && again {
             match self.renewed(&attempt.lease).await {
-                Ok(lease) => attempt = self.send(exchange, lease).await?,
+                Ok(lease) => attempt = self.send(exchange, entry, lease).await?,
                 Err(error) => debug!(error = %error, "no refresh after a 401"),
             }
         }
@@ -67,7 +74,12 @@ impl Inner {
         Ok(attempt)
     }
 
-    async fn send(&self, exchange: &Exchange, lease: Lease) -> Result<Attempt, ProxyError> {
+    async fn send(
+        &self,
+        exchange: &Exchange,
+        entry: &Arc<Entry>,
+        lease: Lease,
+    ) -> Result<Attempt, ProxyError> {
         let account = lease.account().id.clone();
         match self.api.send(exchange.call_by(&lease), &lease).await {
             Ok(mut response) => {
@@ -84,7 +96,7 @@ impl Inner {
                         outcome = outcome.in_words(status, words, lease.model());
                     }
                 }
-                Ok(Attempt { response, lease, outcome })
+                Ok(Attempt { response, lease, outcome, entry: Arc::clone(entry) })
             }
             Err(error) => {
                 info!(request.id = %exchange.id, account.id = %account, error = %ErrorChain(&error), "attempt failed");

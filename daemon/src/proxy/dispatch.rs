@@ -6,11 +6,11 @@
 //!
 //! [`Budget`]: super::budget::Budget
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::attempt::{Attempt, Road, is_better, is_dead_connection, not_redirected, was_sent};
-use super::history::Entry;
+use super::history::{Entry, Telling};
 use super::{Exchange, Inner, ProxyError};
 use crate::claude::{Outcome, Verdict};
 use crate::clock::{SignedDuration, Timestamp, after};
@@ -28,7 +28,7 @@ const LOOK: Duration = Duration::from_millis(250);
 struct Journey<'a> {
     inner: &'a Inner,
     exchange: &'a Exchange,
-    entry: &'a Entry,
+    entry: &'a Arc<Entry>,
     tried: Vec<AccountId>,
     /// Of the failures so far the one that the client should get.
     best: Option<Result<Attempt, ProxyError>>,
@@ -53,6 +53,7 @@ impl Inner {
         if !entry.has_begun() {
             self.budget.lock().unwrap_or_else(PoisonError::into_inner).request(now);
         }
+        let mut telling = Telling::of(&entry);
         let journey = Journey {
             inner: self,
             exchange,
@@ -68,8 +69,8 @@ impl Inner {
         };
         let result = journey.go().await;
         match &result {
-            Ok(attempt) => entry.end(format_args!("answered with status {}", attempt.response.status())),
-            Err(error) => entry.end(format_args!("not answered: {error}")),
+            Ok(attempt) => telling.end(format_args!("answered with status {}", attempt.response.status())),
+            Err(error) => telling.end(format_args!("not answered: {error}")),
         }
         result
     }

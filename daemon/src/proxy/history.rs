@@ -104,6 +104,41 @@ impl History {
     }
 }
 
+/// Tells how a request ends, once. Dropped before that, it tells that nobody waited for it.
+#[derive(Debug)]
+pub(super) struct Telling {
+    entry: Arc<Entry>,
+    /// What is told already, and goes before the rest.
+    so_far: String,
+    is_over: bool,
+}
+
+impl Telling {
+    /// Of a request that begins.
+    pub(super) fn of(entry: &Arc<Entry>) -> Self {
+        Self { entry: Arc::clone(entry), so_far: String::new(), is_over: false }
+    }
+
+    /// Of one that seemed to have ended, and whose answer's body is still on its way.
+    pub(super) fn goes_on(entry: &Arc<Entry>) -> Self {
+        let so_far = entry.lock().end.take().map(|(_, how)| how).unwrap_or_default();
+        Self { entry: Arc::clone(entry), so_far, is_over: false }
+    }
+
+    pub(super) fn end(&mut self, how: impl fmt::Display) {
+        if !std::mem::replace(&mut self.is_over, true) {
+            self.entry.end(format_args!("{}{how}", self.so_far));
+        }
+    }
+}
+
+impl Drop for Telling {
+    fn drop(&mut self) {
+        let separator = if self.so_far.is_empty() { "" } else { ", but " };
+        self.end(format_args!("{separator}given up: nobody waited for it any longer"));
+    }
+}
+
 impl Entry {
     pub fn story(&self) -> Story {
         self.lock().clone()

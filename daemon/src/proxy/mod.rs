@@ -18,6 +18,7 @@ mod listing;
 mod models;
 mod native_events;
 mod queue;
+mod ready;
 mod stream;
 mod translated;
 

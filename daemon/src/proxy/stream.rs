@@ -13,7 +13,9 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::answer::BrokenOff;
 use super::gzip::Gunzip;
+use super::history::Telling;
 use super::native_events::NativeEvents;
+use super::ready::Ready;
 use super::{Inner, ProxyError};
 use crate::claude::UpstreamBody;
 use crate::clock::Clock;
@@ -98,6 +100,7 @@ pub struct Pump {
     gunzip: Option<Gunzip>,
     encoder: Encoder,
     lease: Lease,
+    telling: Telling,
     /// Learns from the bytes what the account made.
     witness: Option<Witness>,
     clock: Clock,
@@ -110,13 +113,6 @@ pub struct Pump {
     broken: bool,
     /// What the stream said about the account, beyond its status.
     signal: Option<Signal>,
-}
-
-/// Bytes for one frame. A single piece is handed on as it is, without a copy.
-#[derive(Debug, Default)]
-struct Ready {
-    single: Bytes,
-    many: BytesMut,
 }
 
 impl Encoder {
@@ -134,7 +130,7 @@ impl Pump {
         upstream: UpstreamBody,
         gunzip: bool,
         encoder: Encoder,
-        lease: Lease,
+        (lease, telling): (Lease, Telling),
         witness: Option<Witness>,
         inner: &Inner,
     ) -> Self {
@@ -143,6 +139,7 @@ impl Pump {
             gunzip: gunzip.then(Gunzip::new),
             encoder,
             lease,
+            telling,
             witness,
             clock: inner.clock.clone(),
             cut: inner.cut.clone(),
@@ -168,12 +165,14 @@ impl Pump {
             let Some(first) = events.first() else { continue };
             if let Some(error) = error::from_event(first) {
                 self.lease.settle(&signal(error.kind).unwrap_or(Signal::Served));
+                self.telling.end(", but it began with an error of upstream");
                 return Err(error);
             }
             self.encode_all(&events);
             return Ok(());
         }
         self.lease.settle(&Signal::Unreachable);
+        self.telling.end(", but upstream broke it off");
         Err(ApiError::upstream_disconnected())
     }
 
@@ -306,6 +305,13 @@ impl Pump {
                 complete
             }
         };
+        self.telling.end(match ending {
+            Ending::Stopping if !complete => ", but proxyd stopped before its end",
+            _ if self.signal.is_some() => ", but it ended with an error of upstream",
+            _ if complete => "",
+            Ending::Unreadable => ", but it cannot be read",
+            _ => ", but upstream broke it off",
+        });
         let blamed = !complete && ending != Ending::Stopping;
         if let Some(signal) = self.signal.take().or(blamed.then_some(Signal::Unreachable)) {
             self.lease.settle(&signal);
@@ -323,6 +329,15 @@ impl Pump {
             }
             Err(_) if ending == Ending::Complete => Ending::BrokenOff,
             Err(_) => ending,
+        }
+    }
+}
+
+impl Drop for Pump {
+    fn drop(&mut self) {
+        // A body of a known length is complete with its last byte, and nobody asks for more.
+        if self.upstream.as_ref().is_some_and(http_body::Body::is_end_stream) {
+            self.telling.end("");
         }
     }
 }
@@ -362,34 +377,5 @@ pub(super) fn signal(kind: ErrorKind) -> Option<Signal> {
         | ErrorKind::Permission
         | ErrorKind::NotFound
         | ErrorKind::RequestTooLarge => None,
-    }
-}
-
-impl Ready {
-    fn len(&self) -> usize {
-        self.single.len() + self.many.len()
-    }
-
-    fn push(&mut self, bytes: Bytes) {
-        if self.len() == 0 {
-            self.single = bytes;
-        } else {
-            self.buffer().extend_from_slice(&bytes);
-        }
-    }
-
-    /// Where encoded bytes are appended; a piece that stood alone joins them.
-    fn buffer(&mut self) -> &mut BytesMut {
-        if !self.single.is_empty() {
-            self.many.extend_from_slice(&std::mem::take(&mut self.single));
-        }
-        &mut self.many
-    }
-
-    fn take(&mut self) -> Option<Bytes> {
-        if !self.single.is_empty() {
-            return Some(std::mem::take(&mut self.single));
-        }
-        (!self.many.is_empty()).then(|| self.many.split().freeze())
     }
 }

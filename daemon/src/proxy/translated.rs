@@ -9,6 +9,7 @@ use super::answer::{self, Answer, Body};
 use super::attempt::Attempt;
 use super::gzip::Gunzip;
 use super::headers::{self, UPSTREAM_REQUEST_ID};
+use super::history::Telling;
 use super::stream::{Encoder, Pump};
 use super::{Exchange, Proxy, ProxyError};
 use crate::claude::UpstreamBody;
@@ -128,7 +129,8 @@ impl Proxy {
             let translated = reply.whole(&bytes, created)?;
             return Ok(answer::whole(StatusCode::OK, headers, exchange.id, translated, "application/json"));
         }
-        let mut pump = Pump::new(body, gunzip, reply.encoder(created), attempt.lease, witness, &self.0);
+        let of = (attempt.lease, Telling::goes_on(&attempt.entry));
+        let mut pump = Pump::new(body, gunzip, reply.encoder(created), of, witness, &self.0);
         self.unless_cut(async { pump.first_event().await.map_err(ProxyError::from) }).await?;
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
