@@ -70,6 +70,31 @@ async fn stopping_during_a_refresh_waits_until_the_new_token_is_on_disk() {
 }
 
 #[tokio::test]
+async fn a_stop_waits_for_the_refreshes_that_ask_and_begins_none_of_those_that_wait_for_their_turn() {
+    let fake = FakeClaude::start().await;
+    let gate = Gate::new();
+    fake.on(TOKEN_PATH).times(8, &Script::real().hold_answer(&gate));
+    let mut daemon = TestDaemon::with(&fake, Setup::default(), |dir| {
+        for n in 0..10 {
+            let issued = fake.issue_account_in(&format!("person{n}@example.com"), &format!("Org {n}"));
+            put(dir, &format!("claude-{n}.json"), &expired(&issued));
+        }
+    })
+    .await;
+    within("as many calls as may be are on their way", gate.reached_by(8)).await;
+    daemon.ask_to_stop();
+    within("the control plane ends", async {
+        while daemon.control_socket().exists() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    gate.open();
+    daemon.stop().await;
+    assert_eq!(fake.token_calls(), 8);
+}
+
+#[tokio::test]
 async fn what_a_person_wrote_into_the_file_during_a_refresh_stays() {
     let fake = FakeClaude::start().await;
     let (daemon, issued, gate) = rotated_but_not_answered(&fake).await;

@@ -26,7 +26,7 @@ use crate::secret::{
 pub use error::{Fate, RevokeError, TokenError, Unreached};
 
 /// Long, because a refresh that we give up on may have rotated the token all the same.
-const TOKEN_TIMEOUT: Duration = Duration::from_mins(1);
+pub const TOKEN_TIMEOUT: Duration = Duration::from_mins(1);
 /// Revocation and profile are best effort.
 const SHORT_TIMEOUT: Duration = Duration::from_secs(8);
 /// No reply of these endpoints is larger.

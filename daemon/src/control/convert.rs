@@ -256,7 +256,7 @@ pub(super) fn refresh_error(error: &RefreshError) -> Status {
         }
         RefreshError::NeedsLogin { .. } => Code::Unauthenticated,
         RefreshError::CannotSave(_) | RefreshError::Unsaved => Code::ResourceExhausted,
-        RefreshError::Issuer(_) | RefreshError::TooSoon { .. } => Code::Unavailable,
+        RefreshError::Issuer(_) | RefreshError::TooSoon { .. } | RefreshError::Stopping => Code::Unavailable,
         RefreshError::Aborted => Code::Internal,
     };
     Status::new(code, ErrorChain(error).to_string())

@@ -108,6 +108,7 @@ fn told(error: &ProxyError) -> Told {
             | RefreshError::Unsaved
             | RefreshError::Unusable(_)
             | RefreshError::Issuer(_)
+            | RefreshError::Stopping
             | RefreshError::Aborted => {
                 passing(ApiError::bad_gateway(format!("no fresh token: {}", ErrorChain(&**cause))))
             }

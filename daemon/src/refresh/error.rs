@@ -29,6 +29,9 @@ pub enum RefreshError {
     Issuer(#[source] TokenError),
     #[error("the provider was asked less than a minute ago; the next refresh may start at {retry_at:.0}")]
     TooSoon { retry_at: Timestamp },
+    /// It had not begun.
+    #[error("no refresh begins while proxyd stops")]
+    Stopping,
     #[error("the refresh ended without a result")]
     Aborted,
 }

@@ -28,8 +28,13 @@ async fn attempt(inner: &Arc<Inner>, member: &Member) -> Result<(), RefreshError
     if inner.has_unsaved(&member.account.id) {
         return Err(RefreshError::Unsaved);
     }
-    // Never closed, so there is always a permit to wait for.
-    let _permit = inner.calls.acquire().await;
+    // Never closed, so there is always a permit to wait for. A stop waits for those that ask, and not for one after
+    // the other of those that do not yet: that may take longer than it is given.
+    let _permit = tokio::select! {
+        biased;
+        permit = inner.calls.acquire() => permit,
+        () = inner.tasks.stopping() => return Err(RefreshError::Stopping),
+    };
     let (known, worker) = (member.account.clone(), Arc::clone(inner));
     let beginning = blocking(inner, move |store| {
         let is_older = |current: &Account| unsaved::mend(&worker, current);

@@ -26,6 +26,17 @@ fn the_annotated_file_changes_nothing() {
 }
 
 #[test]
+fn a_unit_gives_a_stop_the_time_of_a_drain_and_of_a_refresh_after_it() {
+    let most = load(packaging().join("proxyd.toml")).config.drain + proxyd::claude::oauth::TOKEN_TIMEOUT;
+    for kind in ["system", "user"] {
+        let unit = packaging().join("../systemd").join(kind).join("proxyd.service");
+        let unit = fs::read_to_string(unit).unwrap();
+        let seconds = unit.lines().find_map(|line| line.strip_prefix("TimeoutStopSec=")).unwrap();
+        assert!(seconds.parse::<u64>().unwrap() > most.as_secs(), "{kind}: {seconds}");
+    }
+}
+
+#[test]
 fn every_key_of_the_annotated_file_can_be_uncommented_and_stands_at_its_default() {
     let text = fs::read_to_string(packaging().join("proxyd.toml")).unwrap();
     let uncomment = |line: &str| match line.strip_prefix('#') {
