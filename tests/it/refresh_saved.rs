@@ -192,6 +192,28 @@ async fn a_login_file_put_in_place_during_a_refresh_is_not_overwritten_with_toke
 }
 
 #[tokio::test]
+async fn a_refusal_of_the_old_login_leaves_the_file_of_a_new_one_as_it_is() {
+    let fake = FakeClaude::start().await;
+    let old = fake.issue_account("person@example.com");
+    let gate = Gate::new();
+    let refusal = Script::oauth_error(StatusCode::BAD_REQUEST, "invalid_grant", "it was revoked");
+    fake.on(TOKEN_PATH).once(refusal.hold_answer(&gate));
+    let daemon = TestDaemon::with(&fake, Setup::default(), |dir| put(dir, FILE, &expired(&old))).await;
+    within("the token is asked with", gate.reached_by(1)).await;
+    let new = fake.issue_account("person@example.com").auth_file();
+    daemon.put(FILE, &new);
+    gate.open();
+    within("the refresh ends", async {
+        while daemon.all_files().iter().any(|name| name.starts_with(".update-")) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(daemon.read(FILE), new);
+    daemon.wait_for("the new login is ready", |list| list.accounts.iter().any(is_ready)).await;
+}
+
+#[tokio::test]
 async fn a_token_in_memory_only_outlives_its_accounts_absence_from_the_pool() {
     let fake = FakeClaude::start().await;
     let (daemon, issued, gate) = rotated_but_not_answered(&fake).await;

@@ -145,7 +145,14 @@ fn give_up(
     why: NeedsLogin,
 ) -> End {
     let reason = why.reason.clone();
-    match store.update(reservation, &current.file, |document| document.set_needs_login(token, &why)) {
+    let saved = store.update_if(reservation, &current.file, |found, document| {
+        if found.oauth().and_then(|tokens| tokens.refresh.as_ref()) != Some(token) {
+            return Edit::Leave;
+        }
+        document.set_needs_login(token, &why);
+        Edit::Write
+    });
+    match saved {
         // The file holds another token by now: this was about one that is spent.
         Ok(saved) if saved.account.needs_login.is_none() => {
             End::Known { account: Box::new(saved.account), result: Ok(()) }
