@@ -4,7 +4,7 @@ use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 
 use nix::sys::signal::Signal;
-use proxy_tests::binaries::Machine;
+use proxy_tests::binaries::{Machine, browser};
 use proxy_tests::fake_claude::{FakeClaude, Gate, Script, TOKEN_PATH};
 use proxy_tests::wait::within;
 use serde_json::json;
@@ -44,9 +44,8 @@ async fn one_signal_lets_a_request_end_and_a_second_does_not_wait_for_it() {
         let gate = Gate::new();
         fake.on("/v1/messages").once(Script::real().hold(&gate));
         let mut daemon = machine.start().await;
-        let asking = reqwest::Client::builder().no_proxy().build().unwrap();
-        let asking =
-            asking.post(daemon.url("/v1/messages")).json(&proxy_tests::daemon::message("hello")).send();
+        let request = browser().post(daemon.url("/v1/messages"));
+        let asking = request.json(&proxy_tests::daemon::message("hello")).send();
         let ending = async {
             within("the request is upstream", gate.reached_by(1)).await;
             daemon.signal(Signal::SIGTERM);
