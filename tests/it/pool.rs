@@ -262,6 +262,44 @@ async fn when_every_account_is_out_the_answer_says_of_each_why_and_until_when() 
 }
 
 #[tokio::test]
+async fn a_pool_that_runs_out_on_this_very_request_says_when_it_is_back() {
+    let (fake, daemon, issued, clock) = pool_of(1, &[]).await;
+    let spent = Script::api_error(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", "Used up.")
+        .header("anthropic-ratelimit-unified-status", "rejected")
+        .header("anthropic-ratelimit-unified-reset", &(clock.now().as_second() + 500).to_string());
+    fake.on(MESSAGES).from(issued[0].account).once(spent);
+    let answer = daemon.ask("hello").await;
+    assert_eq!(
+        (answer.status().as_u16(), header(&answer, "x-should-retry").as_deref()),
+        (429, Some("false"))
+    );
+    let wait: i64 = header(&answer, "retry-after").unwrap().parse().unwrap();
+    assert!((499..=500).contains(&wait), "{wait}");
+    assert!(answer.text().await.unwrap().contains("Used up."), "in upstream's own words");
+}
+
+#[tokio::test]
+async fn an_account_that_is_limited_again_and_again_is_not_asked_for_ever() {
+    let (fake, daemon, issued, clock) = pool_of(1, &[("PROXYD_POOL__WAIT", "30s")]).await;
+    fake.on(MESSAGES).from(issued[0].account).always(Script::rate_limited(1));
+    let answer = within("an answer", async {
+        let asking = daemon.ask("hello");
+        tokio::pin!(asking);
+        loop {
+            tokio::select! {
+                answer = &mut asking => return answer,
+                () = tokio::time::sleep(std::time::Duration::from_millis(20)) => {
+                    clock.advance(SignedDuration::from_millis(200));
+                }
+            }
+        }
+    })
+    .await;
+    assert_eq!(answer.status(), 429);
+    assert!(fake.count(MESSAGES) <= 4, "{}", fake.count(MESSAGES));
+}
+
+#[tokio::test]
 async fn a_request_may_wait_in_line_for_an_account_to_come_back() {
     let (fake, daemon, issued, clock) =
         pool_of(1, &[("PROXYD_POOL__WAIT", "30s"), ("PROXYD_POOL__QUEUE", "2")]).await;

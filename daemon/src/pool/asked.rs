@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::affinity::AffinityKey;
 use crate::id::AccountId;
 
+/// What is remembered of models is remembered of names up to this length: no model has a longer one.
+pub(crate) const LONGEST_MODEL: usize = 256;
+
 /// What a call is for, where that makes a difference to the account.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

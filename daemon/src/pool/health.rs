@@ -25,7 +25,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::asked::Endpoint;
+use super::asked::{Endpoint, LONGEST_MODEL};
 use super::select::Standing;
 use crate::clock::{SignedDuration, Timestamp, after};
 
@@ -244,6 +244,9 @@ impl Health {
     fn change(&mut self, scope: Scope, now: Timestamp, change: impl FnOnce(&mut Condition)) {
         if let Some(condition) = self.about_mut(&scope.model, scope.endpoint) {
             return change(condition);
+        }
+        if scope.model.len() > LONGEST_MODEL {
+            return;
         }
         self.scopes.retain(|(_, condition)| !condition.is_over(now));
         let mut condition = Condition::default();

@@ -161,6 +161,7 @@ fn made_up_model_names_take_no_memory_without_bound() {
         health.apply(&limited(100, Reach::Model), &format!("m{n}"), Messages, at(0));
     }
     assert_eq!(health.scopes.len(), MOST_SCOPES);
+    health.apply(&limited(300, Reach::Model), &"m".repeat(LONGEST_MODEL + 1), Messages, at(200));
     health.apply(&limited(300, Reach::Model), "late", Messages, at(200));
     assert_eq!(health.scopes.len(), 1);
 }

@@ -23,6 +23,7 @@ use arc_swap::ArcSwap;
 
 pub use acquire::NoAccount;
 pub use affinity::AffinityKey;
+pub(crate) use asked::LONGEST_MODEL;
 pub use asked::{Asked, Bond, Endpoint, Owner};
 pub use health::{Cause, Cooldown, Health, Reach, Scope, Signal};
 pub use lease::Lease;
@@ -161,7 +162,11 @@ impl Pool {
         self.change(|snapshot, departed| {
             snapshot.invalid.retain(|invalid| invalid.file != account.file);
             let member = match snapshot.get(&account.id) {
-                Some(old) => old.with(account, self.shared.clock.moment()),
+                Some(old) => {
+                    // A login, or another word of its owner: what only that could mend may be mended.
+                    old.vitals().health.changed();
+                    old.with(account, self.shared.clock.moment())
+                }
                 None => departed.back(account, self.shared.clock.moment()),
             };
             snapshot.put(member);

@@ -11,6 +11,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::asked::LONGEST_MODEL;
 use crate::clock::{SignedDuration, Timestamp};
 
 /// What an answer says about one window.
@@ -75,6 +76,9 @@ impl Quota {
     pub fn observe(&mut self, readings: &[Reading], model: &str, now: Timestamp) {
         for reading in readings {
             let Reading { name, kind, used, resets_at } = reading.clone();
+            if kind == WindowKind::Bucket && model.len() > LONGEST_MODEL {
+                continue;
+            }
             let model = (kind == WindowKind::Bucket).then(|| model.to_owned());
             let used = if used.is_finite() { used.max(0.0) } else { 0.0 };
             let window = Window { name, kind, model, used, resets_at, seen_at: now };
@@ -169,7 +173,7 @@ impl Window {
             return left;
         };
         let to_go = end.duration_since(now);
-        let length = length(&self.name).unwrap_or_else(|| end.duration_since(self.seen_at)).max(to_go);
+        let length = length(&self.name).unwrap_or(to_go).max(to_go);
         // Close to its end any window would be preferred to all others for next to nothing.
         (left / share(to_go, length).max(0.02)).min(HIGHEST_PACE)
     }
@@ -183,7 +187,8 @@ impl Window {
         match (&self.model, family(&self.name)) {
             (Some(of), _) => of == model,
             (None, Some(family)) => model.to_ascii_lowercase().contains(&family.to_ascii_lowercase()),
-            (None, None) => true,
+            // One of an unknown length may be of anything.
+            (None, None) => length(&self.name).is_some(),
         }
     }
 }

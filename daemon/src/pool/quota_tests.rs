@@ -44,9 +44,6 @@ fn the_pace_is_what_is_left_over_the_time_that_is_left() {
         // The last minute does not make it worth everything.
         (plan("5h", 0.9, 1), 0, 0.1, 5.0),
         (plan("5h", 0.0, 1), 0, 1.0, 16.0),
-        // Nobody knows how long this one is.
-        (plan("fortnight", 0.5, 1000), 0, 0.5, 0.5),
-        (plan("fortnight", 0.5, 1000), 500, 0.5, 1.0),
         // A bucket fills while one looks.
         (bucket("tokens", 1.0, 60), 0, 0.0, 0.0),
         (bucket("tokens", 1.0, 60), 30, 0.5, 0.5),
@@ -65,6 +62,13 @@ fn the_window_with_the_least_pace_binds() {
     assert_eq!(quota.binding("claude-opus-5", at(0)).unwrap().window.name, "7d_opus");
     assert_eq!(quota.binding("CLAUDE-OPUS-5", at(0)).unwrap().window.name, "7d_opus");
     assert!(Quota::default().binding("m", at(0)).is_none());
+}
+
+#[test]
+fn a_window_of_unknown_length_is_told_and_decides_nothing() {
+    let quota = quota(&[plan("overage", 1.0, DAY)]);
+    assert_eq!(quota.windows().len(), 1);
+    assert!(quota.binding("m", at(0)).is_none() && quota.reserved_until("m", 0.5, at(0)).is_none());
 }
 
 #[test]

@@ -99,6 +99,19 @@ fn the_reason_for_nobody_is_told() {
 }
 
 #[test]
+fn a_new_login_lifts_what_only_its_owner_could_mend() {
+    let (pool, _) = pool(&["a"]);
+    pool.acquire(&Asked::messages("m")).unwrap().settle(&Signal::SpendLimit);
+    pool.replace(account("a"));
+    assert!(
+        matches!(pool.acquire(&Asked::messages("m")), Err(NoAccount::Cooling { .. })),
+        "a refresh mends nothing"
+    );
+    pool.publish(account("a"));
+    assert!(pool.acquire(&Asked::messages("m")).is_ok());
+}
+
+#[test]
 fn health_survives_a_change_of_the_file() {
     let (pool, _) = pool(&["a"]);
     let until = Timestamp::from_second(60).unwrap();

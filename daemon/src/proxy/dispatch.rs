@@ -9,7 +9,11 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use http::HeaderMap;
+use http::header::{HeaderValue, RETRY_AFTER};
+
 use super::attempt::{Attempt, Road, is_better, is_dead_connection, not_redirected, was_sent};
+use super::headers::SHOULD_RETRY;
 use super::history::{Entry, Telling};
 use super::{Exchange, Inner, ProxyError};
 use crate::claude::{Outcome, Verdict};
@@ -21,6 +25,8 @@ use crate::pool::{Asked, Lease, NoAccount, Why};
 const MOST_TROUBLED: usize = 3;
 /// Accounts that are asked for a model that the first ones do not have: its name may just be wrong.
 const MOST_WITHOUT_MODEL: usize = 3;
+/// How often one request waits for an account to come back.
+const MOST_WAITS: u8 = 3;
 /// How often a request that waits looks whether its time has come: clocks jump.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -42,6 +48,8 @@ struct Journey<'a> {
     may_reconnect: bool,
     /// Until when it may wait for an account to come back.
     patience: Timestamp,
+    /// How often it may do so still: an account that comes back only to be limited again is not asked for ever.
+    waits: u8,
 }
 
 impl Inner {
@@ -66,6 +74,7 @@ impl Inner {
             is_shared: false,
             may_reconnect: true,
             patience: after(now, self.config.wait),
+            waits: MOST_WAITS,
         };
         let result = journey.go().await;
         match &result {
@@ -129,7 +138,9 @@ impl Journey<'_> {
                     self.tried.clear();
                 }
                 Err(nobody) => {
-                    if self.inner.pool.soonest_return(&self.asked()).is_some() && self.wait().await {
+                    let may_wait = self.waits > 0 && self.inner.pool.soonest_return(&self.asked()).is_some();
+                    if may_wait && self.wait().await {
+                        self.waits -= 1;
                         self.tried.clear();
                     } else if self.best.is_some() {
                         return Ok(None);
@@ -187,14 +198,32 @@ impl Journey<'_> {
             _ => None,
         });
         let sooner = |until: &Timestamp| limited_until.is_some_and(|limited| *until < limited - TOLERANCE);
-        match self.inner.pool.soonest_return(&self.asked()) {
-            Some(NoAccount::Cooling { until, accounts }) if sooner(&until) => {
+        match (self.inner.pool.soonest_return(&self.asked()), best) {
+            (Some(NoAccount::Cooling { until, accounts }), _) if sooner(&until) => {
                 Err(ProxyError::NoAccount(NoAccount::Cooling { until, accounts }))
             }
-            _ => best,
+            (Some(NoAccount::Cooling { until, .. }), Ok(mut attempt)) if limited_until.is_some() => {
+                let wait = until.duration_since(self.inner.clock.now());
+                name_the_end(attempt.response.headers_mut(), wait);
+                Ok(attempt)
+            }
+            (_, best) => best,
         }
     }
 }
+
+/// Says when to try again where upstream named the time in another way than clients know.
+fn name_the_end(headers: &mut HeaderMap, wait: SignedDuration) {
+    if !headers.contains_key(RETRY_AFTER) {
+        headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+    }
+    if wait > LONG_WAIT {
+        headers.entry(SHOULD_RETRY).or_insert(HeaderValue::from_static("false"));
+    }
+}
+
+/// A wait longer than this is not worth a client's own retries.
+const LONG_WAIT: SignedDuration = SignedDuration::from_mins(1);
 
 /// Times this near to each other are the same limit, told twice.
 const TOLERANCE: SignedDuration = SignedDuration::from_secs(2);

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::clock::{Clock, SignedDuration, Timestamp};
 use crate::id::{AccountId, RequestId};
-use crate::pool::{Endpoint, Lease, Why};
+use crate::pool::{Endpoint, LONGEST_MODEL, Lease, Why};
 use crate::wire::Dialect;
 
 use super::Exchange;
@@ -87,7 +87,7 @@ impl History {
             at: self.clock.now(),
             dialect: exchange.dialect,
             endpoint: exchange.endpoint,
-            model: exchange.model.clone(),
+            model: exchange.model.chars().take(LONGEST_MODEL).collect(),
             conversation: exchange.conversation.map(|(_, told_by)| told_by),
             clock: self.clock.clone(),
             story: Mutex::default(),
