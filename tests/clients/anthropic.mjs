@@ -86,13 +86,6 @@ await run("anthropic for JavaScript", {
     assert.equal(error.error.error.message, "no_such_field: Extra inputs are not permitted");
   },
 
-  async "an expired token is refreshed on the way"() {
-    const before = await tokenCalls();
-    await expireAccessTokens();
-    assert.equal((await ask("Hello")).content[0].text, "You said: Hello");
-    assert.equal((await tokenCalls()) - before, 1);
-  },
-
   async "an expired token is refreshed once for many requests"() {
     const before = await tokenCalls();
     await expireAccessTokens();

@@ -109,14 +109,6 @@ def the_upstreams_own_400_comes_through():
 
 
 @check
-def an_expired_token_is_refreshed_on_the_way():
-    before = token_calls()
-    expire_access_tokens()
-    equal(ask("Hello").content[0].text, "You said: Hello")
-    equal(token_calls() - before, 1)
-
-
-@check
 def an_expired_token_is_refreshed_once_for_many_requests():
     before = token_calls()
     expire_access_tokens()
