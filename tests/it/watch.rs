@@ -5,7 +5,7 @@ use proxy_proto::v1::{
     WatchAccountsRequest, WatchAccountsResponse, WatchEventsRequest, WatchEventsResponse,
 };
 use proxy_tests::daemon::{Setup, TestDaemon, fake_at, put};
-use proxy_tests::fake_claude::{FakeClaude, Script, TOKEN_PATH};
+use proxy_tests::fake_claude::{FakeClaude, Gate, Script, TOKEN_PATH};
 use proxy_tests::wait::within;
 use proxyd::clock::{ManualClock, SignedDuration};
 use serde_json::json;
@@ -117,6 +117,31 @@ async fn the_life_of_an_account_is_told_in_order() {
     daemon.put("claude-b.json", &json!("no account"));
     let broken = event(&mut story, EventKind::Invalid).await;
     assert_eq!((broken.account.as_str(), broken.name.as_str()), ("", "claude-b.json"));
+}
+
+#[tokio::test]
+async fn what_a_refresh_has_written_and_not_published_yet_is_no_change_of_a_person() {
+    let fake = FakeClaude::start().await;
+    let (daemon, _) = TestDaemon::with_account(&fake).await;
+    let mut story = events(&daemon).await;
+    let account = daemon.only_account().await.id;
+    let gate = Gate::new();
+    fake.on(TOKEN_PATH).once(Script::real().hold_answer(&gate));
+    let refreshing = daemon.refresh(&account);
+    let meanwhile = async {
+        within("the token is rotated", gate.reached_by(1)).await;
+        // As the directory looks just before the new tokens are published.
+        let mut written = daemon.read("claude-a.json");
+        written["access_token"] = json!("sk-ant-oat01-FAKEwritten");
+        daemon.put("claude-a.json", &written);
+        // The scan that sees this file has seen the other one, too.
+        daemon.put("claude-z.json", &json!([]));
+        assert_eq!(event(&mut story, EventKind::Invalid).await.name, "claude-z.json");
+        gate.open();
+    };
+    let (refreshed, ()) = tokio::join!(refreshing, meanwhile);
+    refreshed.unwrap();
+    event(&mut story, EventKind::Refreshed).await;
 }
 
 #[tokio::test]

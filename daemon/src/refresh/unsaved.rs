@@ -165,11 +165,17 @@ impl Refresher {
     }
 
     /// As [`Refresher::newest`], of what its file was found to hold; and an older copy of the file gets the newest
-    /// tokens.
+    /// tokens. Other tokens that are found during a refresh are its own business: it writes them before it publishes
+    /// them, and reads the file again at its end.
     #[must_use]
     pub fn found(&self, account: Account) -> Account {
         mend(&self.0, &account);
-        self.newest(account)
+        let account = self.newest(account);
+        let in_flight = self.0.records().get(&account.id).is_some_and(|record| record.flight.is_some());
+        let known = self.0.pool.get(&account.id).filter(|known| {
+            in_flight && known.account.file == account.file && !known.account.differs_beyond_tokens(&account)
+        });
+        known.map_or(account, |known| known.account.clone())
     }
 }
 
