@@ -21,10 +21,11 @@ use crate::login::Logins;
 use crate::notice::Notices;
 use crate::owners::Owners;
 use crate::pool::Pool;
-use crate::proxy::Proxy;
+use crate::proxy::{self, Proxy};
 use crate::refresh::Refresher;
 use crate::reload::Reloader;
 use crate::store::{OpenError, Store};
+use crate::stored::StoredResponses;
 use crate::systemd;
 use crate::tasks::Tasks;
 use crate::usage::Usage;
@@ -39,6 +40,7 @@ pub struct App {
     reloader: Reloader,
     notices: Notices,
     keeper: Keeper,
+    stored: StoredResponses,
     refresher: Refresher,
     pool: Arc<Pool>,
     clock: Clock,
@@ -106,6 +108,8 @@ impl App {
         keeper.recall();
         reloader.reconcile().await.map_err(StartError::Scan)?;
         let owners = Owners::load(store.clone(), Arc::clone(&pool), clock.clone(), tasks.clone()).await;
+        let stored =
+            StoredResponses::load(config.responses, store.clone(), clock.clone(), tasks.clone()).await;
         let logins = Logins::new(
             oauth.clone(),
             store.clone(),
@@ -122,15 +126,16 @@ impl App {
             clock: clock.clone(),
             tasks: tasks.clone(),
         };
-        let proxy = Proxy::new(
-            Arc::clone(&pool),
-            refresher.clone(),
+        let components = proxy::Components {
+            pool: Arc::clone(&pool),
+            refresher: refresher.clone(),
             api,
-            clock.clone(),
-            config.proxy.clone(),
+            clock: clock.clone(),
             owners,
-            cut.clone(),
-        );
+            stored: stored.clone(),
+            cut: cut.clone(),
+        };
+        let proxy = Proxy::new(components, config.proxy.clone());
         let info = control::Info {
             started_at: clock.now(),
             http_listen: server.addresses().to_vec(),
@@ -166,6 +171,7 @@ impl App {
             reloader,
             notices,
             keeper,
+            stored,
             refresher,
             pool,
             clock,
@@ -206,6 +212,7 @@ impl App {
             reloader,
             notices,
             keeper,
+            stored,
             refresher,
             pool,
             clock,
@@ -220,6 +227,7 @@ impl App {
         reloader.start();
         notices.start();
         keeper.start();
+        stored.start();
         let serving_control = tasks.spawn(async move {
             if let Err(error) = control::serve(socket, control).await {
                 tracing::error!(error = %ErrorChain(&error), "the control plane ended");

@@ -25,6 +25,7 @@ pub mod refresh;
 pub mod reload;
 pub mod secret;
 pub mod store;
+pub mod stored;
 pub mod systemd;
 pub mod tasks;
 pub mod telemetry;

@@ -54,6 +54,8 @@ mod setup_tokens;
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]
+mod stored_responses;
+#[cfg(test)]
 mod streams;
 #[cfg(test)]
 mod surface;

@@ -17,7 +17,7 @@ use crate::address::{ProxyUrl, upstream_url};
 use crate::claude::{self, TransportConfig, oauth};
 use crate::clock::SignedDuration;
 use crate::control::{GroupConfig, GroupRights};
-use crate::{pool, proxy, refresh};
+use crate::{pool, proxy, refresh, stored};
 
 /// How much is logged.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -52,6 +52,11 @@ pub(super) fn config(
         check.text("pool.wait", |text| duration(text, SignedDuration::ZERO, SignedDuration::from_mins(5)));
     let queue = check.number("pool.queue", 0..=10_000);
     let warn_percent = check.number("pool.warn_percent", 1..=100);
+    let store_responses = check.boolean("responses.store");
+    let responses_ttl = check.text("responses.ttl", |text| {
+        duration(text, SignedDuration::from_mins(1), SignedDuration::from_hours(365 * 24))
+    });
+    let responses_mib = check.number("responses.max_mib", 1..=1_000_000);
     let log_level = check.text("log.level", str::parse);
     let api_base_url = check.text("claude.api_base_url", upstream_url);
     let authorize_url = check.text("claude.oauth.authorize_url", upstream_url);
@@ -78,6 +83,11 @@ pub(super) fn config(
             warn_at: f64::from(warn_percent?) / 100.0,
         },
         proxy: proxy::Config { wait: wait?, queue: queue? as usize },
+        responses: stored::Config {
+            enabled: store_responses?,
+            ttl: responses_ttl?,
+            most_bytes: u64::from(responses_mib?) * 1024 * 1024,
+        },
         log_level: log_level?,
         callback_port: callback_port?,
         claude: claude::Config {

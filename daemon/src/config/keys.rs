@@ -103,6 +103,25 @@ pub const KEYS: &[Key] = &[
         doc: "An event tells when this much of a window of an account's plan is used.",
     },
     Key {
+        path: "responses.store",
+        kind: Kind::Boolean,
+        default: Some("true"),
+        doc: "Whether responses are stored where a client of /v1/responses does not say store: false, so that it can go on from them by \
+              previous_response_id. They hold what was asked and answered, and lie in private files below the auth directory.",
+    },
+    Key {
+        path: "responses.ttl",
+        kind: Kind::Text,
+        default: Some(r#""168h""#),
+        doc: "A stored response is deleted when it was not used for this long.",
+    },
+    Key {
+        path: "responses.max_mib",
+        kind: Kind::Integer,
+        default: Some("256"),
+        doc: "Stored responses take this many MiB at most; the longest unused go first.",
+    },
+    Key {
         path: "log.level",
         kind: Kind::Text,
         default: Some(r#""info""#),

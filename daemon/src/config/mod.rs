@@ -17,6 +17,7 @@ use crate::control::GroupConfig;
 use crate::pool;
 use crate::proxy;
 use crate::refresh;
+use crate::stored;
 
 pub use check::Level;
 pub use keys::{KEYS, Key, Kind, annotated};
@@ -33,6 +34,7 @@ pub struct Config {
     pub refresh: refresh::Policy,
     pub pool: pool::Config,
     pub proxy: proxy::Config,
+    pub responses: stored::Config,
     pub log_level: Level,
     pub claude: claude::Config,
     pub callback_port: u16,

@@ -19,6 +19,7 @@ mod models;
 mod native_events;
 mod queue;
 mod ready;
+mod responses;
 mod stream;
 mod translated;
 
@@ -43,6 +44,7 @@ use crate::id::RequestId;
 use crate::owners::Owners;
 use crate::pool::{Endpoint, Lease, Pool};
 use crate::refresh::Refresher;
+use crate::stored::StoredResponses;
 use crate::translate::Prepared;
 use crate::wire::error::ApiError;
 use crate::wire::{Dialect, messages, splice};
@@ -63,6 +65,7 @@ struct Inner {
     api: Api,
     clock: Clock,
     owners: Owners,
+    stored: StoredResponses,
     models: ModelCache,
     config: Config,
     budget: Mutex<Budget>,
@@ -97,16 +100,22 @@ pub struct Config {
     pub queue: usize,
 }
 
+/// What the proxy works with.
+#[derive(Debug)]
+pub struct Components {
+    pub pool: Arc<Pool>,
+    pub refresher: Refresher,
+    pub api: Api,
+    pub clock: Clock,
+    pub owners: Owners,
+    pub stored: StoredResponses,
+    /// Cancelled when the grace period of a stop is over.
+    pub cut: CancellationToken,
+}
+
 impl Proxy {
-    pub fn new(
-        pool: Arc<Pool>,
-        refresher: Refresher,
-        api: Api,
-        clock: Clock,
-        config: Config,
-        owners: Owners,
-        cut: CancellationToken,
-    ) -> Self {
+    pub fn new(components: Components, config: Config) -> Self {
+        let Components { pool, refresher, api, clock, owners, stored, cut } = components;
         Self(Arc::new(Inner {
             pool,
             refresher,
@@ -118,6 +127,7 @@ impl Proxy {
             clock,
             config,
             owners,
+            stored,
             cut,
         }))
     }
@@ -200,6 +210,16 @@ impl Exchange {
         let conversation = conversation::of_headers(sent).or_else(session).or_else(beginning);
         let (endpoint, carried) = (Endpoint::Messages, Carried::default());
         Self { id, dialect, endpoint, model, written, call, conversation, carried }
+    }
+
+    /// The same request, its tokens only counted.
+    fn counted(mut self) -> Self {
+        self.endpoint = Endpoint::CountTokens;
+        self.call.path = PathAndQuery::from_static("/v1/messages/count_tokens");
+        if let Some(body) = self.call.body.whole() {
+            self.call.body = Bytes::from(messages::counted(body)).into();
+        }
+        self
     }
 
     /// The call as the lease's account makes it. Accounts may ask for one model under different names, so the name is

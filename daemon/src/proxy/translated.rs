@@ -14,7 +14,7 @@ use super::stream::{Encoder, Pump};
 use super::{Exchange, Proxy, ProxyError};
 use crate::claude::UpstreamBody;
 use crate::id::RequestId;
-use crate::translate::{Prepared, chat, responses};
+use crate::translate::{Prepared, chat};
 use crate::wire::Dialect;
 use crate::wire::error::{self, ApiError};
 
@@ -27,7 +27,7 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const DROPPED_FIELDS: HeaderName = HeaderName::from_static("x-proxyd-dropped-fields");
 
 /// How an answer becomes the client's, per dialect.
-trait Translation: Clone + Send {
+pub(super) trait Translation: Clone + Send {
     const DIALECT: Dialect;
 
     fn whole(&self, body: &[u8], created: i64) -> Result<Vec<u8>, ApiError>;
@@ -46,36 +46,13 @@ impl Translation for chat::Reply {
     }
 }
 
-impl Translation for responses::Reply {
-    const DIALECT: Dialect = Dialect::Responses;
-
-    fn whole(&self, body: &[u8], created: i64) -> Result<Vec<u8>, ApiError> {
-        responses::from_messages(body, self, created)
-    }
-
-    fn encoder(self, created: i64) -> Encoder {
-        Encoder::translated(responses::Encoder::new(self, created))
-    }
-}
-
 impl Proxy {
     /// `POST /v1/chat/completions`.
     pub async fn chat(&self, id: RequestId, sent: &HeaderMap, body: &[u8]) -> Result<Answer, ProxyError> {
         self.translate(id, sent, chat::to_messages(body, |model| self.0.pool.upstream_name(model))?).await
     }
 
-    /// `POST /v1/responses`.
-    pub async fn responses(
-        &self,
-        id: RequestId,
-        sent: &HeaderMap,
-        body: &[u8],
-    ) -> Result<Answer, ProxyError> {
-        self.translate(id, sent, responses::to_messages(body, |model| self.0.pool.upstream_name(model))?)
-            .await
-    }
-
-    async fn translate<R: Translation>(
+    pub(super) async fn translate<R: Translation>(
         &self,
         id: RequestId,
         sent: &HeaderMap,
@@ -169,12 +146,18 @@ fn open(response: Response<UpstreamBody>) -> Opened {
 }
 
 /// Upstream's error in the client's dialect.
-async fn failure(attempt: Attempt, exchange: &Exchange) -> Result<Answer, ProxyError> {
+pub(super) async fn failure(attempt: Attempt, exchange: &Exchange) -> Result<Answer, ProxyError> {
     let status = attempt.response.status();
     let Opened { headers, gunzip, body, .. } = open(attempt.response);
     let error = error::from_upstream(status.as_u16(), &read_whole(body, gunzip).await?);
     let status = StatusCode::from_u16(error.http_status(exchange.dialect)).unwrap_or(StatusCode::BAD_GATEWAY);
     Ok(answer::whole(status, headers, exchange.id, error.body(exchange.dialect, None), "application/json"))
+}
+
+/// An answer that does not stream: its head as far as a client of another dialect may see it, and its body.
+pub(super) async fn read_answer(attempt: Attempt) -> Result<(HeaderMap, Bytes), ProxyError> {
+    let Opened { headers, gunzip, body, .. } = open(attempt.response);
+    Ok((headers, read_whole(body, gunzip).await?))
 }
 
 pub(super) async fn read_whole(body: UpstreamBody, gunzip: bool) -> Result<Bytes, ProxyError> {

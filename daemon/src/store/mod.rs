@@ -13,6 +13,7 @@ mod journal;
 mod lock;
 mod read;
 mod recover;
+mod responses;
 mod scan;
 mod state_file;
 
@@ -30,6 +31,7 @@ pub use intent::{Intent, MOST_TRIES};
 pub use journal::Durable;
 pub use read::{Loaded, Unusable};
 pub use recover::Recovered;
+pub use responses::StoredFile;
 pub use scan::{Finding, Scan};
 
 use crate::account::{Account, Document, FileName};

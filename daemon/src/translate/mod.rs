@@ -39,3 +39,11 @@ pub struct Prepared<R> {
     pub dropped: Vec<String>,
     pub reply: R,
 }
+
+impl<R> Prepared<R> {
+    /// The same request, its answer translated by what `change` makes of the reply.
+    pub fn map_reply<S>(self, change: impl FnOnce(R) -> S) -> Prepared<S> {
+        let Self { body, model, upstream, stream, session, betas, dropped, reply } = self;
+        Prepared { body, model, upstream, stream, session, betas, dropped, reply: change(reply) }
+    }
+}

@@ -4,8 +4,9 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::chat;
 use super::models::capabilities;
-use super::{chat, responses};
+use super::testing::responses_to_messages;
 use crate::wire::error::ApiError;
 
 const MODELS: [&str; 7] = [
@@ -264,7 +265,7 @@ proptest! {
         let request = merged(json!({"model": model, "messages": messages}), chat_fields);
         let by_chat = chat::to_messages(request.as_bytes(), |_| None).map(|prepared| prepared.body);
         let request = merged(json!({"model": model, "input": input}), responses_fields);
-        let by_responses = responses::to_messages(request.as_bytes(), |_| None).map(|prepared| prepared.body);
+        let by_responses = responses_to_messages(request.as_bytes()).map(|prepared| prepared.body);
         for sent in [&by_chat, &by_responses] {
             match sent {
                 Ok(body) => check(&serde_json::from_slice(body).unwrap()),
@@ -281,7 +282,7 @@ proptest! {
         mixed.extend(&bytes);
         for body in [&bytes, &mixed] {
             prop_assert_eq!(chat::to_messages(body, |_| None).err().map_or(400, |error| error.status), 400);
-            prop_assert_eq!(responses::to_messages(body, |_| None).err().map_or(400, |error| error.status), 400);
+            prop_assert_eq!(responses_to_messages(body).err().map_or(400, |error| error.status), 400);
         }
     }
 }

@@ -10,7 +10,7 @@ const ROWS: &[&[&str]] = &[
     &["wire", "account", "events"],
     &["translate", "pool", "store", "telemetry", "systemd"],
     &["claude"],
-    &["refresh", "owners"],
+    &["refresh", "owners", "stored"],
     &["login", "reload", "admin", "usage", "notice", "keeper"],
     &["proxy"],
     &["http", "control"],

@@ -14,6 +14,8 @@ const PURE: &[&str] = &[
     "owners/mark.rs",
     "owners/record.rs",
     "owners/scan.rs",
+    "stored/record.rs",
+    "stored/shelf.rs",
     "pool/affinity.rs",
     "pool/asked.rs",
     "pool/news.rs",

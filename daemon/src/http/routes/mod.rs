@@ -5,6 +5,7 @@ mod messages;
 mod models;
 mod openai;
 mod owned;
+mod stored;
 
 use axum::Router;
 use axum::extract::Request;
@@ -30,6 +31,10 @@ pub(super) fn router(state: State) -> Router {
         .route("/v1/files/{*rest}", any(owned::files))
         .route("/v1/chat/completions", post(openai::chat_completions))
         .route("/v1/responses", post(openai::responses))
+        .route("/v1/responses/input_tokens", post(openai::input_tokens))
+        .route("/v1/responses/{id}", get(stored::one).delete(stored::delete))
+        .route("/v1/responses/{id}/input_items", get(stored::input_items))
+        .route("/v1/responses/{id}/cancel", post(stored::cancel))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{*id}", get(models::one))
         .route("/", get(health::hello))
@@ -53,12 +58,23 @@ async fn method_not_allowed(request: Request) -> Response {
     let (head, body) = request.into_parts();
     body::discard(&head.headers, body).await;
     let path = head.uri.path();
-    let allowed =
-        if path.starts_with("/v1/") && !path.starts_with("/v1/models") { "POST" } else { "GET, HEAD" };
+    let allowed = allowed_on(path);
     let message = format!("{} is not allowed on {path}: use {allowed}", head.method);
     let refusal = ApiError::new(ErrorKind::InvalidRequest, message).with_status(405);
     let response = error::refuse(&refusal, error::dialect(path, &head.headers), RequestId::new());
     ([(ALLOW, allowed)], response).into_response()
+}
+
+fn allowed_on(path: &str) -> &'static str {
+    match path.strip_prefix("/v1/") {
+        None => "GET, HEAD",
+        Some(below) if below.starts_with("models") => "GET, HEAD",
+        Some(below) => match below.strip_prefix("responses/") {
+            Some(stored) if stored.ends_with("/input_items") => "GET, HEAD",
+            Some(stored) if stored != "input_tokens" && !stored.ends_with("/cancel") => "GET, HEAD, DELETE",
+            _ => "POST",
+        },
+    }
 }
 
 /// The end of every handler that asks upstream.

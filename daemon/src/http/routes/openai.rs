@@ -1,4 +1,4 @@
-//! `POST /v1/chat/completions` and `POST /v1/responses`: translated.
+//! `POST /v1/chat/completions`, `POST /v1/responses` and what counts the tokens of the latter: translated.
 
 use axum::extract::{Request, State as Extract};
 use axum::response::Response;
@@ -15,6 +15,16 @@ pub(super) async fn chat_completions(Extract(state): Extract<State>, request: Re
 
 pub(super) async fn responses(Extract(state): Extract<State>, request: Request) -> Response {
     serve(state, Dialect::Responses, request).await
+}
+
+pub(super) async fn input_tokens(Extract(state): Extract<State>, request: Request) -> Response {
+    let id = RequestId::new();
+    let (head, incoming) = request.into_parts();
+    let result = match body::read(&head.headers, incoming).await {
+        Ok(bytes) => state.proxy.input_tokens(id, &head.headers, &bytes).await,
+        Err(error) => Err(error.into()),
+    };
+    answer(result, Dialect::Responses, id, state.clock.now())
 }
 
 async fn serve(state: State, dialect: Dialect, request: Request) -> Response {

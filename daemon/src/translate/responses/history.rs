@@ -1,6 +1,6 @@
 //! The input items of a Responses request, told to a [`History`] one by one.
 
-use super::carrier;
+use super::{Recalled, carrier};
 use crate::translate::call::{custom_input, input_object};
 use crate::translate::history::{History, is_blank, mark_last};
 use crate::translate::media;
@@ -11,10 +11,50 @@ use crate::wire::json::Str;
 use crate::wire::messages::Block;
 use crate::wire::responses::{CallOutput, Content, Input, InputItem, Message, Part, ToolCall};
 
-/// Reads instructions and input. What cannot be sent is named in `dropped`.
+/// An item of the conversation, and where it stands.
+#[derive(Debug)]
+pub(super) struct Placed<'a> {
+    pub(super) item: InputItem<'a>,
+    /// Its place in the request's input; `None` in what the request goes on from.
+    place: Option<usize>,
+}
+
+impl<'a> Placed<'a> {
+    /// What the request goes on from, and then its own input, with what is referred to in place of each reference.
+    pub(super) fn all(recalled: &'a Recalled, input: Input<'a>) -> Result<Vec<Self>, ApiError> {
+        let stored = |error| ApiError::api(format!("a stored response cannot be read: {error}"));
+        let mut all = Vec::new();
+        for items in &recalled.conversation {
+            let items: Vec<InputItem<'a>> = serde_json::from_str(items.get()).map_err(stored)?;
+            all.extend(items.into_iter().map(|item| Self { item, place: None }));
+        }
+        let own = match input {
+            Input::Text(text) => vec![InputItem::Message(Message::user(text))],
+            Input::Items(items) => items,
+        };
+        for (place, item) in own.into_iter().enumerate() {
+            let item = match &item {
+                InputItem::Reference { id } => match recalled.items.get(&**id) {
+                    Some(found) => serde_json::from_str(found.get()).map_err(stored)?,
+                    None => item,
+                },
+                _ => item,
+            };
+            all.push(Self { item, place: Some(place) });
+        }
+        Ok(all)
+    }
+
+    /// For errors.
+    pub(super) fn at(&self) -> String {
+        self.place.map_or_else(|| "previous_response_id".to_owned(), |place| format!("input[{place}]"))
+    }
+}
+
+/// Reads instructions and items. What the request itself has and cannot be sent is named in `dropped`.
 pub(super) fn read_history<'a>(
     instructions: Option<Str<'a>>,
-    input: Input<'a>,
+    items: Vec<Placed<'a>>,
     capabilities: &Capabilities,
     names: &Names,
     dropped: &mut Vec<String>,
@@ -23,17 +63,19 @@ pub(super) fn read_history<'a>(
     if let Some(instructions) = instructions {
         history.system(Block::text(instructions));
     }
-    let items = match input {
-        Input::Text(text) => {
-            history.user(Block::text(text));
-            return Ok(history);
-        }
-        Input::Items(items) => items,
-    };
     let thinks = capabilities.thinking != ThinkingStyle::None;
-    let mut reader = Reader { history, names, thinks, dropped };
-    for (index, item) in items.into_iter().enumerate() {
-        reader.item(item, &format!("input[{index}]"))?;
+    // It was declared when it was dropped first.
+    let mut declared = Vec::new();
+    let mut reader = Reader { history, names, thinks, dropped: &mut declared };
+    let mut items = items.into_iter().peekable();
+    while let Some(placed) = items.next_if(|placed| placed.place.is_none()) {
+        let at = placed.at();
+        reader.item(placed.item, &at)?;
+    }
+    let mut reader = Reader { history: reader.history, names, thinks, dropped };
+    for placed in items {
+        let at = placed.at();
+        reader.item(placed.item, &at)?;
     }
     Ok(reader.history)
 }
@@ -71,11 +113,7 @@ impl<'a> Reader<'a, '_> {
             // Its tools are in the list already.
             InputItem::AdditionalTools(_) => {}
             InputItem::Reference { id } => {
-                let text = format!(
-                    "{at}: item {:?} is not known: storing responses is not available in this version; send the \
-                     items themselves in input instead of references (store: false makes most clients do so)",
-                    &*id
-                );
+                let text = format!("{at}: item {:?} is not known", &*id);
                 return Err(ApiError::invalid_param(at, text).with_code("item_not_found"));
             }
             InputItem::ServerTool { kind } => self.dropped.push(format!("{at} ({})", &*kind)),

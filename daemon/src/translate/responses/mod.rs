@@ -1,4 +1,4 @@
-//! Responses to Messages and back, without storage: each request brings its whole history.
+//! Responses to Messages and back. What a request goes on from is handed in: nothing is stored or looked up here.
 
 mod assembly;
 mod carrier;
@@ -9,7 +9,10 @@ mod request;
 mod response;
 mod stream;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use serde_json::value::RawValue;
 
 pub use request::to_messages;
 pub use response::from_messages;
@@ -30,6 +33,24 @@ pub struct Reply {
     pub(super) answer_tool: Option<String>,
     /// Shared, because it holds the client's whole tool list.
     pub(super) echo: Arc<Echo>,
+}
+
+impl Reply {
+    /// Whether the response is to be stored.
+    pub fn is_stored(&self) -> bool {
+        self.echo.store
+    }
+}
+
+/// What a request goes on from, as it was stored.
+#[derive(Debug, Default)]
+pub struct Recalled {
+    /// The conversation so far, as arrays of items, oldest first.
+    pub conversation: Vec<Box<RawValue>>,
+    /// What the request's references stand for, by their ids.
+    pub items: BTreeMap<String, Box<RawValue>>,
+    /// Answers are stored where nothing else is asked.
+    pub keeps: bool,
 }
 
 /// The part of upstream's message id that all ids of the response have in common.

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::Reply;
-use super::history::read_history;
+use super::history::{Placed, read_history};
+use super::{Recalled, Reply};
 use crate::translate::Prepared;
 use crate::translate::draft::{DEFAULT_SCHEMA_NAME, Draft, Structure, session_key, token_count};
 use crate::translate::models::{Capabilities, capabilities};
@@ -13,20 +13,20 @@ use crate::wire::error::ApiError;
 use crate::wire::json::Str;
 use crate::wire::messages::UserLocation;
 use crate::wire::responses::{
-    CustomFormat, Format, Input, InputItem, Reasoning, Request, SelectedTool, ToolEntry, ToolSelection,
-    WebSearch,
+    CustomFormat, Format, InputItem, Reasoning, Request, SelectedTool, ToolEntry, ToolSelection, WebSearch,
 };
 
-/// Translates a request body. `upstream_name` says what the model that the client names is called upstream, where
+/// Translates a request whose body is `size` bytes long, and what it goes on from. `upstream_name` says what the model that the client names is called upstream, where
 /// that differs: it decides what the model takes.
 ///
 /// # Errors
 /// A 400 that names the field, for bodies that are not valid and for what Claude or this version cannot do.
-pub fn to_messages(
-    body: &[u8],
+pub fn to_messages<'a>(
+    mut request: Request<'a>,
+    recalled: &'a Recalled,
+    size: usize,
     upstream_name: impl FnOnce(&str) -> Option<String>,
 ) -> Result<Prepared<Reply>, ApiError> {
-    let mut request = Request::read(body)?;
     refuse_unsupported(&request)?;
     let upstream = upstream_name(&request.model).unwrap_or_else(|| request.model.to_string());
     let capabilities = capabilities(&upstream);
@@ -38,11 +38,16 @@ pub fn to_messages(
         dropped.push("truncation".to_owned());
     }
 
-    let additional = additional_tools(&mut request.input);
+    if request.store == Some(true) && !recalled.keeps {
+        dropped.push("store".to_owned());
+    }
+    request.echo.store = recalled.keeps && request.store.unwrap_or(true);
+
+    let mut items = Placed::all(recalled, request.input)?;
+    let additional = additional_tools(&mut items);
     let tools = read_tools(capabilities, request.tools, additional, &mut dropped)?;
     let choice = request.tool_choice.map(|selection| read_choice(selection, &tools.names)).transpose()?;
-    let history =
-        read_history(request.instructions, request.input, capabilities, &tools.names, &mut dropped)?;
+    let history = read_history(request.instructions, items, capabilities, &tools.names, &mut dropped)?;
     let Reasoning { effort, summary, generate_summary } = request.reasoning;
     let show_thinking = summary.or(generate_summary).is_some_and(|summary| &*summary != "none");
     let user = request.safety_identifier.or(request.user);
@@ -71,7 +76,7 @@ pub fn to_messages(
         dropped,
         messages_field: "input",
     };
-    let written = draft.write(body.len())?;
+    let written = draft.write(size)?;
     Ok(Prepared {
         body: written.body,
         model: request.model.to_string(),
@@ -91,16 +96,6 @@ pub fn to_messages(
 }
 
 fn refuse_unsupported(request: &Request<'_>) -> Result<(), ApiError> {
-    if let Some(id) = &request.previous_response_id {
-        let text = format!(
-            "previous_response_id: response {:?} is not known: storing responses is not available in this version; \
-             send the whole conversation in input",
-            &**id
-        );
-        return Err(
-            ApiError::invalid_param("previous_response_id", text).with_code("previous_response_not_found")
-        );
-    }
     let refused = [
         ("background", request.background, "responses cannot run in the background"),
         (
@@ -120,14 +115,12 @@ fn refuse_unsupported(request: &Request<'_>) -> Result<(), ApiError> {
     }
 }
 
-/// Takes the tools that stand among the input items, each list with its place.
-fn additional_tools<'a>(input: &mut Input<'a>) -> Vec<(String, Vec<ToolEntry<'a>>)> {
-    let Input::Items(items) = input else {
-        return Vec::new();
-    };
-    let lists = items.iter_mut().enumerate().filter_map(|(index, item)| match item {
-        InputItem::AdditionalTools(tools) => Some((format!("input[{index}].tools"), std::mem::take(tools))),
-        _ => None,
+/// Takes the tools that stand among the items, each list with its place.
+fn additional_tools<'a>(items: &mut [Placed<'a>]) -> Vec<(String, Vec<ToolEntry<'a>>)> {
+    let lists = items.iter_mut().filter_map(|placed| {
+        let at = placed.at();
+        let InputItem::AdditionalTools(tools) = &mut placed.item else { return None };
+        Some((format!("{at}.tools"), std::mem::take(tools)))
     });
     lists.collect()
 }

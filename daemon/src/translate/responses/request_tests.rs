@@ -4,9 +4,10 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::translate::responses::carrier;
+use crate::translate::testing::responses_to_messages;
 
 fn prepare(request: &Value) -> Result<Prepared<Reply>, ApiError> {
-    to_messages(request.to_string().as_bytes(), |_| None)
+    responses_to_messages(request.to_string().as_bytes())
 }
 
 fn body(request: &Value) -> Value {
@@ -250,18 +251,12 @@ fn null_is_the_same_as_absent() {
 fn what_needs_storage_is_refused_with_the_way_out() {
     let cases = [
         (
-            with(json!({"previous_response_id": "resp_1"})),
-            "previous_response_id",
-            Some("previous_response_not_found"),
-            "whole conversation",
-        ),
-        (
             with(json!({"input": [{"type": "item_reference", "id": "msg_1"}]})),
             "input[0]",
             Some("item_not_found"),
-            "not available in this version",
+            "msg_1",
         ),
-        (with(json!({"input": [{"id": "rs_1"}]})), "input[0]", Some("item_not_found"), "items themselves"),
+        (with(json!({"input": [{"id": "rs_1"}]})), "input[0]", Some("item_not_found"), "rs_1"),
         (with(json!({"conversation": "conv_1"})), "conversation", None, "input"),
         (with(json!({"prompt": {"id": "p"}})), "prompt", None, "instructions"),
         (with(json!({"background": true})), "background", None, "background"),
@@ -363,5 +358,60 @@ fn refusals_name_the_field() {
         let error = prepare(&request).unwrap_err();
         assert_eq!((error.status, error.param.as_deref()), (400, Some(param)), "{request}: {error}");
         assert!(error.message.contains(hint), "{request}: {error}");
+    }
+}
+
+fn raw(value: &Value) -> Box<serde_json::value::RawValue> {
+    crate::wire::json::raw_of(value)
+}
+
+fn recalled(conversation: &[Value], items: &[(&str, Value)]) -> Recalled {
+    Recalled {
+        conversation: conversation.iter().map(raw).collect(),
+        items: items.iter().map(|(id, item)| ((*id).to_owned(), raw(item))).collect(),
+        keeps: true,
+    }
+}
+
+fn continued(request: &Value, recalled: &Recalled) -> Result<Prepared<Reply>, ApiError> {
+    let text = request.to_string();
+    to_messages(Request::read(text.as_bytes())?, recalled, text.len(), |_| None)
+}
+
+#[test]
+fn what_a_request_goes_on_from_is_as_if_the_client_had_sent_it() {
+    let call = json!({"type": "function_call", "id": "fc_a_1", "call_id": "toolu_1", "name": "f", "arguments": "{\"a\":1}", "status": "completed"});
+    let search = json!({"type": "web_search_call", "id": "ws_a_0", "status": "completed", "action": {"type": "search", "query": "q"}});
+    let tools = json!([{"type": "additional_tools", "tools": [{"type": "function", "name": "f"}]}, {"role": "user", "content": "one"}]);
+    let earlier = [tools, json!([search, call])];
+    let result = json!({"type": "function_call_output", "call_id": "toolu_1", "output": "1"});
+    let said =
+        json!({"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "two"}]});
+    let recalled = recalled(&earlier, &[("msg_b_0", said.clone())]);
+    let own =
+        json!([result, {"type": "item_reference", "id": "msg_b_0"}, {"role": "user", "content": "three"}]);
+    let request = with(json!({"previous_response_id": "resp_a", "input": own}));
+    let prepared = continued(&request, &recalled).unwrap();
+    assert_eq!(prepared.dropped, Vec::<String>::new(), "it was declared when it was dropped first");
+    assert!(prepared.reply.is_stored());
+
+    let mut whole: Vec<Value> = earlier.iter().flat_map(|items| items.as_array().unwrap().clone()).collect();
+    whole.extend([result, said, json!({"role": "user", "content": "three"})]);
+    assert_eq!(prepared.body, prepare(&with(json!({"input": whole}))).unwrap().body);
+}
+
+#[test]
+fn whether_the_response_is_stored_is_what_is_said_and_done() {
+    for (asked, keeps, stored, dropped) in [
+        (Value::Null, true, true, false),
+        (json!(true), true, true, false),
+        (json!(false), true, false, false),
+        (json!(false), false, false, false),
+        (json!(true), false, false, true),
+        (Value::Null, false, false, false),
+    ] {
+        let recalled = Recalled { keeps, ..Recalled::default() };
+        let prepared = continued(&with(json!({"store": asked})), &recalled).unwrap();
+        assert_eq!((prepared.reply.is_stored(), !prepared.dropped.is_empty()), (stored, dropped), "{asked}");
     }
 }

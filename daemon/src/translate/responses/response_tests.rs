@@ -3,15 +3,14 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::translate::responses::to_messages;
-use crate::translate::testing::{Piece, Script, script, text, tool};
+use crate::translate::testing::{Piece, Script, responses_to_messages, script, text, tool};
 
 fn reply_to(fields: &Value) -> Reply {
     let mut request = json!({"model": "claude-opus-5", "input": "hi", "reasoning": {"summary": "auto"}});
     for (name, value) in fields.as_object().unwrap() {
         request[name] = value.clone();
     }
-    to_messages(request.to_string().as_bytes(), |_| None).unwrap().reply
+    responses_to_messages(request.to_string().as_bytes()).unwrap().reply
 }
 
 fn answered(script: &Script, reply: &Reply) -> Value {
@@ -129,7 +128,7 @@ fn reasoning_goes_back_as_it_came() {
         input.push(json!({"type": "function_call_output", "call_id": "toolu_f", "output": "ok"}));
         let request = json!({"model": "claude-opus-5", "input": input});
         let sent: Value =
-            serde_json::from_slice(&to_messages(request.to_string().as_bytes(), |_| None).unwrap().body)
+            serde_json::from_slice(&responses_to_messages(request.to_string().as_bytes()).unwrap().body)
                 .unwrap();
         assert_eq!(
             sent["messages"][1]["content"],

@@ -4,11 +4,13 @@
 //! completed, incomplete, or failed when the stream did not end as the protocol ends it.
 
 use bytes::BytesMut;
+use serde_json::value::RawValue;
 
 use super::assembly::Assembly;
 use super::frames::Frames;
 use super::{Reply, base_id};
 use crate::wire::error::{ApiError, ErrorKind};
+use crate::wire::json::raw_of;
 use crate::wire::messages::{Start, StopReason, StreamEvent, Usage};
 use crate::wire::responses::{Failure, Incomplete, Response, Status};
 use crate::wire::sse;
@@ -24,6 +26,8 @@ pub struct Encoder {
     model: String,
     usage: Usage,
     end: Option<(Status, Option<Incomplete>)>,
+    /// The response object as it ended, if it is to be stored.
+    ended: Option<Box<RawValue>>,
     done: bool,
 }
 
@@ -38,6 +42,7 @@ impl Encoder {
             id: String::new(),
             usage: Usage::default(),
             end: None,
+            ended: None,
             done: false,
         }
     }
@@ -50,6 +55,11 @@ impl Encoder {
     /// The stream has ended, well or not: nothing more will be written.
     pub const fn is_done(&self) -> bool {
         self.done
+    }
+
+    /// Hands over the response object to be stored, once, after it ended well.
+    pub fn take_ended(&mut self) -> Option<Box<RawValue>> {
+        self.ended.take()
     }
 
     /// Takes one event and appends what it means to `out`.
@@ -145,6 +155,7 @@ impl Encoder {
             ..Response::begun(&self.id, self.created, &self.model, &echo)
         };
         self.assembly.frames.response(kind, &response, out);
+        self.ended = echo.store.then(|| raw_of(&response));
         self.done = true;
     }
 }

@@ -4,8 +4,10 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::translate::responses::{from_messages, to_messages};
-use crate::translate::testing::{Piece, Script, any_script, fixtures, read, script, text, tool};
+use crate::translate::responses::from_messages;
+use crate::translate::testing::{
+    Piece, Script, any_script, fixtures, read, responses_to_messages, script, text, tool,
+};
 
 const CREATED: i64 = 1_795_464_512;
 
@@ -14,7 +16,7 @@ fn reply_to(fields: &Value) -> Reply {
     for (name, value) in fields.as_object().unwrap() {
         request[name] = value.clone();
     }
-    to_messages(request.to_string().as_bytes(), |_| None).unwrap().reply
+    responses_to_messages(request.to_string().as_bytes()).unwrap().reply
 }
 
 fn encode(events: &[sse::Event], reply: &Reply) -> String {

@@ -4,11 +4,13 @@
 //! The types are open: what they do not know is skipped on reading and never invented on writing. The
 //! pass-through path uses [`peek`] alone and sends the original bytes.
 
+mod count;
 mod event;
 mod peek;
 mod reply;
 mod request;
 
+pub use count::{count, counted};
 pub use event::{Delta, Start, StreamEvent};
 pub use peek::{Peek, PeekError, peek};
 pub use reply::{Citation, Reply, ReplyBlock, StopDetails, StopReason, Usage};

@@ -3,10 +3,14 @@
 //!
 //! Reading checks types only; what a field means for Claude is `translate`'s to say.
 
+mod id;
+mod input;
 mod reply;
 mod request;
 mod tools;
 
+pub use id::ResponseId;
+pub use input::{ItemsQuery, list_input, stored_input};
 pub use reply::{
     Action, Annotation, ContentPart, Echo, EventFields, Failure, Incomplete, Item, ItemStatus, Response,
     ResponseUsage, Status, SummaryPart,

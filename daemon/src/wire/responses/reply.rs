@@ -13,6 +13,7 @@ pub struct Echo {
     pub max_output_tokens: Option<Box<RawValue>>,
     pub metadata: Option<Box<RawValue>>,
     pub parallel_tool_calls: Option<Box<RawValue>>,
+    pub previous_response_id: Option<Box<RawValue>>,
     pub prompt_cache_key: Option<Box<RawValue>>,
     pub reasoning: Option<Box<RawValue>>,
     pub safety_identifier: Option<Box<RawValue>>,
@@ -23,6 +24,8 @@ pub struct Echo {
     pub top_p: Option<Box<RawValue>>,
     pub truncation: Option<Box<RawValue>>,
     pub user: Option<Box<RawValue>>,
+    /// Whether the response is stored, which the request only asks for.
+    pub store: bool,
 }
 
 impl Echo {
@@ -33,6 +36,7 @@ impl Echo {
             max_output_tokens: given("max_output_tokens"),
             metadata: given("metadata"),
             parallel_tool_calls: given("parallel_tool_calls"),
+            previous_response_id: given("previous_response_id"),
             prompt_cache_key: given("prompt_cache_key"),
             reasoning: given("reasoning"),
             safety_identifier: given("safety_identifier"),
@@ -43,6 +47,7 @@ impl Echo {
             top_p: given("top_p"),
             truncation: given("truncation"),
             user: given("user"),
+            store: false,
         }
     }
 
@@ -100,7 +105,7 @@ pub struct Response<'a> {
     pub model: &'a str,
     pub output: &'a [Item],
     pub parallel_tool_calls: Option<&'a RawValue>,
-    pub previous_response_id: Option<&'a str>,
+    pub previous_response_id: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt_cache_key: Option<&'a RawValue>,
     pub reasoning: Option<&'a RawValue>,
@@ -135,11 +140,11 @@ impl<'a> Response<'a> {
             model,
             output: &[],
             parallel_tool_calls: echo.parallel_tool_calls.as_deref(),
-            previous_response_id: None,
+            previous_response_id: echo.previous_response_id.as_deref(),
             prompt_cache_key: echo.prompt_cache_key.as_deref(),
             reasoning: echo.reasoning.as_deref(),
             safety_identifier: echo.safety_identifier.as_deref(),
-            store: false,
+            store: echo.store,
             temperature: echo.temperature.as_deref(),
             text: echo.text.as_deref(),
             tool_choice: echo.tool_choice.as_deref(),

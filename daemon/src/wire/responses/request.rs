@@ -24,6 +24,8 @@ pub struct Request<'a> {
     pub temperature: Option<f64>,
     pub top_p: Option<f64>,
     pub stream: bool,
+    /// Whether the answer is to be stored; as the API has it, it is unless said otherwise.
+    pub store: Option<bool>,
     pub previous_response_id: Option<Str<'a>>,
     pub background: bool,
     pub conversation: bool,
@@ -53,8 +55,7 @@ impl<'a> Request<'a> {
         let echo = Echo::of(&fields);
         let model = fields.model()?;
         let text: TextConfig<'a> = fields.read("text")?.unwrap_or_default();
-        // Nothing is stored, whatever is asked; what an answer includes does not depend on asking.
-        let _stored: Option<bool> = fields.read("store")?;
+        // What an answer includes does not depend on asking.
         let include: Vec<Str<'a>> = fields.read("include")?.unwrap_or_default();
         fields.take("stream_options");
         fields.take("metadata");
@@ -77,6 +78,7 @@ impl<'a> Request<'a> {
             temperature: fields.read("temperature")?,
             top_p: fields.read("top_p")?,
             stream: fields.read("stream")?.unwrap_or(false),
+            store: fields.read("store")?,
             previous_response_id: fields.read("previous_response_id")?,
             background: fields.read("background")?.unwrap_or(false),
             conversation: fields.take("conversation").is_some(),
@@ -101,6 +103,21 @@ impl<'a> Request<'a> {
 pub enum Input<'a> {
     Text(Str<'a>),
     Items(Vec<InputItem<'a>>),
+}
+
+impl Input<'_> {
+    /// The ids of the items that stand elsewhere.
+    pub fn references(&self) -> Vec<&str> {
+        let items = match self {
+            Self::Text(_) => &[],
+            Self::Items(items) => items.as_slice(),
+        };
+        let ids = items.iter().filter_map(|item| match item {
+            InputItem::Reference { id } => Some(&**id),
+            _ => None,
+        });
+        ids.collect()
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -165,6 +182,13 @@ pub struct Message<'a> {
     pub role: Str<'a>,
     #[serde(borrow, default)]
     pub content: Option<Content<'a>>,
+}
+
+impl<'a> Message<'a> {
+    /// What `input` is when it is a text.
+    pub const fn user(text: Str<'a>) -> Self {
+        Self { role: Str::borrowed("user"), content: Some(Content::Text(text)) }
+    }
 }
 
 #[derive(Debug, Deserialize)]

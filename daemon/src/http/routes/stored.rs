@@ -1,0 +1,74 @@
+//! `/v1/responses/{id}` and what stands below it: responses that were stored.
+
+use axum::extract::{Path, Query, State as Extract};
+use axum::response::Response;
+
+use super::super::State;
+use super::answer;
+use crate::id::RequestId;
+use crate::wire::Dialect;
+use crate::wire::error::ApiError;
+use crate::wire::responses::ItemsQuery;
+
+/// The query as it was sent, in order.
+type Pairs = Query<Vec<(String, String)>>;
+
+pub(super) async fn one(
+    Extract(state): Extract<State>,
+    Path(response): Path<String>,
+    Query(pairs): Pairs,
+) -> Response {
+    let id = RequestId::new();
+    let result = match pairs.iter().find(|(name, value)| name == "stream" && value != "false") {
+        Some(_) => Err(ApiError::invalid_param(
+            "stream",
+            "stream: a stored response can be read whole only; leave stream away",
+        )
+        .into()),
+        None => state.proxy.stored_response(id, &response).await,
+    };
+    answer(result, Dialect::Responses, id, state.clock.now())
+}
+
+pub(super) async fn delete(Extract(state): Extract<State>, Path(response): Path<String>) -> Response {
+    let id = RequestId::new();
+    let result = state.proxy.delete_response(id, &response);
+    answer(result, Dialect::Responses, id, state.clock.now())
+}
+
+pub(super) async fn input_items(
+    Extract(state): Extract<State>,
+    Path(response): Path<String>,
+    Query(pairs): Pairs,
+) -> Response {
+    let id = RequestId::new();
+    let result = match items_query(pairs) {
+        Ok(query) => state.proxy.input_items(id, &response, &query).await,
+        Err(error) => Err(error.into()),
+    };
+    answer(result, Dialect::Responses, id, state.clock.now())
+}
+
+pub(super) async fn cancel(Extract(state): Extract<State>) -> Response {
+    let message = "only a response that runs in the background can be cancelled, and none does here; to stop one, close its connection";
+    let refusal = ApiError::invalid_request(message).into();
+    answer(Err(refusal), Dialect::Responses, RequestId::new(), state.clock.now())
+}
+
+fn items_query(pairs: Vec<(String, String)>) -> Result<ItemsQuery, ApiError> {
+    let mut query = ItemsQuery::default();
+    for (name, value) in pairs {
+        match (name.as_str(), value.as_str()) {
+            ("limit", limit) => {
+                let whole = |_| ApiError::invalid_param("limit", "limit: must be a whole number");
+                query.limit = Some(limit.parse().map_err(whole)?);
+            }
+            ("after", _) => query.after = Some(value),
+            ("order", "asc") => query.ascending = true,
+            ("order", "desc") => query.ascending = false,
+            ("order", _) => return Err(ApiError::invalid_param("order", "order: must be asc or desc")),
+            _ => {}
+        }
+    }
+    Ok(query)
+}

@@ -1,0 +1,371 @@
+//! Stored responses: what `previous_response_id`, item references and `GET /v1/responses/{id}` find again. On disk, private,
+//! bounded in number, size and age, and after a restart as before it.
+//!
+//! Nothing here fails a request that could do without it: what cannot be written is known until it has left the memory.
+
+mod record;
+mod shelf;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+
+pub use record::Record;
+
+use crate::chain::ErrorChain;
+use crate::clock::{Clock, SignedDuration};
+use crate::store::Store;
+use crate::tasks::Tasks;
+use crate::translate::responses::Recalled;
+use crate::wire::responses::ResponseId;
+use shelf::Shelf;
+
+/// Responses one conversation may go back.
+const LONGEST_CHAIN: usize = 1000;
+/// All of a conversation that one request goes on from: as large as a request may be.
+const MOST_RECALLED: u64 = 32 * 1024 * 1024;
+/// What waits for the disk may take this much; more is not written, and known as long as it is in memory.
+const MOST_UNWRITTEN: u64 = 64 * 1024 * 1024;
+/// Other work that may wait for the disk. What is left out costs a file that goes later.
+const MOST_JOBS: usize = 10_000;
+/// Between two looks for what is too old.
+const SWEEP_EVERY: Duration = Duration::from_mins(10);
+
+/// How much is stored, and how long.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// Whether anything is. What was stored before is kept for its time, and not served.
+    pub enabled: bool,
+    /// From its last use on.
+    pub ttl: SignedDuration,
+    pub most_bytes: u64,
+}
+
+/// The store of responses; clones share it.
+#[derive(Clone, Debug)]
+pub struct StoredResponses(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    config: Config,
+    store: Store,
+    clock: Clock,
+    tasks: Tasks,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    shelf: Shelf,
+    /// What the disk has yet to be told, in order.
+    jobs: VecDeque<Job>,
+    /// What of it is records to write.
+    unwritten: u64,
+    /// The record that is being written.
+    writing: Option<Arc<Record>>,
+    /// A task works on them, and will look for more before it ends.
+    working: bool,
+    /// The last write failed, and that was said.
+    failed: bool,
+}
+
+#[derive(Debug)]
+enum Job {
+    Write(Arc<Record>),
+    Touch(ResponseId),
+    Remove(ResponseId),
+}
+
+impl Job {
+    fn id(&self) -> &ResponseId {
+        match self {
+            Self::Write(record) => &record.id,
+            Self::Touch(id) | Self::Remove(id) => id,
+        }
+    }
+}
+
+impl State {
+    /// The record, if it is in memory.
+    fn in_memory(&mut self, id: &ResponseId) -> Option<Arc<Record>> {
+        let waiting = || {
+            let records = self.jobs.iter().filter_map(|job| match job {
+                Job::Write(record) => Some(record),
+                Job::Touch(_) | Job::Remove(_) => None,
+            });
+            records.rev().chain(&self.writing).find(|record| record.id == *id).cloned()
+        };
+        self.shelf.recent(id).or_else(waiting)
+    }
+}
+
+/// Why what a request goes on from cannot be found.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecallError {
+    #[error("storing responses is switched off here (responses.store); send the whole conversation in input")]
+    Off,
+    #[error(
+        "response {id:?} is not known: it was not stored (store: false), was deleted, or was not used for {ttl:#}; \
+         send the whole conversation in input"
+    )]
+    UnknownResponse { id: String, ttl: SignedDuration },
+    #[error(
+        "response {id:?} goes on from {missing}, which is not stored any more; send the whole conversation in input"
+    )]
+    Broken { id: String, missing: String },
+    #[error(
+        "the conversation that response {id:?} ends is too long to be continued here; send its last part in input"
+    )]
+    TooLong { id: String },
+    #[error(
+        "item {id:?} is not known: its response was not stored (store: false), was deleted, or was not used for {ttl:#}; send the \
+         item itself in input instead of a reference"
+    )]
+    UnknownItem { id: String, ttl: SignedDuration },
+}
+
+impl StoredResponses {
+    /// Reads what there is.
+    pub async fn load(config: Config, store: Store, clock: Clock, tasks: Tasks) -> Self {
+        let inner = Inner { config, store, clock, tasks: tasks.clone(), state: Mutex::default() };
+        let this = Self(Arc::new(inner));
+        let loading = this.clone();
+        if tasks.spawn_blocking(move || loading.read_directory()).await.is_err() {
+            tracing::error!("the stored responses could not be listed: none is known");
+        }
+        this
+    }
+
+    /// Deletes from now on what is too old.
+    pub fn start(&self) {
+        let this = self.clone();
+        self.0.tasks.spawn(async move {
+            while !this.0.tasks.is_stopping() {
+                this.sweep();
+                tokio::select! {
+                    () = tokio::time::sleep(SWEEP_EVERY) => {}
+                    () = this.0.tasks.stopping() => {}
+                }
+            }
+        });
+    }
+
+    pub fn is_enabled(&self) -> bool {
+        self.0.config.enabled
+    }
+
+    /// Stores a response. It can be found at once, and is written while nobody waits.
+    pub fn put(&self, record: Record) {
+        if !self.0.config.enabled {
+            return;
+        }
+        if record.size() > self.0.config.most_bytes {
+            tracing::warn!(response.id = %record.id, "a response is larger than all that may be stored (responses.max_mib): it is not");
+            return;
+        }
+        let record = Arc::new(record);
+        self.lock().shelf.put(Arc::clone(&record), self.0.clock.now());
+        self.add(Job::Write(record));
+        self.sweep();
+    }
+
+    /// A stored response. To look at it is to use it.
+    pub async fn get(&self, id: &ResponseId) -> Option<Arc<Record>> {
+        if !self.0.config.enabled {
+            return None;
+        }
+        let recent = {
+            let mut state = self.lock();
+            if !state.shelf.touch(id, self.0.clock.now(), self.0.config.ttl) {
+                return None;
+            }
+            state.in_memory(id)
+        };
+        let record = match recent {
+            Some(record) => record,
+            None => self.read(id).await?,
+        };
+        self.add(Job::Touch(id.clone()));
+        Some(record)
+    }
+
+    /// Deletes a response. Whether it was there.
+    pub fn delete(&self, id: &ResponseId) -> bool {
+        let was_there = {
+            let mut state = self.lock();
+            let live = state.shelf.touch(id, self.0.clock.now(), self.0.config.ttl);
+            state.shelf.remove(id) && live
+        };
+        self.add(Job::Remove(id.clone()));
+        was_there && self.0.config.enabled
+    }
+
+    /// What a request goes on from: the conversation that `previous` ends, and the items of these ids.
+    pub async fn recall(&self, previous: Option<&str>, items: &[&str]) -> Result<Recalled, RecallError> {
+        let keeps = self.0.config.enabled;
+        if previous.is_none() && items.is_empty() {
+            return Ok(Recalled { keeps, ..Recalled::default() });
+        }
+        if !keeps {
+            return Err(RecallError::Off);
+        }
+        let conversation = match previous {
+            Some(id) => self.conversation(id).await?,
+            None => Vec::new(),
+        };
+        Ok(Recalled { conversation, items: self.items(items).await?, keeps })
+    }
+
+    /// The items of a conversation, oldest first, as arrays.
+    async fn conversation(&self, last: &str) -> Result<Vec<Box<RawValue>>, RecallError> {
+        let unknown = || RecallError::UnknownResponse { id: last.to_owned(), ttl: self.0.config.ttl };
+        let mut newest_first = Vec::new();
+        let mut size = 0;
+        let mut next = Some(ResponseId::parse(last).ok_or_else(unknown)?);
+        while let Some(id) = next.take() {
+            let Some(record) = self.get(&id).await else {
+                let broken = || RecallError::Broken { id: last.to_owned(), missing: id.to_string() };
+                return Err(if newest_first.is_empty() { unknown() } else { broken() });
+            };
+            size += record.size();
+            if size > MOST_RECALLED || newest_first.len() >= 2 * LONGEST_CHAIN {
+                return Err(RecallError::TooLong { id: last.to_owned() });
+            }
+            newest_first.push(record.output().ok_or_else(unknown)?.to_owned());
+            newest_first.push(record.input.clone());
+            next.clone_from(&record.previous);
+        }
+        newest_first.reverse();
+        Ok(newest_first)
+    }
+
+    async fn items(&self, ids: &[&str]) -> Result<BTreeMap<String, Box<RawValue>>, RecallError> {
+        let mut found = BTreeMap::new();
+        for id in ids {
+            let unknown = || RecallError::UnknownItem { id: (*id).to_owned(), ttl: self.0.config.ttl };
+            let response = ResponseId::of_item(id).ok_or_else(unknown)?;
+            let record = self.get(&response).await.ok_or_else(unknown)?;
+            found.insert((*id).to_owned(), record.item(id).ok_or_else(unknown)?.to_owned());
+        }
+        Ok(found)
+    }
+
+    async fn read(&self, id: &ResponseId) -> Option<Arc<Record>> {
+        let (this, wanted) = (self.clone(), id.clone());
+        let read = move || match this.0.store.read_response(&wanted) {
+            Ok(bytes) => Record::parse(&bytes, &wanted),
+            Err(error) => {
+                tracing::warn!(response.id = %wanted, error = %ErrorChain(&error), "a stored response cannot be read");
+                None
+            }
+        };
+        let record = self.0.tasks.spawn_blocking(read).await.ok().flatten();
+        let mut state = self.lock();
+        let Some(record) = record.map(Arc::new) else {
+            // It will not be found the next time either.
+            state.shelf.remove(id);
+            return None;
+        };
+        state.shelf.recall(Arc::clone(&record));
+        Some(record)
+    }
+
+    fn read_directory(&self) {
+        match self.0.store.list_responses() {
+            Ok(files) => {
+                let mut state = self.lock();
+                for file in files {
+                    state.shelf.found(file.id, file.bytes, file.used);
+                }
+            }
+            Err(error) => {
+                tracing::warn!(error = %error, "the stored responses cannot be listed: none is known");
+            }
+        }
+    }
+
+    fn sweep(&self) {
+        let Config { ttl, most_bytes, .. } = self.0.config;
+        let gone = self.lock().shelf.sweep(self.0.clock.now(), ttl, most_bytes);
+        for id in gone {
+            self.add(Job::Remove(id));
+        }
+    }
+
+    fn add(&self, job: Job) {
+        let mut state = self.lock();
+        if let Job::Write(record) = &job {
+            if state.unwritten.saturating_add(record.size()) > MOST_UNWRITTEN {
+                drop(state);
+                self.written(Err(std::io::Error::other("the disk does not keep up")));
+                return;
+            }
+            state.unwritten += record.size();
+        } else if state.jobs.len() >= MOST_JOBS {
+            return;
+        }
+        state.jobs.push_back(job);
+        if !std::mem::replace(&mut state.working, true) {
+            drop(state);
+            let this = self.clone();
+            self.0.tasks.spawn_blocking(move || this.work());
+        }
+    }
+
+    /// Works until nothing is left. A stop waits for it, as for every task.
+    fn work(&self) {
+        while let Some((job, is_stored)) = self.next_job() {
+            let now = self.0.clock.now();
+            match job {
+                // A response that was deleted meanwhile is not written, and one that was stored again not deleted.
+                Job::Write(record) if is_stored => {
+                    self.written(self.0.store.write_response(&record.id, &record.to_bytes(), now));
+                }
+                Job::Remove(id) if !is_stored => {
+                    if let Err(error) = self.0.store.remove_response(&id) {
+                        tracing::warn!(response.id = %id, error = %error, "a stored response cannot be deleted");
+                    }
+                }
+                Job::Touch(id) if is_stored => {
+                    // At worst it is forgotten earlier.
+                    let _best_effort = self.0.store.touch_response(&id, now);
+                }
+                Job::Write(_) | Job::Remove(_) | Job::Touch(_) => {}
+            }
+        }
+    }
+
+    /// The next job, and whether its response is stored now. After the last one nobody works.
+    fn next_job(&self) -> Option<(Job, bool)> {
+        let mut state = self.lock();
+        state.writing = None;
+        let Some(job) = state.jobs.pop_front() else {
+            state.working = false;
+            return None;
+        };
+        if let Job::Write(record) = &job {
+            state.unwritten = state.unwritten.saturating_sub(record.size());
+            state.writing = Some(Arc::clone(record));
+        }
+        let is_stored = state.shelf.contains(job.id());
+        Some((job, is_stored))
+    }
+
+    /// Tells of the first failure only: a full disk stays full for a while.
+    fn written(&self, written: std::io::Result<()>) {
+        let mut state = self.lock();
+        match written {
+            Ok(()) => state.failed = false,
+            Err(error) if !std::mem::replace(&mut state.failed, true) => {
+                tracing::warn!(error = %error, "responses cannot be stored on disk: the newest are known until proxyd stops");
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
