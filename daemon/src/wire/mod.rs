@@ -12,6 +12,7 @@ pub mod models;
 pub mod responses;
 pub mod splice;
 pub mod sse;
+mod tagged;
 
 /// Which API a downstream client speaks. It decides the shape of answers and errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

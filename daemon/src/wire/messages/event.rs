@@ -4,12 +4,13 @@
 //! time.
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde::de::{Deserializer, Error as _, IgnoredAny};
 
 use super::reply::{Citation, ReplyBlock, StopDetails, StopReason, Usage};
 use crate::wire::error::{ApiError, from_event};
 use crate::wire::json::Str;
 use crate::wire::sse;
+use crate::wire::tagged::{Tagged, tagged};
 
 #[derive(Debug)]
 pub enum StreamEvent<'a> {
@@ -44,27 +45,44 @@ pub enum Delta<'a> {
     Other,
 }
 
-/// The data of an event, every field raw or absent until its type says what it must be.
 #[derive(Deserialize)]
-struct Envelope<'a> {
-    #[serde(rename = "type", borrow)]
-    kind: Str<'a>,
+struct MessageStart<'a> {
+    #[serde(borrow)]
+    message: Start<'a>,
+}
+
+#[derive(Deserialize)]
+struct BlockStart<'a> {
     #[serde(default)]
     index: u64,
+    #[serde(borrow)]
+    content_block: ReplyBlock<'a>,
+}
+
+#[derive(Deserialize)]
+struct BlockDelta<'a> {
+    #[serde(default)]
+    index: u64,
+    #[serde(borrow)]
+    delta: Delta<'a>,
+}
+
+#[derive(Deserialize)]
+struct BlockStop {
+    #[serde(default)]
+    index: u64,
+}
+
+#[derive(Deserialize)]
+struct MessageEnd<'a> {
     #[serde(borrow, default)]
-    message: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    content_block: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    delta: Option<&'a RawValue>,
+    delta: Option<MessageDelta<'a>>,
     #[serde(default)]
     usage: Option<Usage>,
 }
 
 #[derive(Deserialize)]
 struct DeltaFields<'a> {
-    #[serde(rename = "type", borrow)]
-    kind: Str<'a>,
     #[serde(borrow, default)]
     text: Option<Str<'a>>,
     #[serde(borrow, default)]
@@ -83,12 +101,6 @@ struct MessageDelta<'a> {
     stop_reason: Option<StopReason>,
     #[serde(borrow, default)]
     stop_details: Option<StopDetails<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Tag<'a> {
-    #[serde(rename = "type", borrow)]
-    kind: Str<'a>,
 }
 
 impl<'a> StreamEvent<'a> {
@@ -110,49 +122,60 @@ impl<'a> StreamEvent<'a> {
         if let Some(error) = from_event(event) {
             return Ok(Self::Error(error));
         }
-        let Envelope { kind, index, message, content_block, delta, usage } =
-            serde_json::from_str(&event.data)?;
-        Ok(match &*kind {
-            "message_start" => Self::Start(required(message, "message")?),
+        serde_json::from_str(&event.data)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for StreamEvent<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        tagged(deserializer)
+    }
+}
+
+impl<'de: 'a, 'a> Tagged<'de> for StreamEvent<'a> {
+    fn read<D: Deserializer<'de>>(kind: Option<Str<'de>>, fields: D) -> Result<Self, D::Error> {
+        Ok(match &*kind.ok_or_else(|| D::Error::missing_field("type"))? {
+            "message_start" => Self::Start(MessageStart::deserialize(fields)?.message),
             "content_block_start" => {
-                Self::BlockStart { index, block: required(content_block, "content_block")? }
+                let BlockStart { index, content_block } = BlockStart::deserialize(fields)?;
+                Self::BlockStart { index, block: content_block }
             }
             "content_block_delta" => {
-                let raw: &'a RawValue = delta.ok_or_else(|| missing("delta"))?;
-                Self::Delta { index, delta: Delta::read(raw.get())? }
+                let BlockDelta { index, delta } = BlockDelta::deserialize(fields)?;
+                Self::Delta { index, delta }
             }
-            "content_block_stop" => Self::BlockStop { index },
+            "content_block_stop" => Self::BlockStop { index: BlockStop::deserialize(fields)?.index },
             "message_delta" => {
-                let MessageDelta { stop_reason, stop_details } = match delta {
-                    Some(raw) => serde_json::from_str(raw.get())?,
-                    None => MessageDelta::default(),
-                };
+                let MessageEnd { delta, usage } = MessageEnd::deserialize(fields)?;
+                let MessageDelta { stop_reason, stop_details } = delta.unwrap_or_default();
                 Self::MessageDelta { stop_reason, stop_details, usage: usage.unwrap_or_default() }
             }
-            "message_stop" => Self::Stop,
-            _ => Self::Other,
+            other => {
+                IgnoredAny::deserialize(fields)?;
+                if other == "message_stop" { Self::Stop } else { Self::Other }
+            }
         })
     }
 }
 
-impl<'a> Delta<'a> {
-    fn read(raw: &'a str) -> serde_json::Result<Self> {
-        let DeltaFields { kind, text, partial_json, thinking, signature, citation } =
-            match serde_json::from_str(raw) {
-                Ok(fields) => fields,
-                // A delta of a type we do not know may hold anything under these names.
-                Err(error) => {
-                    let tag: Tag<'_> = serde_json::from_str(raw)?;
-                    let known = [
-                        "text_delta",
-                        "input_json_delta",
-                        "thinking_delta",
-                        "signature_delta",
-                        "citations_delta",
-                    ];
-                    return if known.contains(&&*tag.kind) { Err(error) } else { Ok(Self::Other) };
-                }
-            };
+impl<'de: 'a, 'a> Deserialize<'de> for Delta<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        tagged(deserializer)
+    }
+}
+
+impl<'de: 'a, 'a> Tagged<'de> for Delta<'a> {
+    fn read<D: Deserializer<'de>>(kind: Option<Str<'de>>, fields: D) -> Result<Self, D::Error> {
+        let kind = kind.ok_or_else(|| D::Error::missing_field("type"))?;
+        let known =
+            ["text_delta", "input_json_delta", "thinking_delta", "signature_delta", "citations_delta"];
+        if !known.contains(&&*kind) {
+            // One of a type that we do not know may hold anything under these names.
+            IgnoredAny::deserialize(fields)?;
+            return Ok(Self::Other);
+        }
+        let DeltaFields { text, partial_json, thinking, signature, citation } =
+            DeltaFields::deserialize(fields)?;
         Ok(match (&*kind, text, partial_json, thinking, signature, citation) {
             ("text_delta", Some(text), ..) => Self::Text(text),
             ("input_json_delta", _, Some(json), ..) => Self::Json(json),
@@ -162,12 +185,4 @@ impl<'a> Delta<'a> {
             _ => Self::Other,
         })
     }
-}
-
-fn required<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>, name: &'static str) -> serde_json::Result<T> {
-    serde_json::from_str(raw.ok_or_else(|| missing(name))?.get())
-}
-
-fn missing(name: &'static str) -> serde_json::Error {
-    serde::de::Error::missing_field(name)
 }

@@ -1,10 +1,11 @@
 //! What upstream answers. Blocks of unknown types are read as [`ReplyBlock::Other`], whatever they hold.
 
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, IgnoredAny};
 use serde_json::value::RawValue;
 
 use crate::wire::json::Str;
+use crate::wire::tagged::{Tagged, tagged};
 
 #[derive(Debug, Deserialize)]
 pub struct Reply<'a> {
@@ -128,12 +129,6 @@ impl Citation<'_> {
 }
 
 #[derive(Deserialize)]
-struct Tag<'a> {
-    #[serde(rename = "type", borrow)]
-    kind: Str<'a>,
-}
-
-#[derive(Deserialize)]
 struct Text<'a> {
     #[serde(borrow, default)]
     text: Str<'a>,
@@ -167,36 +162,37 @@ struct Call<'a> {
 
 impl<'de: 'a, 'a> Deserialize<'de> for ReplyBlock<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = <&'de RawValue>::deserialize(deserializer)?;
-        Self::read(raw.get()).map_err(D::Error::custom)
+        tagged(deserializer)
     }
 }
 
-impl<'a> ReplyBlock<'a> {
-    fn read(raw: &'a str) -> serde_json::Result<Self> {
-        let tag: Tag<'a> = serde_json::from_str(raw)?;
-        Ok(match &*tag.kind {
+impl<'de: 'a, 'a> Tagged<'de> for ReplyBlock<'a> {
+    fn read<D: Deserializer<'de>>(kind: Option<Str<'de>>, fields: D) -> Result<Self, D::Error> {
+        Ok(match &*kind.ok_or_else(|| D::Error::missing_field("type"))? {
             "text" => {
-                let Text { text, citations } = serde_json::from_str(raw)?;
+                let Text { text, citations } = Text::deserialize(fields)?;
                 Self::Text { text, citations: citations.unwrap_or_default() }
             }
             "thinking" => {
-                let Thought { thinking, signature } = serde_json::from_str(raw)?;
+                let Thought { thinking, signature } = Thought::deserialize(fields)?;
                 Self::Thinking { thinking, signature: signature.unwrap_or_default() }
             }
             "redacted_thinking" => {
-                let Redacted { data } = serde_json::from_str(raw)?;
+                let Redacted { data } = Redacted::deserialize(fields)?;
                 Self::RedactedThinking { data }
             }
             "tool_use" => {
-                let Call { id, name, input } = serde_json::from_str(raw)?;
+                let Call { id, name, input } = Call::deserialize(fields)?;
                 Self::ToolUse { id, name, input }
             }
             "server_tool_use" => {
-                let Call { id, name, input } = serde_json::from_str(raw)?;
+                let Call { id, name, input } = Call::deserialize(fields)?;
                 Self::ServerToolUse { id, name, input }
             }
-            _ => Self::Other,
+            _ => {
+                IgnoredAny::deserialize(fields)?;
+                Self::Other
+            }
         })
     }
 }
