@@ -1,13 +1,14 @@
 //! The Responses request, borrowed from its body.
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _};
+use serde::de::{Deserializer, Error as _, IgnoredAny};
 use serde_json::value::RawValue;
 
 use super::reply::Echo;
 use super::tools::{ToolEntry, ToolSelection};
 use crate::wire::error::ApiError;
 use crate::wire::json::{Kind, Object, Str, TextOrList, text_or_list};
+use crate::wire::tagged::{Tagged, tagged};
 
 /// A request with every field that has a meaning here; the others are in `ignored`.
 #[derive(Debug)]
@@ -166,12 +167,13 @@ pub enum InputItem<'a> {
     },
 }
 
+/// An item that does not say its type: a message, or a pointer when it has an id and no role.
 #[derive(Deserialize)]
-struct ItemTag<'a> {
-    #[serde(rename = "type", borrow, default)]
-    kind: Option<Str<'a>>,
+struct Untyped<'a> {
     #[serde(borrow, default)]
-    role: Option<&'a RawValue>,
+    role: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    content: Option<Content<'a>>,
     #[serde(borrow, default)]
     id: Option<&'a RawValue>,
 }
@@ -232,36 +234,40 @@ struct ReferenceItem<'a> {
 
 impl<'de: 'a, 'a> Deserialize<'de> for InputItem<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = <&'de RawValue>::deserialize(deserializer)?;
-        Self::read(raw.get()).map_err(D::Error::custom)
+        tagged(deserializer)
     }
 }
 
-impl<'a> InputItem<'a> {
-    fn read(raw: &'a str) -> serde_json::Result<Self> {
-        let tag: ItemTag<'a> = serde_json::from_str(raw)?;
-        let kind = match tag.kind {
-            Some(kind) => kind,
-            None if tag.role.is_none() && tag.id.is_some() => Str::borrowed("item_reference"),
-            None => Str::borrowed("message"),
+impl<'de: 'a, 'a> Tagged<'de> for InputItem<'a> {
+    fn read<D: Deserializer<'de>>(kind: Option<Str<'de>>, fields: D) -> Result<Self, D::Error> {
+        let Some(kind) = kind else {
+            let Untyped { role, content, id } = Untyped::deserialize(fields)?;
+            return match (role, id) {
+                (Some(role), _) => Ok(Self::Message(Message { role, content })),
+                (None, Some(id)) => {
+                    let id = serde_json::from_str(id.get()).map_err(D::Error::custom)?;
+                    Ok(Self::Reference { id })
+                }
+                (None, None) => Err(D::Error::missing_field("role")),
+            };
         };
         Ok(match &*kind {
-            "message" => Self::Message(serde_json::from_str(raw)?),
-            "function_call" => Self::FunctionCall(serde_json::from_str(raw)?),
-            "custom_tool_call" => Self::CustomToolCall(serde_json::from_str(raw)?),
+            "message" => Self::Message(Message::deserialize(fields)?),
+            "function_call" => Self::FunctionCall(ToolCall::deserialize(fields)?),
+            "custom_tool_call" => Self::CustomToolCall(ToolCall::deserialize(fields)?),
             "function_call_output" | "custom_tool_call_output" => {
-                Self::CallOutput(serde_json::from_str(raw)?)
+                Self::CallOutput(CallOutput::deserialize(fields)?)
             }
             "reasoning" => {
-                let ReasoningItem { encrypted_content } = serde_json::from_str(raw)?;
+                let ReasoningItem { encrypted_content } = ReasoningItem::deserialize(fields)?;
                 Self::Reasoning { encrypted_content }
             }
             "additional_tools" => {
-                let AdditionalTools { tools } = serde_json::from_str(raw)?;
+                let AdditionalTools { tools } = AdditionalTools::deserialize(fields)?;
                 Self::AdditionalTools(tools)
             }
             "item_reference" => {
-                let ReferenceItem { id } = serde_json::from_str(raw)?;
+                let ReferenceItem { id } = ReferenceItem::deserialize(fields)?;
                 Self::Reference { id }
             }
             "web_search_call"
@@ -271,8 +277,14 @@ impl<'a> InputItem<'a> {
             | "mcp_list_tools"
             | "mcp_call"
             | "mcp_approval_request"
-            | "mcp_approval_response" => Self::ServerTool { kind },
-            _ => Self::Other { kind },
+            | "mcp_approval_response" => {
+                IgnoredAny::deserialize(fields)?;
+                Self::ServerTool { kind }
+            }
+            _ => {
+                IgnoredAny::deserialize(fields)?;
+                Self::Other { kind }
+            }
         })
     }
 }

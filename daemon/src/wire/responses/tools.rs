@@ -1,10 +1,11 @@
 //! The tools of a Responses request and the choice among them.
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _};
+use serde::de::{Deserializer, Error as _, IgnoredAny};
 use serde_json::value::RawValue;
 
-use crate::wire::json::{Kind, Object, Str};
+use crate::wire::json::{FieldError, Kind, Object, Str};
+use crate::wire::tagged::{Tagged, tagged};
 
 #[derive(Debug)]
 pub enum ToolEntry<'a> {
@@ -90,40 +91,37 @@ struct Location<'a> {
     timezone: Option<Str<'a>>,
 }
 
-#[derive(Deserialize)]
-struct Tag<'a> {
-    #[serde(rename = "type", borrow)]
-    kind: Str<'a>,
-}
-
 impl<'de: 'a, 'a> Deserialize<'de> for ToolEntry<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = <&'de RawValue>::deserialize(deserializer)?.get();
-        let tag: Tag<'de> = serde_json::from_str(raw).map_err(D::Error::custom)?;
-        match &*tag.kind {
-            "function" => serde_json::from_str(raw).map(Self::Function).map_err(D::Error::custom),
-            "custom" => serde_json::from_str(raw).map(Self::Custom).map_err(D::Error::custom),
+        tagged(deserializer)
+    }
+}
+
+impl<'de: 'a, 'a> Tagged<'de> for ToolEntry<'a> {
+    fn read<D: Deserializer<'de>>(kind: Option<Str<'de>>, fields: D) -> Result<Self, D::Error> {
+        let kind = kind.ok_or_else(|| D::Error::missing_field("type"))?;
+        match &*kind {
+            "function" => FunctionTool::deserialize(fields).map(Self::Function),
+            "custom" => CustomTool::deserialize(fields).map(Self::Custom),
             "namespace" => {
-                let Namespace { name, description, tools } =
-                    serde_json::from_str(raw).map_err(D::Error::custom)?;
+                let Namespace { name, description, tools } = Namespace::deserialize(fields)?;
                 Ok(Self::Namespace { name, description, tools })
             }
             kind if kind.starts_with("web_search") => {
-                WebSearch::read(raw).map(Self::WebSearch).map_err(D::Error::custom)
+                WebSearch::read(Object::deserialize(fields)?).map(Self::WebSearch).map_err(D::Error::custom)
             }
-            _ => Ok(Self::Other { kind: tag.kind }),
+            _ => {
+                IgnoredAny::deserialize(fields)?;
+                Ok(Self::Other { kind })
+            }
         }
     }
 }
 
 impl<'a> WebSearch<'a> {
-    fn read(raw: &'a str) -> Result<Self, String> {
-        let mut fields: Object<'a> = serde_json::from_str(raw).map_err(|error| error.to_string())?;
-        fields.take("type");
-        let filters: Filters<'a> =
-            fields.read("filters").map_err(|error| error.to_string())?.unwrap_or_default();
-        let location: Option<Location<'a>> =
-            fields.read("user_location").map_err(|error| error.to_string())?;
+    fn read(mut fields: Object<'a>) -> Result<Self, FieldError> {
+        let filters: Filters<'a> = fields.read("filters")?.unwrap_or_default();
+        let location: Option<Location<'a>> = fields.read("user_location")?;
         let has_location = location.is_some();
         let Location { city, region, country, timezone } = location.unwrap_or_default();
         let allowed_domains = filters.allowed_domains.unwrap_or_default();
