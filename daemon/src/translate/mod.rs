@@ -6,12 +6,16 @@
 
 mod call;
 pub mod chat;
+#[cfg(test)]
+mod clients;
 mod draft;
 mod history;
 mod media;
 pub mod models;
 mod reasoning;
 pub mod responses;
+#[cfg(test)]
+mod rules;
 mod schema;
 #[cfg(test)]
 mod testing;

@@ -243,3 +243,38 @@ pub(super) fn any_script() -> impl Strategy<Value = Script> {
         },
     )
 }
+
+/// Events that say nothing of the reply, at these places among `events`.
+pub(super) fn with_noise(events: &[sse::Event], places: &[usize]) -> Vec<sse::Event> {
+    let noise = [
+        ("ping", r#"{"type":"ping"}"#),
+        ("news", r#"{"type":"news","delta":7}"#),
+        ("message", "{\"type\":\"x\"}"),
+    ];
+    let mut noisy = events.to_vec();
+    for (place, (event, data)) in places.iter().zip(noise.iter().cycle()) {
+        let event = sse::Event { event: (*event).to_owned(), data: (*data).to_owned() };
+        noisy.insert(place % (noisy.len() + 1), event);
+    }
+    noisy
+}
+
+/// An event that ends a stream before its time.
+pub(super) fn any_fault() -> impl Strategy<Value = Option<sse::Event>> {
+    let event = |event: &str, data: &str| Some(sse::Event { event: event.to_owned(), data: data.to_owned() });
+    prop_oneof![
+        // None but the end of the body.
+        Just(None),
+        Just(event(
+            "error",
+            r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#
+        )),
+        Just(event("error", "not JSON")),
+        Just(event(
+            "message",
+            r#"{"type":"error","error":{"type":"rate_limit_error","message":"Slow down"}}"#
+        )),
+        Just(event("content_block_delta", "{\"type\":\"content_block_de")),
+        Just(event("content_block_start", r#"{"type":"content_block_start","index":0}"#)),
+    ]
+}

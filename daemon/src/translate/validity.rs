@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::chat;
-use super::models::capabilities;
+use super::rules::{check, check_thinking};
 use super::testing::responses_to_messages;
 use crate::wire::error::ApiError;
 
@@ -18,124 +18,6 @@ const MODELS: [&str; 7] = [
     "claude-sonnet-5-5",
     "somebody-else",
 ];
-
-/// Fields a Messages request may have.
-const FIELDS: [&str; 14] = [
-    "model",
-    "max_tokens",
-    "system",
-    "messages",
-    "tools",
-    "tool_choice",
-    "temperature",
-    "top_p",
-    "stop_sequences",
-    "thinking",
-    "output_config",
-    "metadata",
-    "cache_control",
-    "stream",
-];
-
-fn check(body: &Value) {
-    let model = capabilities(body["model"].as_str().unwrap());
-    for name in body.as_object().unwrap().keys() {
-        assert!(FIELDS.contains(&name.as_str()), "unknown field {name}");
-    }
-    let max_tokens = body["max_tokens"].as_u64().unwrap();
-    assert!(max_tokens >= 1 && model.max_output.is_none_or(|most| max_tokens <= most));
-    let empty = Vec::new();
-    let tools = body["tools"].as_array().unwrap_or(&empty);
-    let forced = matches!(body["tool_choice"]["type"].as_str(), Some("any" | "tool"));
-    assert!(!tools.is_empty() || body.get("tool_choice").is_none(), "a choice without tools");
-    assert!(!forced || model.forced_tool, "a forced tool");
-    let sampled = body.get("temperature").is_some() || body.get("top_p").is_some();
-    assert!(!(body.get("temperature").is_some() && body.get("top_p").is_some()), "both sampling parameters");
-    assert!(!sampled || model.sampling);
-    let thinks = matches!(body["thinking"]["type"].as_str(), Some("enabled" | "adaptive" | "between_tools"));
-    assert!(!(thinks && (sampled || forced)), "thinking excludes sampling and forced tools");
-    if body["thinking"]["type"] == "enabled" {
-        let budget = body["thinking"]["budget_tokens"].as_u64().unwrap();
-        assert!((1_024..max_tokens).contains(&budget));
-    }
-    for block in body["system"].as_array().unwrap_or(&empty) {
-        check_block(block);
-    }
-    check_turns(body, model.system_mid);
-    let last = body["messages"].as_array().unwrap().last().unwrap();
-    if last["role"] == "assistant" {
-        assert!(model.prefill && !thinks && body["output_config"].get("format").is_none(), "a prefill");
-        let text = last["content"].as_array().unwrap().last().unwrap()["text"].as_str().unwrap();
-        assert_eq!(text, text.trim_end());
-    }
-    assert!(body.to_string().matches("\"cache_control\"").count() <= 4, "cache markers");
-}
-
-fn check_turns(body: &Value, system_mid: bool) {
-    let turns = body["messages"].as_array().unwrap();
-    assert_eq!(turns[0]["role"], "user");
-    let mut seen = std::collections::HashSet::new();
-    let mut previous = "system";
-    for (index, turn) in turns.iter().enumerate() {
-        let role = turn["role"].as_str().unwrap();
-        let content = turn["content"].as_array().unwrap();
-        assert!(!content.is_empty(), "an empty turn");
-        assert_ne!(role, previous, "turns alternate");
-        content.iter().for_each(check_block);
-        let calls = |turn: &Value, kind: &str, field: &str| -> Vec<String> {
-            let blocks = turn["content"].as_array().unwrap().iter().filter(|block| block["type"] == kind);
-            blocks.map(|block| block[field].as_str().unwrap().to_owned()).collect()
-        };
-        match role {
-            "system" => assert!(system_mid && previous == "user", "system text stands behind a user turn"),
-            "assistant" => {
-                assert!(!content.last().unwrap()["type"].as_str().unwrap().contains("thinking"));
-                let made = calls(turn, "tool_use", "id");
-                for id in &made {
-                    assert!(seen.insert(id.clone()), "{id} is used twice");
-                }
-                if !made.is_empty() {
-                    let answered = calls(&turns[index + 1], "tool_result", "tool_use_id");
-                    assert_eq!(answered, made, "each call has its result, in order");
-                    let first = &turns[index + 1]["content"].as_array().unwrap()[..made.len()];
-                    assert!(first.iter().all(|block| block["type"] == "tool_result"), "results come first");
-                }
-            }
-            "user" => {
-                let results = calls(turn, "tool_result", "tool_use_id");
-                let made = if index > 0 { calls(&turns[index - 1], "tool_use", "id") } else { Vec::new() };
-                assert!(previous != "system" || index == 0, "user text stands before system text");
-                assert_eq!(results, made, "no result without its call");
-            }
-            other => panic!("role {other}"),
-        }
-        previous = role;
-    }
-}
-
-fn check_block(block: &Value) {
-    let plain = |text: &str| {
-        !text.is_empty()
-            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
-    };
-    match block["type"].as_str().unwrap() {
-        "text" => assert!(!block["text"].as_str().unwrap().trim().is_empty(), "blank text"),
-        "thinking" => {
-            assert!(!block["signature"].as_str().unwrap().is_empty());
-            assert_eq!(block.get("cache_control"), None);
-        }
-        "tool_use" => {
-            assert!(plain(block["id"].as_str().unwrap()) && plain(block["name"].as_str().unwrap()));
-            assert!(block["input"].is_object());
-        }
-        "tool_result" => {
-            let content = block.get("content");
-            assert!(content.is_none_or(|content| !content.as_array().unwrap().is_empty()));
-            content.into_iter().flat_map(|content| content.as_array().unwrap()).for_each(check_block);
-        }
-        other => panic!("block {other}"),
-    }
-}
 
 /// A refusal is the client's to understand.
 fn check_refusal(error: &ApiError) {
@@ -268,7 +150,11 @@ proptest! {
         let by_responses = responses_to_messages(request.as_bytes()).map(|prepared| prepared.body);
         for sent in [&by_chat, &by_responses] {
             match sent {
-                Ok(body) => check(&serde_json::from_slice(body).unwrap()),
+                Ok(body) => {
+                    let body = serde_json::from_slice(body).unwrap();
+                    check(&body);
+                    check_thinking(&body);
+                }
                 Err(error) => check_refusal(error),
             }
         }

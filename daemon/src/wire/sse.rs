@@ -138,6 +138,9 @@ impl Reader {
     }
 }
 
+/// A comment, which readers skip, between two events: it shows that the stream lives.
+pub const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
+
 /// Writes one event. Line ends inside `data` become further data lines.
 pub fn write_event(out: &mut BytesMut, event: Option<&str>, data: &str) {
     if let Some(event) = event {

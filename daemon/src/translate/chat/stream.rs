@@ -28,7 +28,9 @@ pub struct Encoder {
     client_calls: bool,
     /// Characters of content so far, where citations count from.
     characters: usize,
-    finished: bool,
+    /// Why the message ends, as soon as that is known. It is told with the end alone: a stream that is cut before has no
+    /// finish reason.
+    stop: Option<(StopReason, Option<String>)>,
     done: bool,
 }
 
@@ -74,7 +76,7 @@ impl Encoder {
             calls: 0,
             client_calls: false,
             characters: 0,
-            finished: false,
+            stop: None,
             done: false,
         }
     }
@@ -112,6 +114,7 @@ impl Encoder {
     fn event(&mut self, event: StreamEvent<'_>, out: &mut BytesMut) {
         match event {
             StreamEvent::Error(error) => self.on_error(&error, out),
+            StreamEvent::Ping => out.extend_from_slice(sse::KEEP_ALIVE),
             StreamEvent::Other => {}
             StreamEvent::Start(start) => self.start(&start, out),
             _ if !self.frames.has_started() => {
@@ -128,13 +131,14 @@ impl Encoder {
             StreamEvent::BlockStop { .. } => self.stop_block(out),
             StreamEvent::MessageDelta { stop_reason, stop_details, usage } => {
                 self.usage.merge(&usage);
-                if let Some(reason) = stop_reason {
+                if let (Some(reason), None) = (stop_reason, &self.stop) {
                     let explanation = stop_details.and_then(|details| details.explanation);
-                    self.finish(reason, explanation.as_deref(), out);
+                    self.stop = Some((reason, explanation.map(|text| text.to_string())));
                 }
             }
             StreamEvent::Stop => {
-                self.finish(StopReason::Ended, None, out);
+                let (reason, explanation) = self.stop.take().unwrap_or((StopReason::Ended, None));
+                self.finish(reason, explanation.as_deref(), out);
                 self.frames.done(&(&self.usage).into(), out);
                 self.done = true;
             }
@@ -270,9 +274,6 @@ impl Encoder {
     }
 
     fn finish(&mut self, reason: StopReason, explanation: Option<&str>, out: &mut BytesMut) {
-        if std::mem::replace(&mut self.finished, true) {
-            return;
-        }
         self.stop_block(out);
         if reason == StopReason::Refusal && self.characters == 0 && explanation.is_some() {
             self.frames.delta(&Chunk { refusal: explanation, ..Chunk::default() }, out);

@@ -5,7 +5,10 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::translate::chat::{from_messages, to_messages};
-use crate::translate::testing::{Script, any_script, fixtures, read, script, text, tool};
+use crate::translate::clients::chat::{self as client, Stream};
+use crate::translate::testing::{
+    Script, any_fault, any_script, fixtures, read, script, text, tool, with_noise,
+};
 
 const CREATED: i64 = 1_795_464_512;
 
@@ -33,99 +36,25 @@ fn streamed(script: &Script, size: usize, reply: &Reply) -> String {
     encode(&read(&[script.stream(size).as_bytes()]), reply)
 }
 
-/// The chunks of an encoded stream, and whether it ended with `[DONE]`.
-fn chunks(stream: &str) -> (Vec<Value>, bool) {
-    let mut done = false;
-    let mut chunks = Vec::new();
-    for event in read(&[stream.as_bytes()]) {
-        assert!(!done, "nothing follows [DONE]");
-        if event.data == "[DONE]" {
-            done = true;
-        } else {
-            chunks.push(serde_json::from_str(&event.data).unwrap());
-        }
-    }
-    (chunks, done)
+/// What the stream of a reply adds up to for a client.
+fn added_up(script: &Script, size: usize, reply: &Reply) -> Value {
+    let Stream { chunks, error } = client::read(&streamed(script, size, reply));
+    assert_eq!(error, None);
+    client::accumulate(&chunks)
 }
 
-/// Puts chunks together the way clients do, in the form of a whole completion.
-fn accumulate(chunks: &[Value]) -> Value {
-    let mut message = json!({"role": null, "content": "", "refusal": null, "reasoning_content": "", "thinking_blocks": [],
-        "annotations": [], "tool_calls": [], "function_call": null});
-    let mut finish = Value::Null;
-    let mut usage = Value::Null;
-    for chunk in chunks {
-        assert_eq!((&chunk["id"], &chunk["created"]), (&json!("chatcmpl-01ABC"), &json!(CREATED)));
-        assert_eq!(
-            (&chunk["object"], &chunk["model"]),
-            (&json!("chat.completion.chunk"), &json!("claude-opus-5"))
-        );
-        if !chunk["usage"].is_null() {
-            usage = chunk["usage"].clone();
-            assert_eq!(chunk["choices"], json!([]));
-            continue;
-        }
-        let choice = &chunk["choices"][0];
-        assert!(finish.is_null(), "nothing follows the finish reason");
-        finish = choice["finish_reason"].clone();
-        for (name, value) in choice["delta"].as_object().unwrap() {
-            match name.as_str() {
-                "role" | "refusal" => message[name] = value.clone(),
-                "content" | "reasoning_content" => append(&mut message[name], value),
-                "thinking_blocks" | "annotations" => {
-                    message[name].as_array_mut().unwrap().extend(value.as_array().unwrap().iter().cloned());
-                }
-                "tool_calls" => call(message["tool_calls"].as_array_mut().unwrap(), &value[0]),
-                "function_call" if message[name].is_null() => message[name] = value.clone(),
-                "function_call" => append(&mut message[name]["arguments"], &value["arguments"]),
-                other => panic!("unexpected {other}"),
-            }
-        }
-    }
-    json!({"message": message, "finish_reason": finish, "usage": usage})
-}
-
-fn append(slot: &mut Value, more: &Value) {
-    *slot = json!(slot.as_str().unwrap().to_owned() + more.as_str().unwrap());
-}
-
-fn call(calls: &mut Vec<Value>, delta: &Value) {
-    let index = usize::try_from(delta["index"].as_u64().unwrap()).unwrap();
-    if index == calls.len() {
-        let mut call = delta.clone();
-        call.as_object_mut().unwrap().remove("index");
-        calls.push(call);
-    } else if delta.get("custom").is_some() {
-        append(&mut calls[index]["custom"]["input"], &delta["custom"]["input"]);
-    } else {
-        assert_eq!(delta.get("id"), None);
-        append(&mut calls[index]["function"]["arguments"], &delta["function"]["arguments"]);
-    }
-}
-
-/// The whole completion in the form of [`accumulate`].
+/// The same of the whole reply.
 fn whole(script: &Script, reply: &Reply) -> Value {
     let body = from_messages(script.whole().as_bytes(), reply, CREATED).unwrap();
-    let completion: Value = serde_json::from_slice(&body).unwrap();
-    let choice = &completion["choices"][0];
-    let mut message = json!({"role": null, "content": "", "refusal": null, "reasoning_content": "", "thinking_blocks": [],
-        "annotations": [], "tool_calls": [], "function_call": null});
-    for (name, value) in choice["message"].as_object().unwrap() {
-        if !value.is_null() {
-            message[name] = value.clone();
-        }
-    }
-    let usage = if reply.include_usage { completion["usage"].clone() } else { Value::Null };
-    json!({"message": message, "finish_reason": choice["finish_reason"], "usage": usage})
+    client::whole(&serde_json::from_slice(&body).unwrap(), reply.include_usage)
 }
 
 #[test]
 fn every_fixture_adds_up_to_its_whole_reply() {
     for script in fixtures() {
         for (size, usage) in [(1, true), (3, false), (1000, true)] {
-            let (chunks, done) = chunks(&streamed(&script, size, &plain(usage)));
-            assert!(done);
-            assert_eq!(accumulate(&chunks), whole(&script, &plain(usage)), "{script:?}");
+            let reply = plain(usage);
+            assert_eq!(added_up(&script, size, &reply), whole(&script, &reply), "{script:?}");
         }
     }
 }
@@ -155,6 +84,7 @@ fn the_frames_are_what_clients_know() {
     };
     let expected = [
         frame(r#"{"role":"assistant","content":""}"#, "null"),
+        ": keep-alive\n\n".to_owned(),
         frame(r#"{"content":"Hi"}"#, "null"),
         frame(
             r#"{"tool_calls":[{"index":0,"id":"toolu_f","type":"function","function":{"name":"f","arguments":""}}]}"#,
@@ -172,7 +102,7 @@ fn the_frames_are_what_clients_know() {
 fn usage_comes_last_and_only_where_asked() {
     let script = script(vec![text("Hi")], "end_turn");
     let with = streamed(&script, 9, &plain(true));
-    let (all, _) = chunks(&with);
+    let all = client::read(&with).chunks;
     let (last, earlier) = all.split_last().unwrap();
     assert_eq!(last["choices"], json!([]));
     assert_eq!(last["usage"]["total_tokens"], 75);
@@ -185,8 +115,10 @@ fn errors_end_the_stream_in_the_clients_own_form() {
     let stream = script(vec![text("Hello")], "end_turn").stream(2);
     let cut = stream.find("event: message_delta").unwrap();
     let error = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n";
+    let stop = stream.find("event: message_stop").unwrap();
     let cases = [
         (stream[..cut].to_owned(), "upstream_disconnected"),
+        (stream[..stop].to_owned(), "upstream_disconnected"),
         (String::new(), "upstream_disconnected"),
         (format!("{}{error}{}", &stream[..cut], &stream[cut..]), "overloaded_error"),
         (error.to_owned(), "overloaded_error"),
@@ -195,15 +127,8 @@ fn errors_end_the_stream_in_the_clients_own_form() {
     ];
     for (stream, hint) in cases {
         let out = encode(&read(&[stream.as_bytes()]), &plain(true));
-        let (chunks, done) = chunks(&out);
-        let last = chunks.last().unwrap();
-        assert!(last["error"].to_string().contains(hint), "{last}");
-        assert_eq!(
-            last["error"].as_object().unwrap().keys().collect::<Vec<_>>(),
-            ["message", "type", "param", "code"]
-        );
-        assert!(!done && !out.contains("\"finish_reason\":\""), "{out}");
-        assert_eq!(out.matches("\"error\"").count(), 1);
+        let error = client::read(&out).error.unwrap();
+        assert!(error.to_string().contains(hint), "{error}");
     }
 }
 
@@ -237,9 +162,7 @@ fn deltas_of_unknown_kinds_and_odd_orders_are_survived() {
         "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":5}}\n\n",
         "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
     );
-    let (chunks, done) = chunks(&encode(&read(&[stream.as_bytes()]), &plain(true)));
-    let got = accumulate(&chunks);
-    assert!(done);
+    let got = client::accumulate(&client::read(&encode(&read(&[stream.as_bytes()]), &plain(true))).chunks);
     assert_eq!(got["message"]["content"], "given");
     assert_eq!(got["message"]["tool_calls"][0]["function"]["arguments"], "{\"a\":1}");
     assert_eq!(
@@ -285,9 +208,7 @@ fn special() -> Vec<(Reply, Script)> {
 fn special_answers_add_up_too() {
     for (reply, script) in special() {
         for size in [1, 4, 1000] {
-            let (chunks, done) = chunks(&streamed(&script, size, &reply));
-            assert!(done);
-            assert_eq!(accumulate(&chunks), whole(&script, &reply), "{script:?}");
+            assert_eq!(added_up(&script, size, &reply), whole(&script, &reply), "{script:?}");
         }
     }
 }
@@ -297,8 +218,44 @@ proptest! {
 
     #[test]
     fn any_stream_adds_up_to_its_whole_reply(script in any_script(), size in 1usize..6, usage in any::<bool>()) {
-        let (chunks, done) = chunks(&streamed(&script, size, &plain(usage)));
-        prop_assert!(done);
-        prop_assert_eq!(accumulate(&chunks), whole(&script, &plain(usage)));
+        let reply = plain(usage);
+        prop_assert_eq!(added_up(&script, size, &reply), whole(&script, &reply));
+    }
+
+    #[test]
+    fn what_says_nothing_changes_nothing(
+        script in any_script(),
+        places in proptest::collection::vec(any::<proptest::sample::Index>(), 0..8),
+    ) {
+        let events = read(&[script.stream(3).as_bytes()]);
+        let places: Vec<usize> = places.iter().map(|place| place.index(events.len() + 1)).collect();
+        let noisy = encode(&with_noise(&events, &places), &plain(true));
+        let without_comments: String =
+            noisy.split_inclusive("\n\n").filter(|frame| !frame.starts_with(':')).collect();
+        let quiet = encode(&events, &plain(true)).replace(": keep-alive\n\n", "");
+        prop_assert_eq!(without_comments, quiet);
+    }
+
+    #[test]
+    fn a_stream_that_is_interrupted_anywhere_is_no_finished_one(
+        script in any_script(),
+        place in any::<proptest::sample::Index>(),
+        fault in any_fault(),
+    ) {
+        let mut events = read(&[script.stream(3).as_bytes()]);
+        events.truncate(place.index(events.len()));
+        events.extend(fault);
+        let Stream { chunks, error } = client::read(&encode(&events, &plain(true)));
+        prop_assert!(error.is_some());
+        let told = client::accumulate(&chunks)["message"]["content"].as_str().unwrap().to_owned();
+        prop_assert!(whole(&script, &plain(true))["message"]["content"].as_str().unwrap().starts_with(&told));
+    }
+
+    #[test]
+    fn a_stream_that_is_cut_at_any_byte_is_no_finished_one(script in any_script(), at in any::<proptest::sample::Index>()) {
+        let stream = script.stream(3);
+        let end = stream.rfind("\n\n").unwrap();
+        let out = encode(&read(&[&stream.as_bytes()[..at.index(end)]]), &plain(true));
+        prop_assert!(client::read(&out).error.is_some());
     }
 }

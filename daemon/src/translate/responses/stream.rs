@@ -102,6 +102,7 @@ impl Encoder {
     fn event(&mut self, event: StreamEvent<'_>, out: &mut BytesMut) {
         match event {
             StreamEvent::Error(error) => self.on_error(&error, out),
+            StreamEvent::Ping => out.extend_from_slice(sse::KEEP_ALIVE),
             StreamEvent::Other => {}
             StreamEvent::Start(start) => self.start(&start, out),
             _ if self.id.is_empty() => {

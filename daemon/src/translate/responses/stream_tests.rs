@@ -4,9 +4,11 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::translate::clients::responses as client;
 use crate::translate::responses::from_messages;
 use crate::translate::testing::{
-    Piece, Script, any_script, fixtures, read, responses_to_messages, script, text, tool,
+    Piece, Script, any_fault, any_script, fixtures, read, responses_to_messages, script, text, tool,
+    with_noise,
 };
 
 const CREATED: i64 = 1_795_464_512;
@@ -31,27 +33,7 @@ fn encode(events: &[sse::Event], reply: &Reply) -> String {
 }
 
 fn streamed(script: &Script, size: usize, reply: &Reply) -> Vec<Value> {
-    events(&encode(&read(&[script.stream(size).as_bytes()]), reply))
-}
-
-/// The events of an encoded stream, after a check of what holds for each of them.
-fn events(stream: &str) -> Vec<Value> {
-    let mut events = Vec::new();
-    for (index, event) in read(&[stream.as_bytes()]).into_iter().enumerate() {
-        let data: Value = serde_json::from_str(&event.data).unwrap();
-        assert_eq!(data["type"], event.event);
-        assert_eq!(data["sequence_number"], index);
-        events.push(data);
-    }
-    let terminal = |event: &Value| {
-        matches!(
-            event["type"].as_str().unwrap(),
-            "response.completed" | "response.incomplete" | "response.failed"
-        )
-    };
-    assert_eq!(events.iter().filter(|event| terminal(event)).count(), 1);
-    assert!(terminal(events.last().unwrap()), "the terminal event is the last");
-    events
+    client::read(&encode(&read(&[script.stream(size).as_bytes()]), reply))
 }
 
 fn kinds(events: &[Value]) -> Vec<&str> {
@@ -62,83 +44,12 @@ fn whole(script: &Script, reply: &Reply) -> Value {
     serde_json::from_slice(&from_messages(script.whole().as_bytes(), reply, CREATED).unwrap()).unwrap()
 }
 
-/// Puts the output together from the events alone, the way clients do, and checks each event against it.
-fn accumulate(events: &[Value]) -> Vec<Value> {
-    let mut output: Vec<Value> = Vec::new();
-    let mut closed = 0;
-    for event in events {
-        let kind = event["type"].as_str().unwrap();
-        let Some(index) = event.get("output_index").and_then(Value::as_u64) else {
-            continue;
-        };
-        let index = usize::try_from(index).unwrap();
-        if kind == "response.output_item.added" {
-            assert_eq!((index, closed), (output.len(), output.len()), "one item at a time");
-            assert_eq!(event["item"]["status"], "in_progress");
-            output.push(event["item"].clone());
-            continue;
-        }
-        let item = &mut output[index];
-        if kind == "response.output_item.done" {
-            closed += 1;
-            let mut settled = item.clone();
-            for late in ["status", "encrypted_content", "action"] {
-                if event["item"].get(late).is_some() {
-                    settled[late] = event["item"][late].clone();
-                }
-            }
-            assert_eq!(settled, event["item"], "the deltas add up to the item");
-            *item = event["item"].clone();
-            continue;
-        }
-        assert_eq!(event["item_id"], item["id"]);
-        match kind {
-            "response.content_part.added" => {
-                item["content"].as_array_mut().unwrap().push(event["part"].clone());
-            }
-            "response.output_text.delta" => append(&mut item["content"][0]["text"], &event["delta"]),
-            "response.output_text.done" => assert_eq!(item["content"][0]["text"], event["text"]),
-            "response.refusal.delta" => append(&mut item["content"][0]["refusal"], &event["delta"]),
-            "response.refusal.done" => assert_eq!(item["content"][0]["refusal"], event["refusal"]),
-            "response.content_part.done" => assert_eq!(item["content"][0], event["part"]),
-            "response.output_text.annotation.added" => {
-                let annotations = item["content"][0]["annotations"].as_array_mut().unwrap();
-                assert_eq!(event["annotation_index"], annotations.len());
-                annotations.push(event["annotation"].clone());
-            }
-            "response.function_call_arguments.delta" => append(&mut item["arguments"], &event["delta"]),
-            "response.function_call_arguments.done" => assert_eq!(item["arguments"], event["arguments"]),
-            "response.custom_tool_call_input.delta" => append(&mut item["input"], &event["delta"]),
-            "response.custom_tool_call_input.done" => assert_eq!(item["input"], event["input"]),
-            "response.reasoning_summary_part.added" => {
-                item["summary"].as_array_mut().unwrap().push(event["part"].clone());
-            }
-            "response.reasoning_summary_text.delta" => {
-                append(&mut item["summary"][0]["text"], &event["delta"]);
-            }
-            "response.reasoning_summary_text.done" => assert_eq!(item["summary"][0]["text"], event["text"]),
-            "response.reasoning_summary_part.done" => assert_eq!(item["summary"][0], event["part"]),
-            "response.web_search_call.in_progress"
-            | "response.web_search_call.searching"
-            | "response.web_search_call.completed" => assert_eq!(item["type"], "web_search_call"),
-            other => panic!("unexpected {other}"),
-        }
-    }
-    assert_eq!(closed, output.len(), "every item is closed");
-    output
-}
-
-fn append(slot: &mut Value, more: &Value) {
-    *slot = json!(slot.as_str().unwrap().to_owned() + more.as_str().unwrap());
-}
-
 fn check(script: &Script, size: usize, reply: &Reply) {
     let events = streamed(script, size, reply);
-    assert_eq!(kinds(&events)[..2], ["created", "in_progress"]);
     assert_eq!(events[0]["response"]["output"], json!([]));
     let expected = whole(script, reply);
     assert_eq!(events.last().unwrap()["response"], expected, "{script:?}");
-    assert_eq!(json!(accumulate(&events)), expected["output"], "{script:?}");
+    assert_eq!(client::accumulate(&events), expected["output"], "{script:?}");
 }
 
 #[test]
@@ -275,7 +186,7 @@ fn errors_end_the_stream_as_failed() {
         (stream[cut..].to_owned(), "server_error", "message_start"),
     ];
     for (stream, code, hint) in cases {
-        let events = events(&encode(&read(&[stream.as_bytes()]), &reply_to(&json!({}))));
+        let events = client::read(&encode(&read(&[stream.as_bytes()]), &reply_to(&json!({}))));
         let last = events.last().unwrap();
         assert_eq!(
             (&last["type"], &last["response"]["status"]),
@@ -312,7 +223,7 @@ fn the_time_of_completion_is_the_one_told() {
         encoder.set_time(CREATED + 7);
         encoder.on_event(&event, &mut out);
     }
-    let events = events(std::str::from_utf8(&out).unwrap());
+    let events = client::read(std::str::from_utf8(&out).unwrap());
     assert_eq!(events[0]["response"]["created_at"], CREATED);
     assert_eq!(events.last().unwrap()["response"]["completed_at"], CREATED + 7);
 }
@@ -324,5 +235,43 @@ proptest! {
     fn any_stream_adds_up_to_its_whole_reply(script in any_script(), size in 1usize..6, shown in any::<bool>()) {
         let fields = if shown { json!({}) } else { json!({"reasoning": null}) };
         check(&script, size, &reply_to(&fields));
+    }
+
+    #[test]
+    fn what_says_nothing_changes_nothing(
+        script in any_script(),
+        places in proptest::collection::vec(any::<proptest::sample::Index>(), 0..8),
+    ) {
+        let reply = reply_to(&json!({}));
+        let events = read(&[script.stream(3).as_bytes()]);
+        let places: Vec<usize> = places.iter().map(|place| place.index(events.len() + 1)).collect();
+        let noisy = client::read(&encode(&with_noise(&events, &places), &reply));
+        prop_assert_eq!(noisy, client::read(&encode(&events, &reply)));
+    }
+
+    #[test]
+    fn a_stream_that_is_interrupted_anywhere_has_failed(
+        script in any_script(),
+        place in any::<proptest::sample::Index>(),
+        fault in any_fault(),
+    ) {
+        let reply = reply_to(&json!({}));
+        let mut events = read(&[script.stream(3).as_bytes()]);
+        events.truncate(place.index(events.len()));
+        events.extend(fault);
+        let events = client::read(&encode(&events, &reply));
+        prop_assert_eq!(&events.last().unwrap()["type"], "response.failed");
+        let told = client::accumulate(&events);
+        let whole = whole(&script, &reply)["output"].clone();
+        prop_assert!(whole.as_array().unwrap().starts_with(told.as_array().unwrap()));
+    }
+
+    #[test]
+    fn a_stream_that_is_cut_at_any_byte_has_failed(script in any_script(), at in any::<proptest::sample::Index>()) {
+        let stream = script.stream(3);
+        let end = stream.rfind("\n\n").unwrap();
+        let out = encode(&read(&[&stream.as_bytes()[..at.index(end)]]), &reply_to(&json!({})));
+        let events = client::read(&out);
+        prop_assert_eq!(&events.last().unwrap()["type"], "response.failed");
     }
 }

@@ -15,12 +15,26 @@ use crate::wire::tagged::{Tagged, tagged};
 #[derive(Debug)]
 pub enum StreamEvent<'a> {
     Start(Start<'a>),
-    BlockStart { index: u64, block: ReplyBlock<'a> },
-    Delta { index: u64, delta: Delta<'a> },
-    BlockStop { index: u64 },
-    MessageDelta { stop_reason: Option<StopReason>, stop_details: Option<StopDetails<'a>>, usage: Usage },
+    BlockStart {
+        index: u64,
+        block: ReplyBlock<'a>,
+    },
+    Delta {
+        index: u64,
+        delta: Delta<'a>,
+    },
+    BlockStop {
+        index: u64,
+    },
+    MessageDelta {
+        stop_reason: Option<StopReason>,
+        stop_details: Option<StopDetails<'a>>,
+        usage: Usage,
+    },
     Stop,
     Error(ApiError),
+    /// Upstream lives and has nothing to say.
+    Ping,
     Other,
 }
 
@@ -116,6 +130,7 @@ impl<'a> StreamEvent<'a> {
                 | "message_delta"
                 | "message_stop"
                 | "error"
+                | "ping"
         ) {
             return Ok(Self::Other);
         }
@@ -152,7 +167,11 @@ impl<'de: 'a, 'a> Tagged<'de> for StreamEvent<'a> {
             }
             other => {
                 IgnoredAny::deserialize(fields)?;
-                if other == "message_stop" { Self::Stop } else { Self::Other }
+                match other {
+                    "message_stop" => Self::Stop,
+                    "ping" => Self::Ping,
+                    _ => Self::Other,
+                }
             }
         })
     }
