@@ -12,7 +12,9 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use proxyd::translate::{chat, responses};
+use proxyd::translate::chat;
+use proxyd::translate::responses::{self, Recalled};
+use proxyd::wire::responses::Request;
 use serde_json::Value;
 
 const SIZE: usize = 1_000_000;
@@ -29,7 +31,8 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         Ok(())
     })?;
     let responses = measure("responses", &bodies.responses, |body| {
-        black_box(responses::to_messages(body, |_| None)?.body);
+        let request = Request::read(body)?;
+        black_box(responses::to_messages(request, &Recalled::default(), body.len(), |_| None)?.body);
         Ok(())
     })?;
     Ok(if chat.max(responses) > MOST { ExitCode::FAILURE } else { ExitCode::SUCCESS })
