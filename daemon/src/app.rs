@@ -28,6 +28,7 @@ use crate::store::{OpenError, Store};
 use crate::stored::StoredResponses;
 use crate::systemd;
 use crate::tasks::Tasks;
+use crate::telemetry::Metrics;
 use crate::usage::Usage;
 
 /// The whole daemon, bound and loaded, not serving yet.
@@ -126,6 +127,7 @@ impl App {
             clock: clock.clone(),
             tasks: tasks.clone(),
         };
+        let metrics = Arc::new(Metrics::default());
         let components = proxy::Components {
             pool: Arc::clone(&pool),
             refresher: refresher.clone(),
@@ -133,6 +135,7 @@ impl App {
             clock: clock.clone(),
             owners,
             stored: stored.clone(),
+            metrics: Arc::clone(&metrics),
             cut: cut.clone(),
         };
         let proxy = Proxy::new(components, config.proxy.clone());
@@ -162,7 +165,13 @@ impl App {
             history: Arc::clone(proxy.history()),
         };
         let notices = Notices::new(Arc::clone(&pool), clock.clone(), tasks.clone());
-        let http = http::State { proxy, pool: Arc::clone(&pool), clock: clock.clone(), tasks: tasks.clone() };
+        let http = http::State {
+            proxy,
+            pool: Arc::clone(&pool),
+            clock: clock.clone(),
+            tasks: tasks.clone(),
+            metrics,
+        };
         Ok(Self {
             server,
             socket,

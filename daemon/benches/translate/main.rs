@@ -12,8 +12,8 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use proxyd::translate::chat;
 use proxyd::translate::responses::{self, Recalled};
+use proxyd::translate::{Config, chat};
 use proxyd::wire::responses::Request;
 use serde_json::Value;
 
@@ -27,12 +27,15 @@ type Done = Result<(), Box<dyn Error>>;
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let bodies = conversation::bodies(SIZE);
     let chat = measure("chat", &bodies.chat, |body| {
-        black_box(chat::to_messages(body, |_| None)?.body);
+        black_box(chat::to_messages(body, Config::default(), |_| None)?.body);
         Ok(())
     })?;
     let responses = measure("responses", &bodies.responses, |body| {
         let request = Request::read(body)?;
-        black_box(responses::to_messages(request, &Recalled::default(), body.len(), |_| None)?.body);
+        black_box(
+            responses::to_messages(request, &Recalled::default(), body.len(), Config::default(), |_| None)?
+                .body,
+        );
         Ok(())
     })?;
     Ok(if chat.max(responses) > MOST { ExitCode::FAILURE } else { ExitCode::SUCCESS })

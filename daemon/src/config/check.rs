@@ -17,7 +17,7 @@ use crate::address::{ProxyUrl, upstream_url};
 use crate::claude::{self, TransportConfig, oauth};
 use crate::clock::SignedDuration;
 use crate::control::{GroupConfig, GroupRights};
-use crate::{pool, proxy, refresh, stored};
+use crate::{pool, proxy, refresh, stored, translate};
 
 /// How much is logged.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -57,6 +57,8 @@ pub(super) fn config(
         duration(text, SignedDuration::from_mins(1), SignedDuration::from_hours(365 * 24))
     });
     let responses_mib = check.number("responses.max_mib", 1..=1_000_000);
+    let strict = check.boolean("translation.strict");
+    let prompt_cache = check.boolean("translation.prompt_cache");
     let log_level = check.text("log.level", str::parse);
     let api_base_url = check.text("claude.api_base_url", upstream_url);
     let authorize_url = check.text("claude.oauth.authorize_url", upstream_url);
@@ -82,7 +84,11 @@ pub(super) fn config(
             affinity: affinity?,
             warn_at: f64::from(warn_percent?) / 100.0,
         },
-        proxy: proxy::Config { wait: wait?, queue: queue? as usize },
+        proxy: proxy::Config {
+            wait: wait?,
+            queue: queue? as usize,
+            translation: translate::Config { strict: strict?, prompt_cache: prompt_cache? },
+        },
         responses: stored::Config {
             enabled: store_responses?,
             ttl: responses_ttl?,

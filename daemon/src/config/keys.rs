@@ -122,6 +122,21 @@ pub const KEYS: &[Key] = &[
         doc: "Stored responses take this many MiB at most; the longest unused go first.",
     },
     Key {
+        path: "translation.strict",
+        kind: Kind::Boolean,
+        default: Some("false"),
+        doc: "Whether a request in one of OpenAI's dialects is refused when a field of it cannot be sent. A request's header x-proxyd-strict: \
+              true or false decides for that request. Without it such fields are dropped and named in the answer's header \
+              x-proxyd-dropped-fields.",
+    },
+    Key {
+        path: "translation.prompt_cache",
+        kind: Kind::Boolean,
+        default: Some("true"),
+        doc: "Whether prompts of OpenAI's dialects are marked to be cached: the tools, the system prompt and the last two turns. A request \
+              with markers of its own is left as it is.",
+    },
+    Key {
         path: "log.level",
         kind: Kind::Text,
         default: Some(r#""info""#),

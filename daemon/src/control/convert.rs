@@ -18,7 +18,6 @@ use crate::proxy::{Entry, Story, Try};
 use crate::refresh::RefreshError;
 use crate::store::{ExportError, ImportError, Store};
 use crate::usage::Report;
-use crate::wire::Dialect;
 
 pub(super) fn timestamp(at: Timestamp) -> prost_types::Timestamp {
     prost_types::Timestamp { seconds: at.as_second(), nanos: at.subsec_nanosecond() }
@@ -134,12 +133,7 @@ pub(super) fn explained(entry: &Entry) -> v1::ExplainRequestResponse {
     v1::ExplainRequestResponse {
         request_id: entry.id.to_string(),
         at: Some(timestamp(entry.at)),
-        dialect: match entry.dialect {
-            Dialect::Messages => "messages",
-            Dialect::Chat => "chat",
-            Dialect::Responses => "responses",
-        }
-        .to_owned(),
+        dialect: entry.dialect.name().to_owned(),
         endpoint: entry.endpoint.to_string(),
         model: entry.model.clone(),
         conversation: entry.conversation.unwrap_or_default().to_owned(),

@@ -70,6 +70,8 @@ pub(super) fn dialect(path: &str, headers: &HeaderMap) -> Dialect {
         Dialect::Messages
     } else if path.starts_with("/v1/responses") {
         Dialect::Responses
+    } else if path.starts_with("/v1/completions") {
+        Dialect::Completions
     } else {
         Dialect::Chat
     }
@@ -160,14 +162,14 @@ mod tests {
     #[test]
     fn an_excluded_model_is_not_found_and_never_retried() {
         let excluded = ProxyError::NoAccount(NoAccount::Excluded { model: "opus".to_owned() });
-        for dialect in [Dialect::Messages, Dialect::Chat, Dialect::Responses] {
+        for dialect in [Dialect::Messages, Dialect::Chat, Dialect::Responses, Dialect::Completions] {
             assert_eq!(rendered(&excluded, dialect), (404, None, Some("false".into())));
         }
     }
 
     #[test]
     fn an_empty_pool_is_told_at_once_and_never_as_503() {
-        for dialect in [Dialect::Messages, Dialect::Chat, Dialect::Responses] {
+        for dialect in [Dialect::Messages, Dialect::Chat, Dialect::Responses, Dialect::Completions] {
             assert_eq!(
                 rendered(&ProxyError::NoAccount(NoAccount::Empty), dialect),
                 (403, None, Some("false".into()))

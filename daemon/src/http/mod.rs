@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::pool::Pool;
 use crate::proxy::Proxy;
 use crate::tasks::Tasks;
+use crate::telemetry::Metrics;
 
 /// What the handlers share.
 #[derive(Clone, Debug)]
@@ -26,4 +27,5 @@ pub struct State {
     pub pool: Arc<Pool>,
     pub clock: Clock,
     pub tasks: Tasks,
+    pub metrics: Arc<Metrics>,
 }

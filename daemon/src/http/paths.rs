@@ -7,7 +7,7 @@ use http::Uri;
 use http::uri::PathAndQuery;
 
 /// What stands below `/v1`.
-const API: [&str; 5] = ["messages", "chat", "responses", "models", "files"];
+const API: [&str; 6] = ["messages", "chat", "completions", "responses", "models", "files"];
 
 /// The one spelling of a path that the routes know.
 pub(super) fn canonical(path: &str) -> Cow<'_, str> {
@@ -75,6 +75,7 @@ mod tests {
             ("/v1/messages/count_tokens/", "/v1/messages/count_tokens"),
             ("/chat/completions", "/v1/chat/completions"),
             ("/v1/chat/completions/", "/v1/chat/completions"),
+            ("/completions", "/v1/completions"),
             ("/responses", "/v1/responses"),
             ("/models", "/v1/models"),
             ("/files/", "/v1/files"),

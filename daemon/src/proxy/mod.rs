@@ -45,7 +45,8 @@ use crate::owners::Owners;
 use crate::pool::{Endpoint, Lease, Pool};
 use crate::refresh::Refresher;
 use crate::stored::StoredResponses;
-use crate::translate::Prepared;
+use crate::telemetry::Metrics;
+use crate::translate::{self, Prepared};
 use crate::wire::error::ApiError;
 use crate::wire::{Dialect, messages, splice};
 use budget::Budget;
@@ -71,6 +72,7 @@ struct Inner {
     budget: Mutex<Budget>,
     queue: Queue,
     history: Arc<History>,
+    metrics: Arc<Metrics>,
     /// Cancelled when the grace period of a stop is over: what still streams ends with an error event.
     cut: CancellationToken,
 }
@@ -91,13 +93,15 @@ pub struct Exchange {
     carried: Carried,
 }
 
-/// What a request does when every account is out until a time that was named.
+/// How requests are carried.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
-    /// It waits this long for one of them before it is refused.
+    /// When every account is out until a time that was named, a request waits this long for one of them before it is
+    /// refused.
     pub wait: SignedDuration,
     /// No more requests than these wait at once.
     pub queue: usize,
+    pub translation: translate::Config,
 }
 
 /// What the proxy works with.
@@ -109,13 +113,14 @@ pub struct Components {
     pub clock: Clock,
     pub owners: Owners,
     pub stored: StoredResponses,
+    pub metrics: Arc<Metrics>,
     /// Cancelled when the grace period of a stop is over.
     pub cut: CancellationToken,
 }
 
 impl Proxy {
     pub fn new(components: Components, config: Config) -> Self {
-        let Components { pool, refresher, api, clock, owners, stored, cut } = components;
+        let Components { pool, refresher, api, clock, owners, stored, metrics, cut } = components;
         Self(Arc::new(Inner {
             pool,
             refresher,
@@ -128,6 +133,7 @@ impl Proxy {
             config,
             owners,
             stored,
+            metrics,
             cut,
         }))
     }

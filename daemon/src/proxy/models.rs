@@ -85,14 +85,14 @@ impl Proxy {
                 let catalog = self.catalog(dialect, id, sent).await?;
                 match dialect {
                     Dialect::Messages => catalog.anthropic_list(&query)?,
-                    Dialect::Chat | Dialect::Responses => catalog.openai_list(),
+                    Dialect::Chat | Dialect::Responses | Dialect::Completions => catalog.openai_list(),
                 }
             }
             ModelsRequest::One(model) => {
                 let entry = self.entry(&model, dialect, id, sent).await?;
                 match dialect {
                     Dialect::Messages => entry.raw().get().as_bytes().to_vec(),
-                    Dialect::Chat | Dialect::Responses => openai_model(&entry),
+                    Dialect::Chat | Dialect::Responses | Dialect::Completions => openai_model(&entry),
                 }
             }
         };

@@ -16,6 +16,7 @@ use super::{Exchange, Proxy, ProxyError};
 use crate::id::RequestId;
 use crate::stored::{RecallError, Record, StoredResponses};
 use crate::translate::Prepared;
+use crate::translate::fields::{self, Table};
 use crate::translate::responses::{self, Recalled, Reply};
 use crate::wire::error::ApiError;
 use crate::wire::json::raw_of;
@@ -56,7 +57,7 @@ impl Proxy {
         sent: &HeaderMap,
         body: &Bytes,
     ) -> Result<Answer, ProxyError> {
-        let Asked { prepared, storing } = self.ask(body).await?;
+        let Asked { prepared, storing } = self.ask(sent, body).await?;
         self.translate(id, sent, prepared.map_reply(|reply| StoredReply { reply, storing })).await
     }
 
@@ -67,7 +68,7 @@ impl Proxy {
         sent: &HeaderMap,
         body: &Bytes,
     ) -> Result<Answer, ProxyError> {
-        let Asked { prepared, .. } = self.ask(body).await?;
+        let Asked { prepared, .. } = self.ask(sent, body).await?;
         let exchange = Exchange::translated(id, Dialect::Responses, sent, &prepared).counted();
         let exchange = self.0.with_carried(exchange);
         let attempt = self.unless_cut(self.0.dispatch(&exchange)).await?;
@@ -128,14 +129,16 @@ impl Proxy {
     }
 
     /// Reads and translates a request, with all that it goes on from.
-    async fn ask(&self, body: &Bytes) -> Result<Asked, ProxyError> {
+    async fn ask(&self, sent: &HeaderMap, body: &Bytes) -> Result<Asked, ProxyError> {
         let request = Request::read(body)?;
         let previous = request.previous_response_id.as_deref();
         let recalled = self.0.stored.recall(previous, &request.input.references()).await;
         let recalled = recalled.map_err(|error| refusal(&error, &request))?;
         let previous = previous.and_then(ResponseId::parse);
-        let prepared =
-            responses::to_messages(request, &recalled, body.len(), |model| self.0.pool.upstream_name(model))?;
+        let config = self.translation(sent)?;
+        let prepared = responses::to_messages(request, &recalled, body.len(), config, |model| {
+            self.0.pool.upstream_name(model)
+        })?;
         let storing = prepared.reply.is_stored().then(|| {
             let (stored, body) = (self.0.stored.clone(), body.clone());
             Arc::new(Storing { stored, body, recalled, previous })
@@ -186,6 +189,7 @@ impl Storing {
 
 impl Translation for StoredReply {
     const DIALECT: Dialect = Dialect::Responses;
+    const FIELDS: &Table = &fields::RESPONSES;
 
     fn whole(&self, body: &[u8], created: i64) -> Result<Vec<u8>, ApiError> {
         let whole = responses::from_messages(body, &self.reply, created)?;

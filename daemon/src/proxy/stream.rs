@@ -21,7 +21,7 @@ use crate::claude::UpstreamBody;
 use crate::clock::Clock;
 use crate::owners::Witness;
 use crate::pool::{Lease, Reach, Signal};
-use crate::translate::{chat, responses};
+use crate::translate::{chat, completions, responses};
 use crate::wire::error::{self, ApiError, ErrorKind};
 use crate::wire::sse;
 
@@ -79,6 +79,7 @@ macro_rules! translate {
 
 translate! {
     chat::Encoder, |_: &mut chat::Encoder, _| ();
+    completions::Encoder, |_: &mut completions::Encoder, _| ();
     responses::Encoder, responses::Encoder::set_time;
 }
 

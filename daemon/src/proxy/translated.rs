@@ -14,7 +14,8 @@ use super::stream::{Encoder, Pump};
 use super::{Exchange, Proxy, ProxyError};
 use crate::claude::UpstreamBody;
 use crate::id::RequestId;
-use crate::translate::{Prepared, chat};
+use crate::translate::fields::{self, Table};
+use crate::translate::{self, Prepared, chat, completions};
 use crate::wire::Dialect;
 use crate::wire::error::{self, ApiError};
 
@@ -26,9 +27,13 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Lists the fields of the request that have no counterpart and were not sent.
 const DROPPED_FIELDS: HeaderName = HeaderName::from_static("x-proxyd-dropped-fields");
 
+/// Whether this request may lose a field, whatever the configuration says.
+const STRICT: HeaderName = HeaderName::from_static("x-proxyd-strict");
+
 /// How an answer becomes the client's, per dialect.
 pub(super) trait Translation: Clone + Send {
     const DIALECT: Dialect;
+    const FIELDS: &Table;
 
     fn whole(&self, body: &[u8], created: i64) -> Result<Vec<u8>, ApiError>;
     fn encoder(self, created: i64) -> Encoder;
@@ -36,6 +41,7 @@ pub(super) trait Translation: Clone + Send {
 
 impl Translation for chat::Reply {
     const DIALECT: Dialect = Dialect::Chat;
+    const FIELDS: &Table = &fields::CHAT;
 
     fn whole(&self, body: &[u8], created: i64) -> Result<Vec<u8>, ApiError> {
         chat::from_messages(body, self, created)
@@ -46,10 +52,52 @@ impl Translation for chat::Reply {
     }
 }
 
+impl Translation for completions::Reply {
+    const DIALECT: Dialect = Dialect::Completions;
+    const FIELDS: &Table = &fields::COMPLETIONS;
+
+    fn whole(&self, body: &[u8], created: i64) -> Result<Vec<u8>, ApiError> {
+        completions::from_messages(body, self, created)
+    }
+
+    fn encoder(self, created: i64) -> Encoder {
+        Encoder::translated(completions::Encoder::new(self, created))
+    }
+}
+
 impl Proxy {
     /// `POST /v1/chat/completions`.
     pub async fn chat(&self, id: RequestId, sent: &HeaderMap, body: &[u8]) -> Result<Answer, ProxyError> {
-        self.translate(id, sent, chat::to_messages(body, |model| self.0.pool.upstream_name(model))?).await
+        let upstream_name = |model: &str| self.0.pool.upstream_name(model);
+        self.translate(id, sent, chat::to_messages(body, self.translation(sent)?, upstream_name)?).await
+    }
+
+    /// `POST /v1/completions`.
+    pub async fn completions(
+        &self,
+        id: RequestId,
+        sent: &HeaderMap,
+        body: &[u8],
+    ) -> Result<Answer, ProxyError> {
+        let upstream_name = |model: &str| self.0.pool.upstream_name(model);
+        self.translate(id, sent, completions::to_messages(body, self.translation(sent)?, upstream_name)?)
+            .await
+    }
+
+    /// How this request is translated.
+    pub(super) fn translation(&self, sent: &HeaderMap) -> Result<translate::Config, ApiError> {
+        let config = self.0.config.translation;
+        let mut values = sent.get_all(STRICT).iter().map(HeaderValue::as_bytes);
+        let strict = match (values.next(), values.next()) {
+            (None, _) => config.strict,
+            (Some(b"true"), None) => true,
+            (Some(b"false"), None) => false,
+            _ => {
+                let text = format!("{STRICT}: must be true or false, and given once");
+                return Err(ApiError::invalid_param(STRICT.as_str(), text));
+            }
+        };
+        Ok(translate::Config { strict, ..config })
     }
 
     pub(super) async fn translate<R: Translation>(
@@ -59,6 +107,7 @@ impl Proxy {
         prepared: Prepared<R>,
     ) -> Result<Answer, ProxyError> {
         let exchange = self.0.with_carried(Exchange::translated(id, R::DIALECT, sent, &prepared));
+        let dropped = self.declare(R::DIALECT, R::FIELDS, &prepared.dropped);
         let created = self.0.clock.now().as_second();
         let mut answer = match self.answer(&exchange, prepared.reply.clone(), created).await {
             // Nothing has gone down yet. The account that was cut off comes last now, so another one is asked where there is one.
@@ -67,12 +116,21 @@ impl Proxy {
             }
             answered => answered?,
         };
-        if !prepared.dropped.is_empty()
-            && let Ok(dropped) = HeaderValue::from_str(&prepared.dropped.join(", "))
-        {
-            answer.headers_mut().insert(DROPPED_FIELDS, dropped);
+        if let Some(list) = dropped {
+            answer.headers_mut().insert(DROPPED_FIELDS, list);
         }
         Ok(answer)
+    }
+
+    /// Counts what was dropped, and names it for the client.
+    fn declare(&self, dialect: Dialect, fields: &Table, dropped: &[String]) -> Option<HeaderValue> {
+        for place in dropped {
+            // A name of the client's own making is no label: there is no end to them.
+            let field = fields.find(place).map_or("other", |field| field.name);
+            self.0.metrics.dropped_field(dialect.name(), field);
+        }
+        let list = (!dropped.is_empty()).then(|| fields.list(dropped))?;
+        HeaderValue::from_str(&list).ok()
     }
 
     async fn answer<R: Translation>(

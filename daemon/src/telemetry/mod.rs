@@ -1,6 +1,10 @@
-//! Where log lines go: the journal with structured fields when systemd started us, readable text on stderr
+//! Logs and metrics. Where log lines go: the journal with structured fields when systemd started us, readable text on stderr
 //! otherwise. What a line may say is decided where it is written: ids, states and reasons, never a token, a
 //! prompt, a body or an e-mail.
+
+pub mod metrics;
+
+pub use metrics::Metrics;
 
 use std::io::IsTerminal as _;
 

@@ -6,11 +6,13 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::call::sha256_hex;
+use super::fields::{self, Table};
 use super::history::{History, Turns};
 use super::models::Capabilities;
-use super::reasoning::{self, Level, Plan, Situation};
+use super::reasoning::{self, Plan, Situation, Wish};
 use super::schema;
 use super::tools::{Choice, Tools};
+use super::{Config, cache};
 use crate::wire::error::ApiError;
 use crate::wire::json::{Kind, Str};
 use crate::wire::messages::{Block, Format, Metadata, OutputConfig, Request, Thinking, Tool, ToolChoice};
@@ -25,7 +27,7 @@ const JSON_ONLY: &str = "Answer with one JSON object only, without any other tex
 #[derive(Debug)]
 pub(super) enum Structure<'a> {
     JsonObject,
-    Schema { name: Str<'a>, schema: &'a RawValue, param: &'static str },
+    Schema { name: Str<'a>, description: Option<Str<'a>>, schema: &'a RawValue, param: &'static str },
 }
 
 /// A request whose fields are read and whose conversation is built.
@@ -42,16 +44,21 @@ pub(super) struct Draft<'a> {
     pub(super) tools: Tools<'a>,
     pub(super) choice: Option<Choice>,
     pub(super) parallel: Option<bool>,
-    pub(super) level: Option<Level>,
-    /// The field the level came from.
-    pub(super) level_field: &'static str,
+    /// How much the model shall think.
+    pub(super) wish: Option<Wish>,
+    /// The field that said so.
+    pub(super) wish_field: &'static str,
     pub(super) show_thinking: bool,
     pub(super) structure: Option<Structure<'a>>,
     /// Whom the request is for; only a hash of it is sent.
     pub(super) user: Option<Str<'a>>,
     pub(super) thinking: Option<&'a RawValue>,
     pub(super) cache_control: Option<&'a RawValue>,
+    /// The client wants no markers but its own.
+    pub(super) own_markers: bool,
     pub(super) dropped: Vec<String>,
+    pub(super) fields: &'static Table,
+    pub(super) config: Config,
     /// The conversation's field, for errors.
     pub(super) messages_field: &'static str,
 }
@@ -71,10 +78,14 @@ impl Draft<'_> {
     pub(super) fn write(mut self, size: usize) -> Result<Written, ApiError> {
         let model = self.capabilities;
         let mut dropped = std::mem::take(&mut self.dropped);
+        dropped.append(&mut self.tools.loose);
         let mut turns = self.history.finish().ok_or_else(|| {
             let field = self.messages_field;
             ApiError::invalid_param(field, format!("{field}: no message has any content"))
         })?;
+        if self.tools.list.is_empty() && matches!(self.choice, Some(Choice::Required | Choice::Named(_))) {
+            dropped.push("tool_choice".to_owned());
+        }
         let mut tool_choice = self.tools.choose(self.choice, self.parallel)?;
         if !model.forced_tool && is_forced(tool_choice.as_ref()) {
             tool_choice = Some(ToolChoice::Auto { disable_parallel_tool_use: self.parallel == Some(false) });
@@ -83,14 +94,14 @@ impl Draft<'_> {
         let mut shape = Shape { format: None, answer_tool: None, tool_choice };
         match self.structure {
             Some(Structure::JsonObject) => turns.system.push(Block::text(JSON_ONLY)),
-            Some(Structure::Schema { schema, param, .. }) if model.structured_output => {
-                shape.format =
-                    Some(Format { kind: "json_schema", schema: schema::structured(schema, param)? });
+            Some(Structure::Schema { schema, description, param, .. }) if model.structured_output => {
+                let schema = schema::structured(schema, description.as_deref(), param)?;
+                shape.format = Some(Format { kind: "json_schema", schema });
             }
-            Some(Structure::Schema { name, schema, param }) => {
+            Some(Structure::Schema { name, description, schema, param }) => {
                 shape = answer_by_tool(
                     &mut self.tools,
-                    &name,
+                    (&name, description),
                     schema::tool_input(Some(schema), param)?,
                     shape.tool_choice,
                 );
@@ -104,9 +115,9 @@ impl Draft<'_> {
         let prefilled =
             end_with_user(&mut turns, model.prefill && format.is_none() && !forced && !given_thinks);
 
-        let unlimited = match (&given, self.level) {
+        let unlimited = match (&given, self.wish) {
             (Some(given), _) => model.clamp_output(model.default_output().saturating_add(given.budget)),
-            (None, level) => reasoning::default_output(model, level),
+            (None, wish) => reasoning::default_output(model, wish),
         };
         let max_tokens = self.max_tokens.map_or(unlimited, |wanted| model.clamp_output(wanted));
         let situation = Situation {
@@ -118,9 +129,9 @@ impl Draft<'_> {
             show: self.show_thinking,
         };
         let Plan { mut thinking, effort, mut thinks, level_dropped } =
-            reasoning::plan(model, self.level, situation);
+            reasoning::plan(model, self.wish, situation);
         if level_dropped {
-            dropped.push(self.level_field.to_owned());
+            dropped.push(self.wish_field.to_owned());
         }
         match given {
             Some(given) if forced && given.on => dropped.push("thinking".to_owned()),
@@ -133,6 +144,11 @@ impl Draft<'_> {
         let (temperature, top_p) =
             sampling(self.temperature, self.top_p, model.sampling && !thinks, &mut dropped)?;
 
+        let stop_sequences = stop_sequences(self.stop, &mut dropped);
+        dropped.retain(|place| self.fields.is_loss(place));
+        if self.config.strict {
+            fields::strict(&dropped)?;
+        }
         let mut request = Request {
             model: self.model,
             max_tokens,
@@ -142,14 +158,17 @@ impl Draft<'_> {
             tool_choice,
             temperature,
             top_p,
-            stop_sequences: self.stop.into_iter().filter(|stop| !stop.trim().is_empty()).collect(),
+            stop_sequences,
             output_config: (effort.is_some() || format.is_some()).then_some(OutputConfig { effort, format }),
             metadata: self.user.map(|user| Metadata { user_id: sha256_hex(&user) }),
             cache_control: self.cache_control,
             stream: self.stream,
             thinking,
         };
-        limit_cache_markers(&mut request);
+        let marked = limit_cache_markers(&mut request);
+        if self.config.prompt_cache && !self.own_markers && !marked {
+            cache::mark(&mut request, size);
+        }
         let betas = if reasoning::has_binding(request.thinking.as_ref()) {
             vec![reasoning::BINDING_BETA]
         } else {
@@ -176,12 +195,12 @@ struct Shape {
 /// Lets the model answer through a tool. With tools of the client's own it may still call one of those first.
 fn answer_by_tool(
     tools: &mut Tools<'_>,
-    name: &str,
+    (name, description): (&str, Option<Str<'_>>),
     schema: serde_json::Map<String, serde_json::Value>,
     choice: Option<ToolChoice>,
 ) -> Shape {
     let has_tools = !tools.list.is_empty();
-    let name = tools.answer(name, schema);
+    let name = tools.answer(name, description.as_deref(), schema);
     let disable_parallel_tool_use = true;
     let choice = match choice {
         Some(forced @ (ToolChoice::Any { .. } | ToolChoice::Tool { .. })) => forced,
@@ -231,7 +250,18 @@ impl<'a> GivenThinking<'a> {
     }
 }
 
-/// Temperature and `top_p`, of which upstream takes one, up to 1, and none beside thinking.
+/// The texts that end the answer. Upstream takes none of white space alone.
+fn stop_sequences<'a>(stop: Vec<Str<'a>>, dropped: &mut Vec<String>) -> Vec<Str<'a>> {
+    let given = stop.len();
+    let kept: Vec<_> = stop.into_iter().filter(|stop| !stop.trim().is_empty()).collect();
+    if kept.len() < given {
+        dropped.push("stop".to_owned());
+    }
+    kept
+}
+
+/// Temperature and `top_p`, of which upstream takes one, up to 1, and none beside thinking. A temperature above 1 is sent as
+/// 1: the client's scale goes on to 2, but what stands above 1 there has no counterpart.
 fn sampling(
     temperature: Option<f64>,
     top_p: Option<f64>,
@@ -245,17 +275,21 @@ fn sampling(
     }
     let temperature_kept = temperature.filter(|_| allowed).map(|value| value.min(1.0));
     let top_p_kept = top_p.filter(|_| allowed && temperature_kept.is_none()).map(|value| value.min(1.0));
-    if temperature_kept.is_none() && temperature.is_some() {
+    // 1 is what both are where nobody says anything, so nothing is lost with it.
+    let is_lost = |given: Option<f64>, kept: Option<f64>| {
+        given.is_some_and(|value| (value - 1.0).abs() > f64::EPSILON) && given != kept
+    };
+    if is_lost(temperature, temperature_kept) {
         dropped.push("temperature".to_owned());
     }
-    if top_p_kept.is_none() && top_p.is_some() {
+    if is_lost(top_p, top_p_kept) {
         dropped.push("top_p".to_owned());
     }
     Ok((temperature_kept, top_p_kept))
 }
 
-/// Keeps the last markers of the prompt, in upstream's order of tools, system, messages.
-fn limit_cache_markers(request: &mut Request<'_>) {
+/// Keeps the last of the client's markers, in upstream's order of tools, system, messages. True if there are any.
+fn limit_cache_markers(request: &mut Request<'_>) -> bool {
     let whole = usize::from(request.cache_control.is_some());
     let mut markers: Vec<&mut Option<&RawValue>> = Vec::new();
     for tool in &mut request.tools {
@@ -274,9 +308,11 @@ fn limit_cache_markers(request: &mut Request<'_>) {
     }
     markers.retain(|marker| marker.is_some());
     let surplus = (markers.len() + whole).saturating_sub(MAX_CACHE_MARKERS);
+    let marked = !markers.is_empty() || whole > 0;
     for marker in markers.into_iter().take(surplus) {
         *marker = None;
     }
+    marked
 }
 
 fn collect_markers<'b, 'a>(block: &'b mut Block<'a>, markers: &mut Vec<&'b mut Option<&'a RawValue>>) {
@@ -293,6 +329,11 @@ fn collect_markers<'b, 'a>(block: &'b mut Block<'a>, markers: &mut Vec<&'b mut O
         }
         Block::Thinking { .. } | Block::RedactedThinking { .. } => {}
     }
+}
+
+/// Names the fields of the object at this place that nobody reads.
+pub(super) fn below(dropped: &mut Vec<String>, at: &str, unread: Vec<String>) {
+    dropped.extend(unread.into_iter().map(|name| format!("{at}.{name}")));
 }
 
 /// A count of tokens as a client wrote it.

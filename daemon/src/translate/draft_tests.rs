@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::translate::models::capabilities;
+use crate::translate::reasoning::Level;
 use crate::wire::json::raw_of;
 
 fn draft(model: &'static str) -> Draft<'static> {
@@ -21,14 +22,17 @@ fn draft(model: &'static str) -> Draft<'static> {
         tools: Tools::new(capabilities(model)),
         choice: None,
         parallel: None,
-        level: None,
-        level_field: "reasoning_effort",
+        wish: None,
+        wish_field: "reasoning_effort",
         show_thinking: true,
         structure: None,
         user: None,
         thinking: None,
         cache_control: None,
+        own_markers: false,
         dropped: Vec::new(),
+        fields: &fields::CHAT,
+        config: Config::default(),
         messages_field: "messages",
     }
 }
@@ -48,14 +52,15 @@ fn the_least_request_has_only_what_upstream_requires() {
 
 #[test]
 fn sampling_is_cut_to_what_the_model_takes() {
-    let sampled = |model, temperature, top_p, level| {
-        let (body, dropped) = written(Draft { temperature, top_p, level, ..draft(model) });
+    let sampled = |model, temperature, top_p, level: Option<Level>| {
+        let wish = level.map(Wish::Level);
+        let (body, dropped) = written(Draft { temperature, top_p, wish, ..draft(model) });
         (body["temperature"].as_f64(), body["top_p"].as_f64(), dropped.join(","))
     };
     let old = "claude-sonnet-4-5";
-    assert_eq!(sampled(old, Some(1.7), None, None), (Some(1.0), None, String::new()));
+    assert_eq!(sampled(old, Some(1.7), None, None), (Some(1.0), None, "temperature".to_owned()));
     assert_eq!(sampled(old, Some(0.2), Some(0.9), None), (Some(0.2), None, "top_p".to_owned()));
-    assert_eq!(sampled(old, None, Some(1.5), None), (None, Some(1.0), String::new()));
+    assert_eq!(sampled(old, None, Some(1.5), None), (None, Some(1.0), "top_p".to_owned()));
     assert_eq!(sampled(old, Some(0.2), None, Some(Level::High)), (None, None, "temperature".to_owned()));
     assert_eq!(sampled(old, Some(0.2), None, Some(Level::None)), (Some(0.2), None, String::new()));
     assert_eq!(
@@ -79,10 +84,12 @@ fn a_final_assistant_turn_is_continued_only_where_the_model_can() {
     assert_eq!(body["messages"].as_array().unwrap().len(), 3);
     assert_eq!(body["messages"][2]["role"], "user");
     let schema = raw_of(&json!({"type": "object"}));
-    let structure = Some(Structure::Schema { name: "s".into(), schema: &schema, param: "p" });
+    let structure =
+        Some(Structure::Schema { name: "s".into(), description: None, schema: &schema, param: "p" });
     let (body, _) = written(Draft { structure, ..prefilled("claude-sonnet-4-5") });
     assert_eq!(body["messages"][2]["role"], "user", "a format and a prefill exclude each other");
-    let (body, dropped) = written(Draft { level: Some(Level::High), ..prefilled("claude-sonnet-4-5") });
+    let (body, dropped) =
+        written(Draft { wish: Some(Wish::Level(Level::High)), ..prefilled("claude-sonnet-4-5") });
     assert_eq!((body.get("thinking"), dropped.join(",")), (None, "reasoning_effort".to_owned()));
 }
 
@@ -101,7 +108,9 @@ fn given_thinking_is_sent_as_it_is() {
 #[test]
 fn models_without_structured_output_answer_through_a_tool() {
     let schema = raw_of(&json!({"type": "object", "properties": {"a": {"type": "integer"}}}));
-    let structured = || Some(Structure::Schema { name: "My Answer".into(), schema: &schema, param: "p" });
+    let structured = || {
+        Some(Structure::Schema { name: "My Answer".into(), description: None, schema: &schema, param: "p" })
+    };
     let written = Draft { structure: structured(), ..draft("claude-3-5-haiku-latest") }.write(0).unwrap();
     let body: Value = serde_json::from_slice(&written.body).unwrap();
     let name = written.answer_tool.unwrap();

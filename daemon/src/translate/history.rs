@@ -313,10 +313,10 @@ pub(super) fn carried_thinking<'a>(
 ) -> Option<Block<'a>> {
     let given = |text: Option<Str<'a>>| text.filter(|text| !text.is_empty());
     match kind {
-        "thinking" => {
+        "thinking" | "reasoning.text" => {
             Some(Block::Thinking { signature: given(signature)?, thinking: thinking.unwrap_or_default() })
         }
-        "redacted_thinking" => Some(Block::RedactedThinking { data: given(data)? }),
+        "redacted_thinking" | "reasoning.encrypted" => Some(Block::RedactedThinking { data: given(data)? }),
         _ => None,
     }
 }

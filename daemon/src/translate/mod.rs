@@ -4,11 +4,14 @@
 //! that the history before a thinking block has not changed. Content is never dropped silently: what has no
 //! counterpart is a 400 that names the field, or a name in [`Prepared::dropped`].
 
+mod cache;
 mod call;
 pub mod chat;
 #[cfg(test)]
 mod clients;
+pub mod completions;
 mod draft;
+pub mod fields;
 mod history;
 mod media;
 pub mod models;
@@ -17,6 +20,7 @@ pub mod responses;
 #[cfg(test)]
 mod rules;
 mod schema;
+mod suffix;
 #[cfg(test)]
 mod testing;
 mod tools;
@@ -25,12 +29,27 @@ mod validity;
 
 use bytes::Bytes;
 
+/// How requests are translated.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// A request that cannot be sent without dropping a field is refused.
+    pub strict: bool,
+    /// Prompts are marked to be cached where the client sets no marker of its own.
+    pub prompt_cache: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { strict: false, prompt_cache: true }
+    }
+}
+
 /// A translated request, and what is needed to translate its answer.
 #[derive(Debug)]
 pub struct Prepared<R> {
     /// The Messages request body.
     pub body: Bytes,
-    /// As the client names it.
+    /// As the client names it, without a suffix about its thinking.
     pub model: String,
     /// As the body names it.
     pub upstream: String,
@@ -39,7 +58,7 @@ pub struct Prepared<R> {
     pub session: Option<String>,
     /// Values `anthropic-beta` must have for this body.
     pub betas: Vec<&'static str>,
-    /// Names of request fields that were not sent.
+    /// Places in the request that were not sent; [`fields::Table`] knows them.
     pub dropped: Vec<String>,
     pub reply: R,
 }

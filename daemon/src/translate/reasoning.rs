@@ -17,8 +17,8 @@ pub(super) enum Level {
 }
 
 impl Level {
-    pub(super) fn parse(text: &str, param: &str) -> Result<Self, ApiError> {
-        Ok(match text {
+    pub(super) fn of(text: &str) -> Option<Self> {
+        Some(match text {
             "none" => Self::None,
             "minimal" => Self::Minimal,
             "low" => Self::Low,
@@ -26,14 +26,14 @@ impl Level {
             "high" => Self::High,
             "xhigh" => Self::XHigh,
             "max" => Self::Max,
-            other => {
-                return Err(ApiError::invalid_param(
-                    param,
-                    format!(
-                        "{param}: unknown level {other:?}: use none, minimal, low, medium, high, xhigh or max"
-                    ),
-                ));
-            }
+            _ => return None,
+        })
+    }
+
+    pub(super) fn parse(text: &str, param: &str) -> Result<Self, ApiError> {
+        Self::of(text).ok_or_else(|| {
+            let levels = "none, minimal, low, medium, high, xhigh or max";
+            ApiError::invalid_param(param, format!("{param}: unknown level {text:?}: use {levels}"))
         })
     }
 
@@ -65,8 +65,34 @@ impl Level {
     }
 }
 
+/// How much a model shall think: by a level, or by tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    Level(Level),
+    Budget(u64),
+}
+
+impl Wish {
+    /// The level whose budget this is, or the next lower one.
+    pub(super) fn level(self) -> Level {
+        let tokens = match self {
+            Self::Level(level) => return level,
+            Self::Budget(tokens) => tokens,
+        };
+        let levels = [Level::Max, Level::XHigh, Level::High, Level::Medium, Level::Low, Level::Minimal];
+        levels.into_iter().find(|level| level.budget() <= tokens).unwrap_or(Level::None)
+    }
+
+    const fn budget(self) -> u64 {
+        match self {
+            Self::Level(level) => level.budget(),
+            Self::Budget(tokens) => tokens,
+        }
+    }
+}
+
 /// The least thinking budget upstream takes.
-const MIN_BUDGET: u64 = 1_024;
+pub(super) const MIN_BUDGET: u64 = 1_024;
 
 /// What is known of the request when its thinking is decided.
 #[derive(Clone, Copy, Debug)]
@@ -95,21 +121,21 @@ pub(super) struct Plan {
 }
 
 /// Output tokens for a client that named no limit: enough that thinking leaves room for an answer.
-pub(super) fn default_output(model: &Capabilities, level: Option<Level>) -> u64 {
+pub(super) fn default_output(model: &Capabilities, wish: Option<Wish>) -> u64 {
     let usual = model.default_output();
-    match (model.thinking, level) {
-        (ThinkingStyle::Budget, Some(level)) if level.budget() >= usual / 2 => {
-            model.clamp_output(usual.saturating_add(level.budget()))
+    match (model.thinking, wish) {
+        (ThinkingStyle::Budget, Some(wish)) if wish.budget() >= usual / 2 => {
+            model.clamp_output(usual.saturating_add(wish.budget()))
         }
         _ => usual,
     }
 }
 
-pub(super) fn plan(model: &Capabilities, level: Option<Level>, at: Situation) -> Plan {
-    let mut plan = match level {
+pub(super) fn plan(model: &Capabilities, wish: Option<Wish>, at: Situation) -> Plan {
+    let mut plan = match wish {
         None => Plan::default(),
-        Some(Level::None) => off(model),
-        Some(level) => on(model, level, at),
+        Some(wish) if wish.level() == Level::None => off(model),
+        Some(wish) => on(model, wish, at),
     };
     // A net under histories a client altered: a block that no longer fits is dropped instead of refused.
     if model.bound_thinking && at.replays_thinking && !at.forced_tool {
@@ -146,8 +172,8 @@ fn off(model: &Capabilities) -> Plan {
     }
 }
 
-fn on(model: &Capabilities, level: Level, at: Situation) -> Plan {
-    let effort = level.effort(model.effort);
+fn on(model: &Capabilities, wish: Wish, at: Situation) -> Plan {
+    let effort = wish.level().effort(model.effort);
     match model.thinking {
         ThinkingStyle::None => Plan { level_dropped: true, ..Plan::default() },
         ThinkingStyle::Adaptive if at.forced_tool => Plan { effort, ..Plan::default() },
@@ -156,7 +182,7 @@ fn on(model: &Capabilities, level: Level, at: Situation) -> Plan {
             Plan { thinking: Some(adaptive(Some(display), None)), effort, thinks: true, level_dropped: false }
         }
         ThinkingStyle::Budget => {
-            let budget_tokens = level.budget().min(at.max_tokens.saturating_sub(1));
+            let budget_tokens = wish.budget().min(at.max_tokens.saturating_sub(1));
             if at.forced_tool || at.prefilled || at.loop_lost_thinking || budget_tokens < MIN_BUDGET {
                 return Plan { effort, level_dropped: effort.is_none(), ..Plan::default() };
             }

@@ -13,7 +13,8 @@ const CALM: Situation = Situation {
 };
 
 fn planned(model: &str, level: &str, at: Situation) -> (String, Option<&'static str>, bool) {
-    let plan = plan(capabilities(model), Some(Level::parse(level, "reasoning_effort").unwrap()), at);
+    let plan =
+        plan(capabilities(model), Some(Wish::Level(Level::parse(level, "reasoning_effort").unwrap())), at);
     (
         plan.thinking.map_or(String::new(), |thinking| serde_json::to_string(&thinking).unwrap()),
         plan.effort,
@@ -71,9 +72,9 @@ fn a_budget_fits_under_the_limit_or_is_left_out() {
 #[test]
 fn without_a_limit_of_the_clients_thinking_leaves_room_for_the_answer() {
     let haiku = capabilities("claude-haiku-4-5");
-    assert_eq!(default_output(haiku, Some(Level::Medium)), 32_000);
-    assert_eq!(default_output(haiku, Some(Level::Max)), 64_000);
-    assert_eq!(default_output(capabilities("claude-opus-5"), Some(Level::Max)), 32_000);
+    assert_eq!(default_output(haiku, Some(Wish::Level(Level::Medium))), 32_000);
+    assert_eq!(default_output(haiku, Some(Wish::Level(Level::Max))), 64_000);
+    assert_eq!(default_output(capabilities("claude-opus-5"), Some(Wish::Level(Level::Max))), 32_000);
     assert_eq!(default_output(haiku, None), 32_000);
 }
 
@@ -100,6 +101,33 @@ fn replayed_blocks_get_a_net_on_models_that_bind_them() {
     assert_eq!(serde_json::to_string(&bare.thinking).unwrap(), format!(r#"{{"type":"adaptive",{net}"#));
     assert!(plan(capabilities("claude-opus-5"), None, replay).thinking.is_none());
     assert!(!has_binding(
-        plan(capabilities("claude-haiku-5-5"), Some(Level::None), replay).thinking.as_ref()
+        plan(capabilities("claude-haiku-5-5"), Some(Wish::Level(Level::None)), replay).thinking.as_ref()
     ));
+}
+
+#[test]
+fn a_number_is_a_budget_or_the_level_that_has_it() {
+    let adaptive = |tokens| {
+        let plan = plan(capabilities("claude-opus-5"), Some(Wish::Budget(tokens)), CALM);
+        (plan.effort, serde_json::to_value(plan.thinking).unwrap()["type"].clone())
+    };
+    for (tokens, effort) in [
+        (1_024, "low"),
+        (2_047, "low"),
+        (8_192, "medium"),
+        (16_383, "medium"),
+        (16_384, "high"),
+        (32_000, "xhigh"),
+        (1_000_000, "max"),
+    ] {
+        assert_eq!(adaptive(tokens), (Some(effort), "adaptive".into()), "{tokens}");
+    }
+    assert_eq!(adaptive(0), (None, "disabled".into()));
+    let budget = |tokens| {
+        let plan = plan(capabilities("claude-haiku-4-5"), Some(Wish::Budget(tokens)), CALM);
+        serde_json::to_value(plan.thinking).unwrap()["budget_tokens"].as_u64()
+    };
+    assert_eq!((budget(5_000), budget(1_000_000), budget(0)), (Some(5_000), Some(63_999), None));
+    let haiku = capabilities("claude-haiku-4-5");
+    assert_eq!(default_output(haiku, Some(Wish::Budget(20_000))), 52_000, "the answer keeps its room");
 }

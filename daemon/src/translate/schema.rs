@@ -149,8 +149,11 @@ pub(super) fn is_strict(schema: &Schema) -> bool {
 }
 
 /// A response schema as upstream's structured output takes it.
-pub(super) fn structured(raw: &RawValue, param: &str) -> Result<Schema, ApiError> {
+pub(super) fn structured(raw: &RawValue, description: Option<&str>, param: &str) -> Result<Schema, ApiError> {
     let mut schema = read(raw, param)?;
+    if let Some(text) = description.filter(|text| !text.trim().is_empty()) {
+        schema.entry("description").or_insert_with(|| text.into());
+    }
     references(&schema).map_err(|reason| ApiError::invalid_param(param, format!("{param}: {reason}")))?;
     restrict(&mut schema);
     Ok(schema)

@@ -10,7 +10,7 @@ fn tool(schema: &Value) -> Result<Value, String> {
 }
 
 fn answer(schema: &Value) -> Result<Value, String> {
-    structured(&raw_of(schema), "p").map(Value::Object).map_err(|error| error.message)
+    structured(&raw_of(schema), None, "p").map(Value::Object).map_err(|error| error.message)
 }
 
 #[test]

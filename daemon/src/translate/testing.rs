@@ -5,15 +5,18 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Prepared, responses};
+use super::{Config, Prepared, responses};
 use crate::wire::error::ApiError;
 use crate::wire::responses::Request;
 use crate::wire::sse;
 
 /// A Responses request that goes on from nothing, translated.
-pub(super) fn responses_to_messages(body: &[u8]) -> Result<Prepared<responses::Reply>, ApiError> {
+pub(super) fn responses_to_messages(
+    body: &[u8],
+    config: Config,
+) -> Result<Prepared<responses::Reply>, ApiError> {
     let request = Request::read(body)?;
-    responses::to_messages(request, &responses::Recalled::default(), body.len(), |_| None)
+    responses::to_messages(request, &responses::Recalled::default(), body.len(), config, |_| None)
 }
 
 /// A block of a reply.

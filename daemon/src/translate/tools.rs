@@ -83,6 +83,18 @@ impl Choice {
             )),
         }
     }
+
+    /// The mode of a list of allowed tools.
+    pub(super) fn is_required(mode: &str, param: &str) -> Result<bool, ApiError> {
+        match mode {
+            "auto" => Ok(false),
+            "required" => Ok(true),
+            other => {
+                let text = format!("{param}: unknown mode {other:?}: use auto or required");
+                Err(ApiError::invalid_param(param, text))
+            }
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -92,6 +104,8 @@ pub(super) struct Tools<'a> {
     /// The names in the list.
     taken: HashSet<String>,
     strict_known: bool,
+    /// Where a strictness was asked for that upstream cannot give.
+    pub(super) loose: Vec<String>,
 }
 
 impl<'a> Tools<'a> {
@@ -101,12 +115,17 @@ impl<'a> Tools<'a> {
             names: Names::default(),
             taken: HashSet::new(),
             strict_known: model.structured_output,
+            loose: Vec::new(),
         }
     }
 
     /// `at` is where the definition stands in the request, for errors.
-    pub(super) fn function(&mut self, tool: Definition<'a>, at: &str) -> Result<(), ApiError> {
+    pub(super) fn function(&mut self, mut tool: Definition<'a>, at: &str) -> Result<(), ApiError> {
         let input_schema = schema::tool_input(tool.parameters, &format!("{at}.parameters"))?;
+        if tool.strict && !(self.strict_known && schema::is_strict(&input_schema)) {
+            tool.strict = false;
+            self.loose.push(format!("{at}.strict"));
+        }
         self.add(tool, input_schema, false, at)
     }
 
@@ -157,7 +176,6 @@ impl<'a> Tools<'a> {
             let client = ClientTool { name: client_name.to_string(), namespace, custom };
             self.names.by_upstream.insert(name.clone(), client);
         }
-        let strict = strict && self.strict_known && schema::is_strict(&input_schema);
         let description = description.filter(|text| !text.trim().is_empty());
         self.list.push(Tool::Client { name, description, input_schema, strict, cache_control });
         Ok(())
@@ -183,12 +201,19 @@ impl<'a> Tools<'a> {
     }
 
     /// A tool whose input is the answer, for models without structured output. Returns its name.
-    pub(super) fn answer(&mut self, name: &str, input_schema: Map<String, Value>) -> String {
+    pub(super) fn answer(
+        &mut self,
+        name: &str,
+        description: Option<&str>,
+        input_schema: Map<String, Value>,
+    ) -> String {
         let mut name = upstream_name(name);
         while !self.taken.insert(name.clone()) {
             name = upstream_name(&format!("{name} answer"));
         }
-        let description = Some(Str::borrowed("Gives the final answer. Its input is the answer."));
+        let meaning = description.unwrap_or_default();
+        let text = format!("Gives the final answer. Its input is the answer. {meaning}");
+        let description = Some(Str::owned(text.trim_end()));
         self.list.push(Tool::Client {
             name: name.clone(),
             description,

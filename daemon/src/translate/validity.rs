@@ -4,9 +4,9 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::chat;
 use super::rules::{check, check_thinking};
 use super::testing::responses_to_messages;
+use super::{Config, chat};
 use crate::wire::error::ApiError;
 
 const MODELS: [&str; 7] = [
@@ -145,9 +145,9 @@ proptest! {
     ) {
         let input = items(&messages);
         let request = merged(json!({"model": model, "messages": messages}), chat_fields);
-        let by_chat = chat::to_messages(request.as_bytes(), |_| None).map(|prepared| prepared.body);
+        let by_chat = chat::to_messages(request.as_bytes(), Config::default(), |_| None).map(|prepared| prepared.body);
         let request = merged(json!({"model": model, "input": input}), responses_fields);
-        let by_responses = responses_to_messages(request.as_bytes()).map(|prepared| prepared.body);
+        let by_responses = responses_to_messages(request.as_bytes(), Config::default()).map(|prepared| prepared.body);
         for sent in [&by_chat, &by_responses] {
             match sent {
                 Ok(body) => {
@@ -167,8 +167,8 @@ proptest! {
         let mut mixed = whole[..cut.min(whole.len())].to_vec();
         mixed.extend(&bytes);
         for body in [&bytes, &mixed] {
-            prop_assert_eq!(chat::to_messages(body, |_| None).err().map_or(400, |error| error.status), 400);
-            prop_assert_eq!(responses_to_messages(body).err().map_or(400, |error| error.status), 400);
+            prop_assert_eq!(chat::to_messages(body, Config::default(), |_| None).err().map_or(400, |error| error.status), 400);
+            prop_assert_eq!(responses_to_messages(body, Config::default()).err().map_or(400, |error| error.status), 400);
         }
     }
 }

@@ -203,7 +203,7 @@ impl ApiError {
     /// The HTTP status to send: 529 exists only in the Anthropic API.
     pub const fn http_status(&self, dialect: Dialect) -> u16 {
         match (dialect, self.status) {
-            (Dialect::Chat | Dialect::Responses, 529) => 503,
+            (Dialect::Chat | Dialect::Responses | Dialect::Completions, 529) => 503,
             (_, status) => status,
         }
     }
@@ -220,7 +220,9 @@ impl ApiError {
                 },
                 request_id,
             }),
-            Dialect::Chat | Dialect::Responses => serde_json::to_vec(&OpenAiBody { error: self.openai() }),
+            Dialect::Chat | Dialect::Responses | Dialect::Completions => {
+                serde_json::to_vec(&OpenAiBody { error: self.openai() })
+            }
         };
         // Plain strings cannot fail to be written.
         written.unwrap_or_default()

@@ -213,6 +213,14 @@ pub struct FieldError {
     pub reason: String,
 }
 
+impl FieldError {
+    /// The same for a field of the object `name`.
+    #[must_use]
+    pub fn below(self, name: &str) -> Self {
+        Self { field: format!("{name}.{}", self.field), ..self }
+    }
+}
+
 /// A value that is one string or an array.
 pub(super) enum TextOrList<'a, T> {
     Text(Str<'a>),

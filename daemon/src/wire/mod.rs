@@ -5,10 +5,12 @@
 //! into another: that is `translate`, which `wire` never uses.
 
 pub mod chat;
+pub mod completions;
 pub mod error;
 pub mod json;
 pub mod messages;
 pub mod models;
+mod open;
 pub mod responses;
 pub mod splice;
 pub mod sse;
@@ -23,4 +25,17 @@ pub enum Dialect {
     Chat,
     /// OpenAI Responses (`/v1/responses`), translated.
     Responses,
+    /// OpenAI's older completions (`/v1/completions`), translated.
+    Completions,
+}
+
+impl Dialect {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Messages => "messages",
+            Self::Chat => "chat",
+            Self::Responses => "responses",
+            Self::Completions => "completions",
+        }
+    }
 }

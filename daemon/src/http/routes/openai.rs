@@ -1,4 +1,4 @@
-//! `POST /v1/chat/completions`, `POST /v1/responses` and what counts the tokens of the latter: translated.
+//! `POST /v1/chat/completions`, `/v1/completions` and `/v1/responses`, and what counts the tokens of the latter: translated.
 
 use axum::extract::{Request, State as Extract};
 use axum::response::Response;
@@ -11,6 +11,10 @@ use crate::wire::Dialect;
 
 pub(super) async fn chat_completions(Extract(state): Extract<State>, request: Request) -> Response {
     serve(state, Dialect::Chat, request).await
+}
+
+pub(super) async fn completions(Extract(state): Extract<State>, request: Request) -> Response {
+    serve(state, Dialect::Completions, request).await
 }
 
 pub(super) async fn responses(Extract(state): Extract<State>, request: Request) -> Response {
@@ -43,6 +47,7 @@ async fn translate(
     let bytes = body::read(&head.headers, incoming).await?;
     match dialect {
         Dialect::Responses => state.proxy.responses(id, &head.headers, &bytes).await,
+        Dialect::Completions => state.proxy.completions(id, &head.headers, &bytes).await,
         Dialect::Chat | Dialect::Messages => state.proxy.chat(id, &head.headers, &bytes).await,
     }
 }

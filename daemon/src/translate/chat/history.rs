@@ -1,6 +1,10 @@
 //! The messages of a Chat Completions request, told to a [`History`] one by one.
 
+use serde_json::value::RawValue;
+
+use crate::translate::cache;
 use crate::translate::call::{custom_input, input_object};
+use crate::translate::draft::below;
 use crate::translate::history::{History, carried_thinking, is_blank, mark_last};
 use crate::translate::media;
 use crate::translate::models::{Capabilities, ThinkingStyle};
@@ -9,14 +13,17 @@ use crate::wire::chat::{Content, HistoryCall, HistoryMessage, Part};
 use crate::wire::error::ApiError;
 use crate::wire::messages::Block;
 
+/// Reads the messages. What cannot be sent is named in `dropped`.
 pub(super) fn read_history<'a>(
     messages: Vec<HistoryMessage<'a>>,
     capabilities: &Capabilities,
     names: &Names,
+    dropped: &mut Vec<String>,
 ) -> Result<History<'a>, ApiError> {
     let mut reader = Reader {
         history: History::new(capabilities),
         names,
+        dropped,
         thinks: capabilities.thinking != ThinkingStyle::None,
         functions: Vec::new(),
     };
@@ -29,6 +36,7 @@ pub(super) fn read_history<'a>(
 struct Reader<'a, 'n> {
     history: History<'a>,
     names: &'n Names,
+    dropped: &'n mut Vec<String>,
     /// The model takes thinking blocks back.
     thinks: bool,
     /// Names of the legacy function calls so far; a call's place in the list is its id.
@@ -37,9 +45,13 @@ struct Reader<'a, 'n> {
 
 impl<'a> Reader<'a, '_> {
     fn message(&mut self, mut message: HistoryMessage<'a>, at: &str) -> Result<(), ApiError> {
+        below(self.dropped, at, std::mem::take(&mut message.unread));
+        if &*message.role != "function" && message.name.as_ref().is_some_and(|name| !name.is_empty()) {
+            self.dropped.push(format!("{at}.name"));
+        }
         match &*message.role {
             "system" | "developer" => {
-                let mut blocks = blocks(message.content.take(), Allowed::Text, at)?;
+                let mut blocks = self.blocks(message.content.take(), Allowed::Text, at)?;
                 mark_last(&mut blocks, message.cache_control);
                 for block in blocks {
                     self.history.system(block);
@@ -48,7 +60,7 @@ impl<'a> Reader<'a, '_> {
             }
             "user" => {
                 self.history.user_spoke();
-                let mut blocks = blocks(message.content.take(), Allowed::Media, at)?;
+                let mut blocks = self.blocks(message.content.take(), Allowed::Media, at)?;
                 mark_last(&mut blocks, message.cache_control);
                 for block in blocks {
                     self.history.user(block);
@@ -81,16 +93,9 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    fn assistant(&mut self, message: HistoryMessage<'a>, at: &str) -> Result<(), ApiError> {
-        if self.thinks {
-            for block in message.thinking_blocks.into_iter().flatten() {
-                let carried = carried_thinking(&block.kind, block.thinking, block.signature, block.data);
-                if let Some(block) = carried {
-                    self.history.assistant(block);
-                }
-            }
-        }
-        let mut said = blocks(message.content, Allowed::Text, at)?;
+    fn assistant(&mut self, mut message: HistoryMessage<'a>, at: &str) -> Result<(), ApiError> {
+        self.thinking(&mut message, at);
+        let mut said = self.blocks(message.content, Allowed::Text, at)?;
         said.extend(message.refusal.map(Block::text).filter(|block| !is_blank(block)));
         let calls = message.tool_calls.unwrap_or_default();
         let mut marker = message.cache_control;
@@ -106,6 +111,7 @@ impl<'a> Reader<'a, '_> {
             self.call(call, marker, &format!("{at}.tool_calls[{index}]"))?;
         }
         if let Some(call) = message.function_call {
+            below(self.dropped, &format!("{at}.function_call"), call.unread);
             let id = function_id(self.functions.len());
             let name = self.names.upstream(None, &call.name);
             let input = input_object(call.arguments.as_deref().unwrap_or_default());
@@ -115,20 +121,55 @@ impl<'a> Reader<'a, '_> {
         Ok(())
     }
 
+    /// The message's thinking, as far as upstream signed it: in the form it was given in, else as other gateways give it.
+    fn thinking(&mut self, message: &mut HistoryMessage<'a>, at: &str) {
+        let mut carried = false;
+        for (field, blocks) in [
+            ("thinking_blocks", message.thinking_blocks.take()),
+            ("reasoning_details", message.reasoning_details.take()),
+        ] {
+            // The second is a copy of the first where there are both.
+            if carried {
+                break;
+            }
+            for (index, block) in blocks.into_iter().flatten().enumerate() {
+                let at = format!("{at}.{field}[{index}]");
+                below(self.dropped, &at, block.unread);
+                let thinking = block.thinking.or(block.text);
+                let foreign = block.format.is_some_and(|format| !format.starts_with("anthropic"));
+                match carried_thinking(&block.kind, thinking, block.signature, block.data) {
+                    Some(block) if self.thinks && !foreign => {
+                        self.history.assistant(block);
+                        carried = true;
+                    }
+                    _ => self.dropped.push(at),
+                }
+            }
+        }
+        if !carried && message.reasoning_content.as_ref().is_some_and(|text| !text.is_empty()) {
+            self.dropped.push(format!("{at}.reasoning_content"));
+        }
+    }
+
     fn call(
         &mut self,
         call: HistoryCall<'a>,
-        marker: Option<&'a serde_json::value::RawValue>,
+        marker: Option<&'a RawValue>,
         at: &str,
     ) -> Result<(), ApiError> {
         let Some(id) = call.id else {
             return Err(ApiError::invalid_param(format!("{at}.id"), format!("{at}.id: field required")));
         };
+        below(self.dropped, at, call.unread);
         let (name, input) = match (call.function, call.custom) {
             (Some(function), _) => {
+                below(self.dropped, &format!("{at}.function"), function.unread);
                 (function.name, input_object(function.arguments.as_deref().unwrap_or_default()))
             }
-            (None, Some(custom)) => (custom.name, custom_input(custom.input.as_deref().unwrap_or_default())),
+            (None, Some(custom)) => {
+                below(self.dropped, &format!("{at}.custom"), custom.unread);
+                (custom.name, custom_input(custom.input.as_deref().unwrap_or_default()))
+            }
             (None, None) => {
                 let param = format!("{at}.function");
                 let text = format!("{param}: field required");
@@ -146,11 +187,60 @@ impl<'a> Reader<'a, '_> {
         at: &str,
         field: &str,
     ) -> Result<(), ApiError> {
-        let content = blocks(message.content, Allowed::Media, at)?;
+        let content = self.blocks(message.content, Allowed::Media, at)?;
         if self.history.tool_result(id, content, message.cache_control) {
             return Ok(());
         }
         Err(orphan(&format!("{at}.{field}"), id))
+    }
+
+    /// The blocks of a message's content, without the empty ones.
+    fn blocks(
+        &mut self,
+        content: Option<Content<'a>>,
+        allowed: Allowed,
+        at: &str,
+    ) -> Result<Vec<Block<'a>>, ApiError> {
+        let mut blocks = Vec::new();
+        match content {
+            None => {}
+            Some(Content::Text(text)) => blocks.push(Block::text(text)),
+            Some(Content::Parts(parts)) => {
+                for (index, mut part) in parts.into_iter().enumerate() {
+                    let at = format!("{at}.content[{index}]");
+                    let marker = self.marker(&mut part, &at);
+                    self.note_unread(&mut part, &at);
+                    blocks.push(block(part, allowed, &at)?);
+                    mark_last(&mut blocks, marker);
+                }
+            }
+        }
+        blocks.retain(|block| !is_blank(block));
+        Ok(blocks)
+    }
+
+    /// The part's cache marker, in Anthropic's words or in `OpenAI`'s.
+    fn marker(&mut self, part: &mut Part<'a>, at: &str) -> Option<&'a RawValue> {
+        let breakpoint = part.prompt_cache_breakpoint.take();
+        let breakpoint = breakpoint.and_then(|breakpoint| {
+            below(self.dropped, &format!("{at}.prompt_cache_breakpoint"), breakpoint.unread);
+            cache::marker()
+        });
+        part.cache_control.take().or(breakpoint)
+    }
+
+    fn note_unread(&mut self, part: &mut Part<'a>, at: &str) {
+        below(self.dropped, at, std::mem::take(&mut part.unread));
+        if let Some(image) = &mut part.image_url {
+            let at = format!("{at}.image_url");
+            below(self.dropped, &at, std::mem::take(&mut image.unread));
+            if image.detail.as_deref().is_some_and(|detail| detail != "auto") {
+                self.dropped.push(format!("{at}.detail"));
+            }
+        }
+        if let Some(file) = &mut part.file {
+            below(self.dropped, &format!("{at}.file"), std::mem::take(&mut file.unread));
+        }
     }
 }
 
@@ -170,24 +260,6 @@ fn orphan(param: &str, id: &str) -> ApiError {
 enum Allowed {
     Text,
     Media,
-}
-
-/// The blocks of a message's content, without the empty ones.
-fn blocks<'a>(content: Option<Content<'a>>, allowed: Allowed, at: &str) -> Result<Vec<Block<'a>>, ApiError> {
-    let mut blocks = Vec::new();
-    match content {
-        None => {}
-        Some(Content::Text(text)) => blocks.push(Block::text(text)),
-        Some(Content::Parts(parts)) => {
-            for (index, part) in parts.into_iter().enumerate() {
-                let marker = part.cache_control;
-                blocks.push(block(part, allowed, &format!("{at}.content[{index}]"))?);
-                mark_last(&mut blocks, marker);
-            }
-        }
-    }
-    blocks.retain(|block| !is_blank(block));
-    Ok(blocks)
 }
 
 fn block<'a>(part: Part<'a>, allowed: Allowed, at: &str) -> Result<Block<'a>, ApiError> {

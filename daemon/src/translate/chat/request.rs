@@ -2,11 +2,12 @@
 
 use super::Reply;
 use super::history::read_history;
-use crate::translate::Prepared;
-use crate::translate::draft::{DEFAULT_SCHEMA_NAME, Draft, Structure, session_key, token_count};
+use crate::translate::draft::{DEFAULT_SCHEMA_NAME, Draft, Structure, below, session_key, token_count};
+use crate::translate::fields::CHAT;
 use crate::translate::models::{Capabilities, capabilities};
 use crate::translate::reasoning::Level;
 use crate::translate::tools::{Choice, Definition, Names, Tools};
+use crate::translate::{Config, Prepared, suffix};
 use crate::wire::chat::{
     CustomFormat, Function, Request, ResponseFormat, ToolEntry, ToolSelection, WebSearchOptions,
 };
@@ -21,13 +22,15 @@ use crate::wire::messages::UserLocation;
 /// A 400 that names the field, for bodies that are not valid and for what Claude cannot do.
 pub fn to_messages(
     body: &[u8],
+    config: Config,
     upstream_name: impl FnOnce(&str) -> Option<String>,
 ) -> Result<Prepared<Reply>, ApiError> {
     let request = Request::read(body)?;
     refuse_unsupported(&request)?;
-    let upstream = upstream_name(&request.model).unwrap_or_else(|| request.model.to_string());
+    let (model, suffix) = suffix::split(&request.model)?;
+    let upstream = upstream_name(model).unwrap_or_else(|| model.to_owned());
     let capabilities = capabilities(&upstream);
-    let mut dropped = request.ignored;
+    let mut dropped = request.unread;
     if request.service_tier.as_deref().is_some_and(|tier| !matches!(tier, "auto" | "default")) {
         dropped.push("service_tier".to_owned());
     }
@@ -39,12 +42,18 @@ pub fn to_messages(
     let selection = selection.or(request.function_call.map(|selection| ("function_call", selection)));
     let choice =
         selection.map(|(param, selection)| read_choice(selection, &tools.names, param)).transpose()?;
-    let history = read_history(request.messages, capabilities, &tools.names)?;
+    let history = read_history(request.messages, capabilities, &tools.names, &mut dropped)?;
     let max_tokens = match token_count(request.max_completion_tokens, "max_completion_tokens")? {
         Some(limit) => Some(limit),
         None => token_count(request.max_tokens, "max_tokens")?,
     };
     let level = request.reasoning_effort.map(|text| Level::parse(&text, "reasoning_effort")).transpose()?;
+    let (wish, wish_field) = suffix::settle(suffix, level, ("reasoning_effort", &mut dropped));
+    let structure = request.response_format.map(|format| read_format(format, &mut dropped)).transpose()?;
+    let own_markers = request.prompt_cache_options.is_some_and(|options| {
+        below(&mut dropped, "prompt_cache_options", options.unread);
+        options.mode.as_deref() == Some("explicit")
+    });
     let user = request.safety_identifier.or(request.user);
     let session = session_key(request.prompt_cache_key.as_deref(), user.as_deref());
 
@@ -62,20 +71,23 @@ pub fn to_messages(
         choice,
         // One `function_call` field holds one call.
         parallel: if legacy_functions { Some(false) } else { request.parallel_tool_calls },
-        level,
-        level_field: "reasoning_effort",
+        wish,
+        wish_field,
         show_thinking: true,
-        structure: request.response_format.map(read_format).transpose()?.flatten(),
+        structure: structure.flatten(),
         user,
         thinking: request.thinking,
         cache_control: request.cache_control,
+        own_markers,
         dropped,
+        fields: &CHAT,
+        config,
         messages_field: "messages",
     };
     let written = draft.write(body.len())?;
     Ok(Prepared {
         body: written.body,
-        model: request.model.to_string(),
+        model: model.to_owned(),
         upstream,
         stream: request.stream,
         session,
@@ -117,32 +129,40 @@ fn read_tools<'a>(
 ) -> Result<Tools<'a>, ApiError> {
     let mut tools = Tools::new(capabilities);
     if let Some(search) = search {
-        if search.search_context_size.is_some() {
-            dropped.push("web_search_options.search_context_size".to_owned());
-        }
-        let place = search.user_location.and_then(|location| location.approximate);
-        let location = place.map(|place| UserLocation {
-            kind: "approximate",
-            city: place.city,
-            region: place.region,
-            country: place.country,
-            timezone: place.timezone,
+        const LOCATION: &str = "web_search_options.user_location";
+        below(dropped, "web_search_options", search.unread);
+        let place = search.user_location.and_then(|location| {
+            below(dropped, LOCATION, location.unread);
+            location.approximate
+        });
+        let location = place.map(|place| {
+            below(dropped, &format!("{LOCATION}.approximate"), place.unread);
+            UserLocation {
+                kind: "approximate",
+                city: place.city,
+                region: place.region,
+                country: place.country,
+                timezone: place.timezone,
+            }
         });
         tools.web_search(Vec::new(), location);
     }
     for (index, entry) in entries.into_iter().enumerate() {
         let param = format!("tools[{index}]");
+        below(dropped, &param, entry.unread);
         match (&*entry.kind, entry.function, entry.custom) {
             ("function", Some(function), _) => {
-                let mut tool = definition(function);
+                let at = format!("{param}.function");
+                let mut tool = definition(function, &at, dropped);
                 tool.cache_control = tool.cache_control.or(entry.cache_control);
-                tools.function(tool, &format!("{param}.function"))?;
+                tools.function(tool, &at)?;
             }
             ("custom", _, Some(mut custom)) => {
+                let at = format!("{param}.custom");
                 let format = custom.format.take();
-                let mut tool = definition(custom);
+                let mut tool = definition(custom, &at, dropped);
                 tool.cache_control = tool.cache_control.or(entry.cache_control);
-                tools.custom(tool, grammar(format.as_ref()), &format!("{param}.custom"))?;
+                tools.custom(tool, grammar(format.as_ref()), &at)?;
             }
             (kind @ ("function" | "custom"), ..) => {
                 return Err(ApiError::invalid_param(&*param, format!("{param}.{kind}: field required")));
@@ -156,12 +176,14 @@ fn read_tools<'a>(
         }
     }
     for (index, function) in functions.into_iter().enumerate() {
-        tools.function(definition(function), &format!("functions[{index}]"))?;
+        let at = format!("functions[{index}]");
+        tools.function(definition(function, &at, dropped), &at)?;
     }
     Ok(tools)
 }
 
-fn definition(function: Function<'_>) -> Definition<'_> {
+fn definition<'a>(function: Function<'a>, at: &str, dropped: &mut Vec<String>) -> Definition<'a> {
+    below(dropped, at, function.unread);
     Definition {
         namespace: None,
         name: function.name,
@@ -182,21 +204,26 @@ fn read_choice(selection: ToolSelection<'_>, names: &Names, param: &str) -> Resu
         ToolSelection::Mode(mode) => Choice::mode(&mode, param),
         ToolSelection::Named(name) => Ok(Choice::Named(names.upstream(None, &name))),
         ToolSelection::Allowed { mode, names: allowed } => Ok(Choice::Allowed {
-            required: &*mode == "required",
+            required: Choice::is_required(&mode, &format!("{param}.allowed_tools.mode"))?,
             names: allowed.iter().map(|name| names.upstream(None, name)).collect(),
         }),
     }
 }
 
-fn read_format(format: ResponseFormat<'_>) -> Result<Option<Structure<'_>>, ApiError> {
+fn read_format<'a>(
+    format: ResponseFormat<'a>,
+    dropped: &mut Vec<String>,
+) -> Result<Option<Structure<'a>>, ApiError> {
     const PARAM: &str = "response_format.json_schema.schema";
+    below(dropped, "response_format", format.unread);
     match (&*format.kind, format.json_schema) {
         ("text", _) => Ok(None),
         ("json_object", _) => Ok(Some(Structure::JsonObject)),
         ("json_schema", Some(given)) => match given.schema {
             Some(schema) => {
+                below(dropped, "response_format.json_schema", given.unread);
                 let name = given.name.unwrap_or(Str::borrowed(DEFAULT_SCHEMA_NAME));
-                Ok(Some(Structure::Schema { name, schema, param: PARAM }))
+                Ok(Some(Structure::Schema { name, description: given.description, schema, param: PARAM }))
             }
             None => Err(ApiError::invalid_param(PARAM, format!("{PARAM}: field required"))),
         },

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 
 fn prepare(request: &Value) -> Result<Prepared<Reply>, ApiError> {
-    to_messages(request.to_string().as_bytes(), |_| None)
+    to_messages(request.to_string().as_bytes(), Config::default(), |_| None)
 }
 
 fn body(request: &Value) -> Value {
@@ -26,7 +26,7 @@ fn with(model: &str, fields: impl std::borrow::Borrow<Value>) -> Value {
 fn the_plainest_request_is_translated() {
     let text =
         r#"{"model": "claude-3-5-sonnet-20241022", "messages": [{"role": "user", "content": "Hello!"}]}"#;
-    let prepared = to_messages(text.as_bytes(), |_| None).unwrap();
+    let prepared = to_messages(text.as_bytes(), Config::default(), |_| None).unwrap();
     assert_eq!(
         prepared.body,
         r#"{"model":"claude-3-5-sonnet-20241022","max_tokens":8192,"messages":[{"role":"user","content":[{"type":"text","text":"Hello!"}]}]}"#
@@ -104,7 +104,10 @@ fn a_full_request_is_translated_field_by_field() {
     assert_eq!(got, expected);
     assert!(prepared.stream && prepared.reply.include_usage);
     assert_eq!(prepared.session.as_deref(), Some("k1"));
-    assert!(prepared.dropped.is_empty(), "{:?}", prepared.dropped);
+    assert_eq!(
+        prepared.dropped,
+        ["messages[2].name", "messages[2].content[1].image_url.detail", "temperature", "stop"]
+    );
 }
 
 #[test]
@@ -488,7 +491,7 @@ fn refusals_name_the_field() {
         assert!(error.message.contains(hint), "{request}: {error}");
     }
     for broken in [&b"{\"model\":"[..], b"", b"\xff\xfe", b"{} x", b"null"] {
-        assert_eq!(to_messages(broken, |_| None).unwrap_err().status, 400);
+        assert_eq!(to_messages(broken, Config::default(), |_| None).unwrap_err().status, 400);
     }
 }
 
@@ -506,7 +509,7 @@ fn an_alias_is_translated_for_the_model_that_it_stands_for() {
     let request =
         json!({"model": "best", "messages": [{"role": "user", "content": "hi"}], "temperature": 0.5});
     let body = request.to_string();
-    let prepared = to_messages(body.as_bytes(), |name| {
+    let prepared = to_messages(body.as_bytes(), Config::default(), |name| {
         assert_eq!(name, "best");
         Some("claude-opus-5".to_owned())
     })

@@ -3,11 +3,12 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::translate::Config;
 use crate::translate::chat::to_messages;
 use crate::translate::testing::{Piece, Script, script, text, tool};
 
 fn reply_to(request: &Value) -> Reply {
-    to_messages(request.to_string().as_bytes(), |_| None).unwrap().reply
+    to_messages(request.to_string().as_bytes(), Config::default(), |_| None).unwrap().reply
 }
 
 fn plain() -> Reply {
@@ -78,7 +79,7 @@ fn thinking_is_shown_and_can_be_sent_back() {
     let mut echoed = message.clone();
     echoed["role"] = json!("assistant");
     let request = json!({"model": "claude-opus-5", "messages": [{"role": "user", "content": "hi"}, echoed, {"role": "user", "content": "go on"}]});
-    let prepared = to_messages(request.to_string().as_bytes(), |_| None).unwrap();
+    let prepared = to_messages(request.to_string().as_bytes(), Config::default(), |_| None).unwrap();
     let sent: Value = serde_json::from_slice(&prepared.body).unwrap();
     assert_eq!(sent["messages"][1]["content"][0], blocks[0]);
     assert_eq!(sent["messages"][1]["content"][1], blocks[1]);

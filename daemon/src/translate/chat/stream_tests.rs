@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::translate::Config;
 use crate::translate::chat::{from_messages, to_messages};
 use crate::translate::clients::chat::{self as client, Stream};
 use crate::translate::testing::{
@@ -13,7 +14,7 @@ use crate::translate::testing::{
 const CREATED: i64 = 1_795_464_512;
 
 fn reply_to(request: &Value) -> Reply {
-    to_messages(request.to_string().as_bytes(), |_| None).unwrap().reply
+    to_messages(request.to_string().as_bytes(), Config::default(), |_| None).unwrap().reply
 }
 
 fn plain(include_usage: bool) -> Reply {

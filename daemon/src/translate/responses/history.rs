@@ -1,7 +1,11 @@
 //! The input items of a Responses request, told to a [`History`] one by one.
 
+use serde_json::value::RawValue;
+
 use super::{Recalled, carrier};
+use crate::translate::cache;
 use crate::translate::call::{custom_input, input_object};
+use crate::translate::draft::below;
 use crate::translate::history::{History, is_blank, mark_last};
 use crate::translate::media;
 use crate::translate::models::{Capabilities, ThinkingStyle};
@@ -9,7 +13,7 @@ use crate::translate::tools::Names;
 use crate::wire::error::ApiError;
 use crate::wire::json::Str;
 use crate::wire::messages::Block;
-use crate::wire::responses::{CallOutput, Content, Input, InputItem, Message, Part, ToolCall};
+use crate::wire::responses::{CallOutput, Content, Input, InputItem, Message, Part, ReasoningItem, ToolCall};
 
 /// An item of the conversation, and where it stands.
 #[derive(Debug)]
@@ -92,21 +96,27 @@ impl<'a> Reader<'a, '_> {
     fn item(&mut self, item: InputItem<'a>, at: &str) -> Result<(), ApiError> {
         match item {
             InputItem::Message(message) => self.message(message, at)?,
-            InputItem::FunctionCall(call) => {
-                let input = input_object(call.input.as_deref().unwrap_or_default());
+            InputItem::FunctionCall(mut call) => {
+                below(self.dropped, at, std::mem::take(&mut call.unread));
+                let input = input_object(call.arguments.as_deref().unwrap_or_default());
                 self.call(&call, input);
             }
-            InputItem::CustomToolCall(call) => {
+            InputItem::CustomToolCall(mut call) => {
+                below(self.dropped, at, std::mem::take(&mut call.unread));
                 let input = custom_input(call.input.as_deref().unwrap_or_default());
                 self.call(&call, input);
             }
             InputItem::CallOutput(output) => self.output(output, at)?,
-            InputItem::Reasoning { encrypted_content } => {
+            InputItem::Reasoning(ReasoningItem { encrypted_content, summary, unread, .. }) => {
+                below(self.dropped, at, unread);
                 let carried = encrypted_content.filter(|text| !text.is_empty());
                 let block = carried.as_deref().and_then(carrier::block).filter(|_| self.thinks);
                 match (block, carried) {
                     (Some(block), _) => self.history.assistant(block),
                     (None, Some(_)) => self.dropped.push(format!("{at}.encrypted_content")),
+                    (None, None) if summary.is_some_and(|summary| !summary.is_empty()) => {
+                        self.dropped.push(format!("{at}.summary"));
+                    }
                     (None, None) => {}
                 }
             }
@@ -127,6 +137,7 @@ impl<'a> Reader<'a, '_> {
     }
 
     fn message(&mut self, message: Message<'a>, at: &str) -> Result<(), ApiError> {
+        below(self.dropped, at, message.unread);
         let add = match &*message.role {
             "user" => {
                 self.history.user_spoke();
@@ -142,19 +153,20 @@ impl<'a> Reader<'a, '_> {
             }
         };
         let media = &*message.role == "user";
-        for block in blocks(message.content, media, &format!("{at}.content"))? {
+        for block in self.blocks(message.content, media, &format!("{at}.content"))? {
             add(&mut self.history, block);
         }
         Ok(())
     }
 
-    fn call(&mut self, call: &ToolCall<'a>, input: Box<serde_json::value::RawValue>) {
+    fn call(&mut self, call: &ToolCall<'a>, input: Box<RawValue>) {
         let name = self.names.upstream(call.namespace.as_deref(), &call.name);
         self.history.tool_use(&call.call_id, name, input, None);
     }
 
     fn output(&mut self, output: CallOutput<'a>, at: &str) -> Result<(), ApiError> {
-        let content = blocks(output.output, true, &format!("{at}.output"))?;
+        below(self.dropped, at, output.unread);
+        let content = self.blocks(output.output, true, &format!("{at}.output"))?;
         if self.history.tool_result(&output.call_id, content, None) {
             return Ok(());
         }
@@ -162,24 +174,44 @@ impl<'a> Reader<'a, '_> {
         let text = format!("{param}: no earlier item is a call {:?} for this output", &*output.call_id);
         Err(ApiError::invalid_param(param, text))
     }
-}
 
-/// The blocks of a message or an output, without the empty ones.
-fn blocks<'a>(content: Option<Content<'a>>, media: bool, at: &str) -> Result<Vec<Block<'a>>, ApiError> {
-    let mut blocks = Vec::new();
-    match content {
-        None => {}
-        Some(Content::Text(text)) => blocks.push(Block::text(text)),
-        Some(Content::Parts(parts)) => {
-            for (index, part) in parts.into_iter().enumerate() {
-                let marker = part.cache_control;
-                blocks.push(block(part, media, &format!("{at}[{index}]"))?);
-                mark_last(&mut blocks, marker);
+    /// The blocks of a message or an output, without the empty ones.
+    fn blocks(
+        &mut self,
+        content: Option<Content<'a>>,
+        media: bool,
+        at: &str,
+    ) -> Result<Vec<Block<'a>>, ApiError> {
+        let mut blocks = Vec::new();
+        match content {
+            None => {}
+            Some(Content::Text(text)) => blocks.push(Block::text(text)),
+            Some(Content::Parts(parts)) => {
+                for (index, mut part) in parts.into_iter().enumerate() {
+                    let at = format!("{at}[{index}]");
+                    below(self.dropped, &at, std::mem::take(&mut part.unread));
+                    if part.detail.as_deref().is_some_and(|detail| detail != "auto") {
+                        self.dropped.push(format!("{at}.detail"));
+                    }
+                    let marker = self.marker(&mut part, &at);
+                    blocks.push(block(part, media, &at)?);
+                    mark_last(&mut blocks, marker);
+                }
             }
         }
+        blocks.retain(|block| !is_blank(block));
+        Ok(blocks)
     }
-    blocks.retain(|block| !is_blank(block));
-    Ok(blocks)
+
+    /// The part's cache marker, in Anthropic's words or in `OpenAI`'s.
+    fn marker(&mut self, part: &mut Part<'a>, at: &str) -> Option<&'a RawValue> {
+        let breakpoint = part.prompt_cache_breakpoint.take();
+        let breakpoint = breakpoint.and_then(|breakpoint| {
+            below(self.dropped, &format!("{at}.prompt_cache_breakpoint"), breakpoint.unread);
+            cache::marker()
+        });
+        part.cache_control.take().or(breakpoint)
+    }
 }
 
 /// Said of files a client uploaded elsewhere.

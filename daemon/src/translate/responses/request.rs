@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use super::history::{Placed, read_history};
 use super::{Recalled, Reply};
-use crate::translate::Prepared;
-use crate::translate::draft::{DEFAULT_SCHEMA_NAME, Draft, Structure, session_key, token_count};
+use crate::translate::draft::{DEFAULT_SCHEMA_NAME, Draft, Structure, below, session_key, token_count};
+use crate::translate::fields::RESPONSES;
 use crate::translate::models::{Capabilities, capabilities};
 use crate::translate::reasoning::Level;
 use crate::translate::tools::{Choice, Definition, Names, Tools, WEB_SEARCH};
+use crate::translate::{Config, Prepared, suffix};
 use crate::wire::error::ApiError;
 use crate::wire::json::Str;
 use crate::wire::messages::UserLocation;
@@ -25,10 +26,12 @@ pub fn to_messages<'a>(
     mut request: Request<'a>,
     recalled: &'a Recalled,
     size: usize,
+    config: Config,
     upstream_name: impl FnOnce(&str) -> Option<String>,
 ) -> Result<Prepared<Reply>, ApiError> {
     refuse_unsupported(&request)?;
-    let upstream = upstream_name(&request.model).unwrap_or_else(|| request.model.to_string());
+    let (model, suffix) = suffix::split(&request.model)?;
+    let upstream = upstream_name(model).unwrap_or_else(|| model.to_owned());
     let capabilities = capabilities(&upstream);
     let mut dropped = std::mem::take(&mut request.ignored);
     if request.service_tier.as_deref().is_some_and(|tier| !matches!(tier, "auto" | "default")) {
@@ -48,7 +51,15 @@ pub fn to_messages<'a>(
     let tools = read_tools(capabilities, request.tools, additional, &mut dropped)?;
     let choice = request.tool_choice.map(|selection| read_choice(selection, &tools.names)).transpose()?;
     let history = read_history(request.instructions, items, capabilities, &tools.names, &mut dropped)?;
-    let Reasoning { effort, summary, generate_summary } = request.reasoning;
+    let Reasoning { effort, summary, generate_summary, unread } = request.reasoning;
+    below(&mut dropped, "reasoning", unread);
+    let level = effort.map(|text| Level::parse(&text, "reasoning.effort")).transpose()?;
+    let (wish, wish_field) = suffix::settle(suffix, level, ("reasoning.effort", &mut dropped));
+    let own_markers = request.prompt_cache_options.is_some_and(|options| {
+        below(&mut dropped, "prompt_cache_options", options.unread);
+        options.mode.as_deref() == Some("explicit")
+    });
+    let structure = request.format.map(|format| read_format(format, &mut dropped)).transpose()?;
     let show_thinking = summary.or(generate_summary).is_some_and(|summary| &*summary != "none");
     let user = request.safety_identifier.or(request.user);
     let session = session_key(request.prompt_cache_key.as_deref(), user.as_deref());
@@ -66,27 +77,30 @@ pub fn to_messages<'a>(
         tools,
         choice,
         parallel: request.parallel_tool_calls,
-        level: effort.map(|text| Level::parse(&text, "reasoning.effort")).transpose()?,
-        level_field: "reasoning.effort",
+        wish,
+        wish_field,
         show_thinking,
-        structure: request.format.map(read_format).transpose()?.flatten(),
+        structure: structure.flatten(),
         user,
         thinking: None,
         cache_control: None,
+        own_markers,
         dropped,
+        fields: &RESPONSES,
+        config,
         messages_field: "input",
     };
     let written = draft.write(size)?;
     Ok(Prepared {
         body: written.body,
-        model: request.model.to_string(),
+        model: model.to_owned(),
         upstream,
         stream: request.stream,
         session,
         betas: written.betas,
         dropped: written.dropped,
         reply: Reply {
-            model: request.model.to_string(),
+            model: model.to_owned(),
             names,
             show_thinking,
             answer_tool: written.answer_tool,
@@ -170,6 +184,7 @@ fn add_tool<'a>(
 ) -> Result<(), ApiError> {
     match entry {
         ToolEntry::Function(tool) => {
+            below(dropped, at, tool.unread);
             let definition = Definition {
                 namespace: namespace.cloned(),
                 name: tool.name,
@@ -181,6 +196,7 @@ fn add_tool<'a>(
             tools.function(definition, at)
         }
         ToolEntry::Custom(tool) => {
+            below(dropped, at, tool.unread);
             let definition = Definition {
                 namespace: namespace.cloned(),
                 name: tool.name,
@@ -222,7 +238,7 @@ fn read_choice(selection: ToolSelection<'_>, names: &Names) -> Result<Choice, Ap
         ToolSelection::Mode(mode) => Choice::mode(&mode, "tool_choice"),
         ToolSelection::Named(tool) => Ok(Choice::Named(upstream(names, &tool))),
         ToolSelection::Allowed { mode, tools } => Ok(Choice::Allowed {
-            required: &*mode == "required",
+            required: Choice::is_required(&mode, "tool_choice.mode")?,
             names: tools.iter().map(|tool| upstream(names, tool)).collect(),
         }),
     }
@@ -235,14 +251,15 @@ fn upstream(names: &Names, tool: &SelectedTool<'_>) -> String {
     }
 }
 
-fn read_format(format: Format<'_>) -> Result<Option<Structure<'_>>, ApiError> {
+fn read_format<'a>(format: Format<'a>, dropped: &mut Vec<String>) -> Result<Option<Structure<'a>>, ApiError> {
     const PARAM: &str = "text.format.schema";
+    below(dropped, "text.format", format.unread);
     match (&*format.kind, format.schema) {
         ("text", _) => Ok(None),
         ("json_object", _) => Ok(Some(Structure::JsonObject)),
         ("json_schema", Some(schema)) => {
             let name = format.name.unwrap_or(Str::borrowed(DEFAULT_SCHEMA_NAME));
-            Ok(Some(Structure::Schema { name, schema, param: PARAM }))
+            Ok(Some(Structure::Schema { name, description: format.description, schema, param: PARAM }))
         }
         ("json_schema", None) => Err(ApiError::invalid_param(PARAM, format!("{PARAM}: field required"))),
         (other, _) => Err(ApiError::invalid_param(

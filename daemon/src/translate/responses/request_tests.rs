@@ -7,7 +7,8 @@ use crate::translate::responses::carrier;
 use crate::translate::testing::responses_to_messages;
 
 fn prepare(request: &Value) -> Result<Prepared<Reply>, ApiError> {
-    responses_to_messages(request.to_string().as_bytes())
+    let config = Config { prompt_cache: false, ..Config::default() };
+    responses_to_messages(request.to_string().as_bytes(), config)
 }
 
 fn body(request: &Value) -> Value {
@@ -375,7 +376,8 @@ fn recalled(conversation: &[Value], items: &[(&str, Value)]) -> Recalled {
 
 fn continued(request: &Value, recalled: &Recalled) -> Result<Prepared<Reply>, ApiError> {
     let text = request.to_string();
-    to_messages(Request::read(text.as_bytes())?, recalled, text.len(), |_| None)
+    let config = Config { prompt_cache: false, ..Config::default() };
+    to_messages(Request::read(text.as_bytes())?, recalled, text.len(), config, |_| None)
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::translate::Config;
 use crate::translate::testing::{Piece, Script, responses_to_messages, script, text, tool};
 
 fn reply_to(fields: &Value) -> Reply {
@@ -10,7 +11,7 @@ fn reply_to(fields: &Value) -> Reply {
     for (name, value) in fields.as_object().unwrap() {
         request[name] = value.clone();
     }
-    responses_to_messages(request.to_string().as_bytes()).unwrap().reply
+    responses_to_messages(request.to_string().as_bytes(), Config::default()).unwrap().reply
 }
 
 fn answered(script: &Script, reply: &Reply) -> Value {
@@ -127,9 +128,10 @@ fn reasoning_goes_back_as_it_came() {
         input.extend(got["output"].as_array().unwrap().iter().cloned());
         input.push(json!({"type": "function_call_output", "call_id": "toolu_f", "output": "ok"}));
         let request = json!({"model": "claude-opus-5", "input": input});
-        let sent: Value =
-            serde_json::from_slice(&responses_to_messages(request.to_string().as_bytes()).unwrap().body)
-                .unwrap();
+        let sent: Value = serde_json::from_slice(
+            &responses_to_messages(request.to_string().as_bytes(), Config::default()).unwrap().body,
+        )
+        .unwrap();
         assert_eq!(
             sent["messages"][1]["content"],
             json!([

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::translate::Config;
 use crate::translate::clients::responses as client;
 use crate::translate::responses::from_messages;
 use crate::translate::testing::{
@@ -18,7 +19,7 @@ fn reply_to(fields: &Value) -> Reply {
     for (name, value) in fields.as_object().unwrap() {
         request[name] = value.clone();
     }
-    responses_to_messages(request.to_string().as_bytes()).unwrap().reply
+    responses_to_messages(request.to_string().as_bytes(), Config::default()).unwrap().reply
 }
 
 fn encode(events: &[sse::Event], reply: &Reply) -> String {

@@ -10,7 +10,7 @@ pub use reply::{
     Delta, FunctionCall, Message, PromptDetails, ThinkingBlock,
 };
 pub use request::{
-    CallCustom, CallFunction, Content, CustomFormat, File, Function, Grammar, HistoryCall, HistoryMessage,
-    HistoryThinking, ImageUrl, JsonSchema, Part, Place, Request, ResponseFormat, SearchLocation, Stop,
-    ToolEntry, ToolSelection, WebSearchOptions,
+    CacheBreakpoint, CacheOptions, CallCustom, CallFunction, Content, CustomFormat, File, Function, Grammar,
+    HistoryCall, HistoryMessage, HistoryThinking, ImageUrl, JsonSchema, Part, Place, Request, ResponseFormat,
+    SearchLocation, Stop, StreamOptions, ToolEntry, ToolSelection, WebSearchOptions,
 };

@@ -5,9 +5,10 @@ use serde::de::{Deserializer, Error as _};
 use serde_json::value::RawValue;
 
 use crate::wire::error::ApiError;
-use crate::wire::json::{Kind, Object, Str, TextOrList, text_or_list};
+use crate::wire::json::{FieldError, Kind, Object, Str, TextOrList, text_or_list};
+use crate::wire::open::open_structs;
 
-/// A request with every field that has a meaning here; the others are in `ignored`.
+/// A request with every field that has a meaning here; the others are in `unread`.
 #[derive(Debug)]
 pub struct Request<'a> {
     pub model: Str<'a>,
@@ -36,14 +37,15 @@ pub struct Request<'a> {
     pub audio: bool,
     pub thinking: Option<&'a RawValue>,
     pub cache_control: Option<&'a RawValue>,
-    /// Names of fields that are given and have no counterpart.
-    pub ignored: Vec<String>,
+    pub prompt_cache_options: Option<CacheOptions<'a>>,
+    /// Names of the fields that nobody reads and that say something.
+    pub unread: Vec<String>,
 }
 
 impl<'a> Request<'a> {
     pub fn read(body: &'a [u8]) -> Result<Self, ApiError> {
         let mut fields = Object::parse(body)?;
-        let stream_options: StreamOptions = fields.read("stream_options")?.unwrap_or_default();
+        let stream_options = StreamOptions::take_from(&mut fields)?;
         Ok(Self {
             model: fields.model()?,
             messages: fields
@@ -55,7 +57,7 @@ impl<'a> Request<'a> {
             top_p: fields.read("top_p")?,
             stop: fields.read("stop")?,
             stream: fields.read("stream")?.unwrap_or(false),
-            include_usage: stream_options.include_usage.unwrap_or(false),
+            include_usage: stream_options.include_usage,
             tools: fields.read_list("tools")?.unwrap_or_default(),
             tool_choice: fields.read("tool_choice")?,
             parallel_tool_calls: fields.read("parallel_tool_calls")?,
@@ -73,38 +75,46 @@ impl<'a> Request<'a> {
             audio: fields.take("audio").is_some(),
             thinking: fields.read_object("thinking")?,
             cache_control: fields.read_object("cache_control")?,
-            ignored: fields.rest().map(str::to_owned).collect(),
+            prompt_cache_options: fields.read("prompt_cache_options")?,
+            unread: fields.rest().map(str::to_owned).chain(stream_options.unread).collect(),
         })
     }
 }
 
-#[derive(Default, Deserialize)]
-struct StreamOptions {
-    #[serde(default)]
-    include_usage: Option<bool>,
+/// `stream_options`, which the older completions have, too.
+#[derive(Debug, Default)]
+pub struct StreamOptions {
+    pub include_usage: bool,
+    /// Names, with `stream_options` in front, of what nobody reads.
+    pub unread: Vec<String>,
 }
 
-/// One message of the conversation so far.
-#[derive(Debug, Deserialize)]
-pub struct HistoryMessage<'a> {
-    #[serde(borrow)]
-    pub role: Str<'a>,
-    #[serde(borrow, default)]
-    pub content: Option<Content<'a>>,
-    #[serde(borrow, default)]
-    pub name: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    pub refusal: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    pub tool_calls: Option<Vec<HistoryCall<'a>>>,
-    #[serde(borrow, default)]
-    pub function_call: Option<CallFunction<'a>>,
-    #[serde(borrow, default)]
-    pub tool_call_id: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    pub thinking_blocks: Option<Vec<HistoryThinking<'a>>>,
-    #[serde(borrow, default)]
-    pub cache_control: Option<&'a RawValue>,
+impl StreamOptions {
+    pub(in crate::wire) fn take_from(fields: &mut Object<'_>) -> Result<Self, FieldError> {
+        const NAME: &str = "stream_options";
+        let mut options: Object<'_> = fields.read(NAME)?.unwrap_or_default();
+        let include_usage = options.read("include_usage").map_err(|error| error.below(NAME))?;
+        let unread = options.rest().map(|name| format!("{NAME}.{name}")).collect();
+        Ok(Self { include_usage: include_usage.unwrap_or(false), unread })
+    }
+}
+
+open_structs! {
+    /// One message of the conversation so far.
+    pub struct HistoryMessage<'a> {
+        pub role: Str<'a>,
+        pub content: Option<Content<'a>>,
+        pub name: Option<Str<'a>>,
+        pub refusal: Option<Str<'a>>,
+        pub tool_calls: Option<Vec<HistoryCall<'a>>>,
+        pub function_call: Option<CallFunction<'a>>,
+        pub tool_call_id: Option<Str<'a>>,
+        pub reasoning_content: Option<Str<'a>>,
+        pub thinking_blocks: Option<Vec<HistoryThinking<'a>>>,
+        /// The same in the form of another gateway.
+        pub reasoning_details: Option<Vec<HistoryThinking<'a>>>,
+        pub cache_control: Option<&'a RawValue>,
+    }
 }
 
 #[derive(Debug)]
@@ -122,76 +132,56 @@ impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
     }
 }
 
-/// A content part. Which fields it has depends on `kind`; those of other kinds are `None`.
-#[derive(Debug, Deserialize)]
-pub struct Part<'a> {
-    #[serde(rename = "type", borrow)]
-    pub kind: Str<'a>,
-    #[serde(borrow, default)]
-    pub text: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    pub refusal: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    pub image_url: Option<ImageUrl<'a>>,
-    #[serde(borrow, default)]
-    pub file: Option<File<'a>>,
-    #[serde(borrow, default)]
-    pub cache_control: Option<&'a RawValue>,
-}
+open_structs! {
+    /// A content part. Which fields it has depends on `kind`; those of other kinds are `None`.
+    pub struct Part<'a> {
+        pub kind = "type": Str<'a>,
+        pub text: Option<Str<'a>>,
+        pub refusal: Option<Str<'a>>,
+        pub image_url: Option<ImageUrl<'a>>,
+        pub file: Option<File<'a>>,
+        pub cache_control: Option<&'a RawValue>,
+        pub prompt_cache_breakpoint: Option<CacheBreakpoint<'a>>,
+    }
 
-#[derive(Debug, Deserialize)]
-pub struct ImageUrl<'a> {
-    #[serde(borrow)]
-    pub url: Str<'a>,
-}
+    pub struct ImageUrl<'a> {
+        pub url: Str<'a>,
+        pub detail: Option<Str<'a>>,
+    }
 
-#[derive(Debug, Deserialize)]
-pub struct File<'a> {
-    #[serde(borrow, default)]
-    pub file_data: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    pub file_id: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    pub filename: Option<Str<'a>>,
-}
+    pub struct File<'a> {
+        pub file_data: Option<Str<'a>>,
+        pub file_id: Option<Str<'a>>,
+        pub filename: Option<Str<'a>>,
+    }
 
-#[derive(Debug, Deserialize)]
-pub struct HistoryCall<'a> {
-    #[serde(borrow, default)]
-    pub id: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    pub function: Option<CallFunction<'a>>,
-    #[serde(borrow, default)]
-    pub custom: Option<CallCustom<'a>>,
-}
+    pub struct HistoryCall<'a> {
+        pub id: Option<Str<'a>>,
+        pub function: Option<CallFunction<'a>>,
+        pub custom: Option<CallCustom<'a>>,
+    }
 
-#[derive(Debug, Deserialize)]
-pub struct CallFunction<'a> {
-    #[serde(borrow)]
-    pub name: Str<'a>,
-    #[serde(borrow, default)]
-    pub arguments: Option<Str<'a>>,
-}
+    pub struct CallFunction<'a> {
+        pub name: Str<'a>,
+        pub arguments: Option<Str<'a>>,
+    }
 
-#[derive(Debug, Deserialize)]
-pub struct CallCustom<'a> {
-    #[serde(borrow)]
-    pub name: Str<'a>,
-    #[serde(borrow, default)]
-    pub input: Option<Str<'a>>,
-}
+    pub struct CallCustom<'a> {
+        pub name: Str<'a>,
+        pub input: Option<Str<'a>>,
+    }
 
-/// A thinking block a client carries through; only signed or redacted ones can be sent back.
-#[derive(Debug, Deserialize)]
-pub struct HistoryThinking<'a> {
-    #[serde(rename = "type", borrow)]
-    pub kind: Str<'a>,
-    #[serde(borrow, default)]
-    pub thinking: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    pub signature: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    pub data: Option<Str<'a>>,
+    /// A thinking block a client carries through; only signed or redacted ones can be sent back.
+    pub struct HistoryThinking<'a> {
+        pub kind = "type": Str<'a>,
+        pub thinking: Option<Str<'a>>,
+        /// The thinking in `reasoning_details`.
+        pub text: Option<Str<'a>>,
+        pub signature: Option<Str<'a>>,
+        pub data: Option<Str<'a>>,
+        /// Whose it is, in `reasoning_details`.
+        pub format: Option<Str<'a>>,
+    }
 }
 
 #[derive(Debug)]
@@ -206,48 +196,33 @@ impl<'de: 'a, 'a> Deserialize<'de> for Stop<'a> {
     }
 }
 
-#[derive(Debug, Deserialize)]
-pub struct ToolEntry<'a> {
-    #[serde(rename = "type", borrow)]
-    pub kind: Str<'a>,
-    #[serde(borrow, default)]
-    pub function: Option<Function<'a>>,
-    #[serde(borrow, default)]
-    pub custom: Option<Function<'a>>,
-    #[serde(borrow, default)]
-    pub cache_control: Option<&'a RawValue>,
-}
+open_structs! {
+    pub struct ToolEntry<'a> {
+        pub kind = "type": Str<'a>,
+        pub function: Option<Function<'a>>,
+        pub custom: Option<Function<'a>>,
+        pub cache_control: Option<&'a RawValue>,
+    }
 
-/// The definition of a function, or of a custom tool (which has no parameters).
-#[derive(Debug, Deserialize)]
-pub struct Function<'a> {
-    #[serde(borrow)]
-    pub name: Str<'a>,
-    #[serde(borrow, default)]
-    pub description: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    pub parameters: Option<&'a RawValue>,
-    #[serde(default)]
-    pub strict: Option<bool>,
-    #[serde(borrow, default)]
-    pub format: Option<CustomFormat<'a>>,
-    #[serde(borrow, default)]
-    pub cache_control: Option<&'a RawValue>,
-}
+    /// The definition of a function, or of a custom tool (which has no parameters).
+    pub struct Function<'a> {
+        pub name: Str<'a>,
+        pub description: Option<Str<'a>>,
+        pub parameters: Option<&'a RawValue>,
+        pub strict: Option<bool>,
+        pub format: Option<CustomFormat<'a>>,
+        pub cache_control: Option<&'a RawValue>,
+    }
 
-/// The form a custom tool's input must have: free text, or text by a grammar.
-#[derive(Debug, Deserialize)]
-pub struct CustomFormat<'a> {
-    #[serde(borrow, default)]
-    pub grammar: Option<Grammar<'a>>,
-}
+    /// The form a custom tool's input must have: free text, or text by a grammar.
+    pub struct CustomFormat<'a> {
+        pub grammar: Option<Grammar<'a>>,
+    }
 
-#[derive(Debug, Deserialize)]
-pub struct Grammar<'a> {
-    #[serde(borrow)]
-    pub definition: Str<'a>,
-    #[serde(borrow, default)]
-    pub syntax: Option<Str<'a>>,
+    pub struct Grammar<'a> {
+        pub definition: Str<'a>,
+        pub syntax: Option<Str<'a>>,
+    }
 }
 
 /// `tool_choice` and `function_call`.
@@ -308,46 +283,40 @@ struct NameField<'a> {
     name: Str<'a>,
 }
 
-#[derive(Debug, Deserialize)]
-pub struct ResponseFormat<'a> {
-    #[serde(rename = "type", borrow)]
-    pub kind: Str<'a>,
-    #[serde(borrow, default)]
-    pub json_schema: Option<JsonSchema<'a>>,
-}
+open_structs! {
+    pub struct ResponseFormat<'a> {
+        pub kind = "type": Str<'a>,
+        pub json_schema: Option<JsonSchema<'a>>,
+    }
 
-#[derive(Debug, Deserialize)]
-pub struct JsonSchema<'a> {
-    #[serde(borrow, default)]
-    pub name: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    pub description: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    pub schema: Option<&'a RawValue>,
-}
+    pub struct JsonSchema<'a> {
+        pub name: Option<Str<'a>>,
+        pub description: Option<Str<'a>>,
+        pub schema: Option<&'a RawValue>,
+    }
 
-#[derive(Debug, Deserialize)]
-pub struct WebSearchOptions<'a> {
-    #[serde(borrow, default)]
-    pub user_location: Option<SearchLocation<'a>>,
-    #[serde(borrow, default)]
-    pub search_context_size: Option<Str<'a>>,
-}
+    pub struct WebSearchOptions<'a> {
+        pub user_location: Option<SearchLocation<'a>>,
+    }
 
-#[derive(Debug, Deserialize)]
-pub struct SearchLocation<'a> {
-    #[serde(borrow, default)]
-    pub approximate: Option<Place<'a>>,
-}
+    pub struct SearchLocation<'a> {
+        pub approximate: Option<Place<'a>>,
+    }
 
-#[derive(Debug, Deserialize)]
-pub struct Place<'a> {
-    #[serde(borrow, default)]
-    pub city: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    pub region: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    pub country: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    pub timezone: Option<Str<'a>>,
+    pub struct Place<'a> {
+        pub city: Option<Str<'a>>,
+        pub region: Option<Str<'a>>,
+        pub country: Option<Str<'a>>,
+        pub timezone: Option<Str<'a>>,
+    }
+
+    /// How a prompt is cached, in `OpenAI`'s words.
+    pub struct CacheOptions<'a> {
+        pub mode: Option<Str<'a>>,
+    }
+
+    /// The end of a part of the prompt that a client wants cached.
+    pub struct CacheBreakpoint<'a> {
+        pub mode: Option<Str<'a>>,
+    }
 }

@@ -16,6 +16,6 @@ pub use reply::{
     ResponseUsage, Status, SummaryPart,
 };
 pub use request::{
-    CallOutput, Content, Format, Input, InputItem, Message, Part, Reasoning, Request, ToolCall,
+    CallOutput, Content, Format, Input, InputItem, Message, Part, Reasoning, ReasoningItem, Request, ToolCall,
 };
 pub use tools::{CustomFormat, CustomTool, FunctionTool, SelectedTool, ToolEntry, ToolSelection, WebSearch};

@@ -6,8 +6,10 @@ use serde_json::value::RawValue;
 
 use super::reply::Echo;
 use super::tools::{ToolEntry, ToolSelection};
+use crate::wire::chat::{CacheBreakpoint, CacheOptions, StreamOptions};
 use crate::wire::error::ApiError;
 use crate::wire::json::{Kind, Object, Str, TextOrList, text_or_list};
+use crate::wire::open::open_structs;
 use crate::wire::tagged::{Tagged, tagged};
 
 /// A request with every field that has a meaning here; the others are in `ignored`.
@@ -36,6 +38,7 @@ pub struct Request<'a> {
     pub prompt_cache_key: Option<Str<'a>>,
     pub service_tier: Option<Str<'a>>,
     pub truncation: Option<Str<'a>>,
+    pub prompt_cache_options: Option<CacheOptions<'a>>,
     /// Names of fields that are given and have no counterpart.
     pub ignored: Vec<String>,
     /// What the response object repeats.
@@ -58,7 +61,7 @@ impl<'a> Request<'a> {
         let text: TextConfig<'a> = fields.read("text")?.unwrap_or_default();
         // What an answer includes does not depend on asking.
         let include: Vec<Str<'a>> = fields.read("include")?.unwrap_or_default();
-        fields.take("stream_options");
+        let stream_options = StreamOptions::take_from(&mut fields)?;
         fields.take("metadata");
         let request = Self {
             model,
@@ -89,12 +92,15 @@ impl<'a> Request<'a> {
             prompt_cache_key: fields.read("prompt_cache_key")?,
             service_tier: fields.read("service_tier")?,
             truncation: fields.read("truncation")?,
+            prompt_cache_options: fields.read("prompt_cache_options")?,
             ignored: Vec::new(),
             echo,
         };
         let mut ignored: Vec<String> = fields.rest().map(str::to_owned).collect();
-        let extras = include.iter().filter(|name| &***name != "reasoning.encrypted_content");
-        ignored.extend(extras.map(|name| format!("include.{}", &**name)));
+        let extras = include.iter().enumerate();
+        let extras = extras.filter(|(_, name)| &***name != "reasoning.encrypted_content");
+        ignored.extend(extras.map(|(index, name)| format!("include[{index}] ({})", &**name)));
+        ignored.extend(stream_options.unread);
         ignored.extend(text.verbosity.map(|_| "text.verbosity".to_owned()));
         Ok(Self { ignored, ..request })
     }
@@ -121,25 +127,23 @@ impl Input<'_> {
     }
 }
 
-#[derive(Debug, Default, Deserialize)]
-pub struct Reasoning<'a> {
-    #[serde(borrow, default)]
-    pub effort: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    pub summary: Option<Str<'a>>,
-    /// The older name of `summary`.
-    #[serde(borrow, default)]
-    pub generate_summary: Option<Str<'a>>,
+open_structs! {
+    #[derive(Default)]
+    pub struct Reasoning<'a> {
+        pub effort: Option<Str<'a>>,
+        pub summary: Option<Str<'a>>,
+        /// The older name of `summary`.
+        pub generate_summary: Option<Str<'a>>,
+    }
 }
 
-#[derive(Debug, Deserialize)]
-pub struct Format<'a> {
-    #[serde(rename = "type", borrow)]
-    pub kind: Str<'a>,
-    #[serde(borrow, default)]
-    pub name: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    pub schema: Option<&'a RawValue>,
+open_structs! {
+    pub struct Format<'a> {
+        pub kind = "type": Str<'a>,
+        pub name: Option<Str<'a>>,
+        pub description: Option<Str<'a>>,
+        pub schema: Option<&'a RawValue>,
+    }
 }
 
 /// One item of the conversation so far.
@@ -150,9 +154,7 @@ pub enum InputItem<'a> {
     CustomToolCall(ToolCall<'a>),
     /// The result of a function or custom tool call.
     CallOutput(CallOutput<'a>),
-    Reasoning {
-        encrypted_content: Option<Str<'a>>,
-    },
+    Reasoning(ReasoningItem<'a>),
     AdditionalTools(Vec<ToolEntry<'a>>),
     /// A pointer to an item of an earlier response.
     Reference {
@@ -167,57 +169,51 @@ pub enum InputItem<'a> {
     },
 }
 
-/// An item that does not say its type: a message, or a pointer when it has an id and no role.
-#[derive(Deserialize)]
-struct Untyped<'a> {
-    #[serde(borrow, default)]
-    role: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    content: Option<Content<'a>>,
-    #[serde(borrow, default)]
-    id: Option<&'a RawValue>,
+open_structs! {
+    /// An item that does not say its type: a message, or a pointer when it has an id and no role.
+    struct Untyped<'a> {
+        pub role: Option<Str<'a>>,
+        pub content: Option<Content<'a>>,
+        pub id: Option<&'a RawValue>,
+    }
 }
 
-#[derive(Debug, Deserialize)]
-pub struct Message<'a> {
-    #[serde(borrow)]
-    pub role: Str<'a>,
-    #[serde(borrow, default)]
-    pub content: Option<Content<'a>>,
+open_structs! {
+    pub struct Message<'a> {
+        pub role: Str<'a>,
+        pub content: Option<Content<'a>>,
+    }
 }
 
 impl<'a> Message<'a> {
     /// What `input` is when it is a text.
     pub const fn user(text: Str<'a>) -> Self {
-        Self { role: Str::borrowed("user"), content: Some(Content::Text(text)) }
+        Self { role: Str::borrowed("user"), content: Some(Content::Text(text)), unread: Vec::new() }
     }
 }
 
-#[derive(Debug, Deserialize)]
-pub struct ToolCall<'a> {
-    #[serde(borrow)]
-    pub call_id: Str<'a>,
-    #[serde(borrow)]
-    pub name: Str<'a>,
-    #[serde(borrow, default)]
-    pub namespace: Option<Str<'a>>,
-    /// JSON text of a function call, free text of a custom tool call.
-    #[serde(borrow, default, alias = "arguments")]
-    pub input: Option<Str<'a>>,
+open_structs! {
+    pub struct ToolCall<'a> {
+        pub call_id: Str<'a>,
+        pub name: Str<'a>,
+        pub namespace: Option<Str<'a>>,
+        /// JSON text, of a function.
+        pub arguments: Option<Str<'a>>,
+        /// Free text, of a custom tool.
+        pub input: Option<Str<'a>>,
+    }
 }
 
-#[derive(Debug, Deserialize)]
-pub struct CallOutput<'a> {
-    #[serde(borrow)]
-    pub call_id: Str<'a>,
-    #[serde(borrow, default)]
-    pub output: Option<Content<'a>>,
-}
+open_structs! {
+    pub struct CallOutput<'a> {
+        pub call_id: Str<'a>,
+        pub output: Option<Content<'a>>,
+    }
 
-#[derive(Deserialize)]
-struct ReasoningItem<'a> {
-    #[serde(borrow, default)]
-    encrypted_content: Option<Str<'a>>,
+    pub struct ReasoningItem<'a> {
+        pub encrypted_content: Option<Str<'a>>,
+        pub summary: Option<Vec<&'a RawValue>>,
+    }
 }
 
 #[derive(Deserialize)]
@@ -241,9 +237,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for InputItem<'a> {
 impl<'de: 'a, 'a> Tagged<'de> for InputItem<'a> {
     fn read<D: Deserializer<'de>>(kind: Option<Str<'de>>, fields: D) -> Result<Self, D::Error> {
         let Some(kind) = kind else {
-            let Untyped { role, content, id } = Untyped::deserialize(fields)?;
+            let Untyped { role, content, id, unread } = Untyped::deserialize(fields)?;
             return match (role, id) {
-                (Some(role), _) => Ok(Self::Message(Message { role, content })),
+                (Some(role), _) => Ok(Self::Message(Message { role, content, unread })),
                 (None, Some(id)) => {
                     let id = serde_json::from_str(id.get()).map_err(D::Error::custom)?;
                     Ok(Self::Reference { id })
@@ -258,10 +254,7 @@ impl<'de: 'a, 'a> Tagged<'de> for InputItem<'a> {
             "function_call_output" | "custom_tool_call_output" => {
                 Self::CallOutput(CallOutput::deserialize(fields)?)
             }
-            "reasoning" => {
-                let ReasoningItem { encrypted_content } = ReasoningItem::deserialize(fields)?;
-                Self::Reasoning { encrypted_content }
-            }
+            "reasoning" => Self::Reasoning(ReasoningItem::deserialize(fields)?),
             "additional_tools" => {
                 let AdditionalTools { tools } = AdditionalTools::deserialize(fields)?;
                 Self::AdditionalTools(tools)
@@ -305,25 +298,19 @@ impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
     }
 }
 
-/// A content part. Which fields it has depends on `kind`; those of other kinds are `None`.
-#[derive(Debug, Deserialize)]
-pub struct Part<'a> {
-    #[serde(rename = "type", borrow)]
-    pub kind: Str<'a>,
-    #[serde(borrow, default)]
-    pub text: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    pub refusal: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    pub image_url: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    pub file_data: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    pub file_url: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    pub file_id: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    pub filename: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    pub cache_control: Option<&'a RawValue>,
+open_structs! {
+    /// A content part. Which fields it has depends on `kind`; those of other kinds are `None`.
+    pub struct Part<'a> {
+        pub kind = "type": Str<'a>,
+        pub text: Option<Str<'a>>,
+        pub refusal: Option<Str<'a>>,
+        pub image_url: Option<Str<'a>>,
+        pub detail: Option<Str<'a>>,
+        pub file_data: Option<Str<'a>>,
+        pub file_url: Option<Str<'a>>,
+        pub file_id: Option<Str<'a>>,
+        pub filename: Option<Str<'a>>,
+        pub cache_control: Option<&'a RawValue>,
+        pub prompt_cache_breakpoint: Option<CacheBreakpoint<'a>>,
+    }
 }

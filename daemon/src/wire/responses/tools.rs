@@ -5,6 +5,7 @@ use serde::de::{Deserializer, Error as _, IgnoredAny};
 use serde_json::value::RawValue;
 
 use crate::wire::json::{FieldError, Kind, Object, Str};
+use crate::wire::open::open_structs;
 use crate::wire::tagged::{Tagged, tagged};
 
 #[derive(Debug)]
@@ -16,30 +17,21 @@ pub enum ToolEntry<'a> {
     Other { kind: Str<'a> },
 }
 
-#[derive(Debug, Deserialize)]
-pub struct FunctionTool<'a> {
-    #[serde(borrow)]
-    pub name: Str<'a>,
-    #[serde(borrow, default)]
-    pub description: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    pub parameters: Option<&'a RawValue>,
-    #[serde(default)]
-    pub strict: Option<bool>,
-    #[serde(borrow, default)]
-    pub cache_control: Option<&'a RawValue>,
-}
+open_structs! {
+    pub struct FunctionTool<'a> {
+        pub name: Str<'a>,
+        pub description: Option<Str<'a>>,
+        pub parameters: Option<&'a RawValue>,
+        pub strict: Option<bool>,
+        pub cache_control: Option<&'a RawValue>,
+    }
 
-#[derive(Debug, Deserialize)]
-pub struct CustomTool<'a> {
-    #[serde(borrow)]
-    pub name: Str<'a>,
-    #[serde(borrow, default)]
-    pub description: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    pub format: Option<CustomFormat<'a>>,
-    #[serde(borrow, default)]
-    pub cache_control: Option<&'a RawValue>,
+    pub struct CustomTool<'a> {
+        pub name: Str<'a>,
+        pub description: Option<Str<'a>>,
+        pub format: Option<CustomFormat<'a>>,
+        pub cache_control: Option<&'a RawValue>,
+    }
 }
 
 /// The form a custom tool's input must have: free text, or text by a grammar.

@@ -1,0 +1,303 @@
+//! The fields of a Chat Completions request.
+
+use super::{Field, Table, answered, dropped, mapped, needless, refused};
+
+pub const CHAT: Table =
+    Table { title: "Chat Completions", path: "POST /v1/chat/completions", fields: FIELDS };
+
+const NO_COUNTERPART: &str = "Claude has no such setting.";
+const NOTHING_STORED: &str = "Chat completions are not stored.";
+const CACHE_LIFE: &str =
+    "Claude keeps what it cached for five minutes since its last use; `cache_control` can ask for an hour.";
+const ANTHROPICS: &str = "Anthropic's own marker, passed on as it is.";
+
+const FIELDS: &[Field] = &[
+    mapped(
+        "model",
+        r#""claude-opus-5(high)""#,
+        "`model`, after aliases and prefixes. A suffix in round brackets is a level of reasoning, or a number of thinking tokens.",
+    ),
+    mapped(
+        "messages",
+        r#"[{"role":"user","content":"Hi"}]"#,
+        "`messages`, with roles that alternate: neighbours of one role become one turn.",
+    ),
+    mapped(
+        "messages[].role",
+        r#""user""#,
+        "system and developer become `system`, or a system message in its place where the model takes one; tool and function become results. Unknown roles are a 400.",
+    ),
+    mapped(
+        "messages[].content",
+        r#""Hello""#,
+        "Blocks of the turn; text of nothing but white space is left out, since Claude refuses it.",
+    ),
+    mapped(
+        "messages[].content[].type",
+        r#""text""#,
+        "text, image_url, file, refusal; input_audio and unknown types are a 400.",
+    ),
+    mapped("messages[].content[].text", r#""Hello""#, "A text block."),
+    mapped("messages[].content[].refusal", r#""No.""#, "A text block."),
+    mapped(
+        "messages[].content[].image_url.url",
+        r#""https://example.com/other.png""#,
+        "An image block: https, or a data URL of a JPEG, PNG, GIF or WebP. Any other is a 400.",
+    ),
+    dropped(
+        "messages[].content[].image_url.detail",
+        r#""low""#,
+        "Claude chooses the resolution; auto is no loss.",
+    ),
+    mapped(
+        "messages[].content[].file.file_data",
+        r#""data:text/plain;base64,b3RoZXI=""#,
+        "A document block of a PDF or a text, or an image block.",
+    ),
+    mapped("messages[].content[].file.filename", r#""other.txt""#, "The document's title."),
+    refused(
+        "messages[].content[].file.file_id",
+        r#""file-1""#,
+        "There is no store of files; send file_data.",
+    ),
+    refused(
+        "messages[].content[].input_audio",
+        r#"{"data":"AAAA","format":"wav"}"#,
+        "Claude does not hear. The error names the part's type.",
+    ),
+    mapped(
+        "messages[].content[].prompt_cache_breakpoint",
+        r#"{"mode":"explicit"}"#,
+        "A cache marker on the part's block.",
+    ),
+    needless("messages[].content[].prompt_cache_breakpoint.mode", r#""explicit""#, "There is only one mode."),
+    dropped("messages[].content[].prompt_cache_breakpoint.ttl", r#""30m""#, CACHE_LIFE),
+    mapped("messages[].content[].cache_control", r#"{"type":"ephemeral"}"#, ANTHROPICS),
+    mapped(
+        "messages[].cache_control",
+        r#"{"type":"ephemeral"}"#,
+        "Anthropic's own marker, on the message's last block.",
+    ),
+    dropped(
+        "messages[].name",
+        r#""Ann""#,
+        "Claude does not tell speakers of one role apart. In a function message it names the call.",
+    ),
+    mapped("messages[].refusal", r#""I will not.""#, "A text block of the assistant's."),
+    dropped("messages[].audio", r#"{"id":"audio_1"}"#, "Spoken answers are not stored."),
+    needless(
+        "messages[].annotations",
+        r#"[{"type":"url_citation"}]"#,
+        "What an earlier answer's text cited.",
+    ),
+    mapped(
+        "messages[].tool_calls",
+        r#"[{"id":"call_9","type":"function","function":{"name":"look","arguments":"{}"}}]"#,
+        "tool_use blocks behind the turn's text. A call that nobody answered gets an error as its result.",
+    ),
+    mapped(
+        "messages[].tool_calls[].id",
+        r#""call 7""#,
+        "Changed where Claude does not take its characters, the same way each time.",
+    ),
+    needless(
+        "messages[].tool_calls[].type",
+        r#""function""#,
+        "Told by which of function and custom is there.",
+    ),
+    needless("messages[].tool_calls[].index", "1", "The place in the list says it."),
+    mapped("messages[].tool_calls[].function", r#"{"name":"look","arguments":"{}"}"#, "A tool_use block."),
+    mapped(
+        "messages[].tool_calls[].function.name",
+        r#""other""#,
+        "The tool's name, changed where Claude does not take its characters.",
+    ),
+    mapped(
+        "messages[].tool_calls[].function.arguments",
+        r#""{\"a\": 1}""#,
+        "`input`. What is no JSON object goes up as text, under the one key arguments.",
+    ),
+    mapped(
+        "messages[].tool_calls[].custom",
+        r#"{"name":"patch","input":"x"}"#,
+        "A tool_use block whose input holds the text.",
+    ),
+    mapped("messages[].tool_calls[].custom.name", r#""other""#, "The tool's name."),
+    mapped("messages[].tool_calls[].custom.input", r#""other""#, "The one string of `input`."),
+    mapped(
+        "messages[].tool_call_id",
+        r#""call_1""#,
+        "Says which call a result belongs to; one that no call bears is a 400. Of several results for one call the last counts.",
+    ),
+    mapped("messages[].function_call", r#"{"name":"look","arguments":"{}"}"#, "A tool_use block."),
+    mapped("messages[].function_call.name", r#""other""#, "The tool's name."),
+    mapped("messages[].function_call.arguments", r#""{\"a\": 1}""#, "As in tool_calls."),
+    mapped(
+        "messages[].thinking_blocks",
+        r#"[{"type":"thinking","thinking":"Hm.","signature":"c2ln"}]"#,
+        "Thinking that an earlier answer carried, with its signature. A block without one is dropped.",
+    ),
+    mapped(
+        "messages[].reasoning_details",
+        r#"[{"type":"reasoning.text","text":"Hm.","signature":"c2ln","format":"anthropic-claude-v1"}]"#,
+        "The same in OpenRouter's form, where thinking_blocks are missing.",
+    ),
+    needless("messages[].reasoning_details[].id", r#""r1""#, "Only the gateway's own."),
+    needless("messages[].reasoning_details[].index", "1", "The place in the list says it."),
+    dropped(
+        "messages[].reasoning_content",
+        r#""Hm.""#,
+        "Unsigned thinking cannot go back. Beside signed blocks it repeats them, and is no loss.",
+    ),
+    refused("audio", r#"{"voice":"alloy","format":"wav"}"#, "Claude does not speak."),
+    dropped("frequency_penalty", "0.5", NO_COUNTERPART),
+    mapped("function_call", r#"{"name":"look"}"#, "`tool_choice`, where functions are used."),
+    mapped(
+        "functions",
+        r#"[{"name":"look"}]"#,
+        "`tools`; the answer then has function_call, and one call at most.",
+    ),
+    mapped("functions[].name", r#""other""#, "The tool's name."),
+    mapped("functions[].description", r#""Looks.""#, "The tool's description."),
+    mapped(
+        "functions[].parameters",
+        r#"{"type":"object","properties":{"a":{"type":"string"}}}"#,
+        "The tool's `input_schema`.",
+    ),
+    dropped("logit_bias", r#"{"50256":-100}"#, NO_COUNTERPART),
+    dropped("logprobs", "true", "Claude tells no probabilities; the answer's logprobs are null."),
+    mapped(
+        "max_completion_tokens",
+        "100",
+        "`max_tokens`, at most what the model can. Neither of the two given: 32000, or what the model can.",
+    ),
+    mapped("max_tokens", "100", "The same, where max_completion_tokens is not given."),
+    dropped("metadata", r#"{"a":"b"}"#, NOTHING_STORED),
+    refused("modalities", r#"["text","audio"]"#, "Anything but text."),
+    dropped(
+        "moderation",
+        r#"{"model":"omni-moderation-latest"}"#,
+        "There is no moderation beside Claude's own.",
+    ),
+    refused("n", "2", "Claude gives one choice; 1 is fine."),
+    mapped("parallel_tool_calls", "false", "false: `disable_parallel_tool_use`."),
+    dropped("prediction", r#"{"type":"content","content":"x"}"#, NO_COUNTERPART),
+    dropped("presence_penalty", "0.5", NO_COUNTERPART),
+    mapped(
+        "prompt_cache_key",
+        r#""session-1""#,
+        "Keeps the conversation with one account, where its cache is. It is not sent.",
+    ),
+    mapped("prompt_cache_options", r#"{"mode":"explicit"}"#, "How the prompt is marked to be cached."),
+    mapped("prompt_cache_options.mode", r#""explicit""#, "explicit: no cache markers but the client's own."),
+    dropped("prompt_cache_options.ttl", r#""30m""#, CACHE_LIFE),
+    dropped("prompt_cache_retention", r#""24h""#, CACHE_LIFE),
+    mapped(
+        "reasoning_effort",
+        r#""high""#,
+        "`thinking` and `output_config.effort`, or a budget on models that have one. Dropped in a tool loop that lost its thinking on these, and where the model's name has another suffix.",
+    ),
+    mapped("response_format", r#"{"type":"json_object"}"#, "`output_config.format`."),
+    mapped(
+        "response_format.type",
+        r#""json_object""#,
+        "text, json_object (told to the model in words) or json_schema; any other is a 400.",
+    ),
+    mapped(
+        "response_format.json_schema",
+        r#"{"schema":{"type":"object","properties":{}}}"#,
+        "`output_config.format`; a forced tool on models without it.",
+    ),
+    mapped(
+        "response_format.json_schema.name",
+        r#""other""#,
+        "The tool's name on models without structured output; elsewhere nothing needs it.",
+    ),
+    mapped(
+        "response_format.json_schema.description",
+        r#""A person.""#,
+        "The schema's description, unless it has one.",
+    ),
+    mapped(
+        "response_format.json_schema.schema",
+        r#"{"type":"object","properties":{"a":{"type":"string"}}}"#,
+        "The schema. Keywords that Claude refuses go into the description in words; a recursive schema is a 400.",
+    ),
+    needless("response_format.json_schema.strict", "true", "The schema always binds."),
+    mapped("safety_identifier", r#""u1""#, "As user."),
+    dropped("seed", "7", NO_COUNTERPART),
+    dropped("service_tier", r#""flex""#, "auto and default are what happens anyway."),
+    mapped("stop", r#"["END"]"#, "`stop_sequences`. One of white space alone is dropped: Claude refuses it."),
+    dropped("store", "true", NOTHING_STORED),
+    mapped("stream", "true", "`stream`."),
+    answered("stream_options", r#"{"include_usage":true}"#, "What a stream holds beside the answer."),
+    answered("stream_options.include_usage", "true", "The stream ends with a chunk that holds the usage."),
+    dropped("stream_options.include_obfuscation", "true", "Chunks are not padded."),
+    mapped(
+        "temperature",
+        "0.5",
+        "`temperature`; above 1 it is sent as 1 and named as dropped. Dropped where the model takes none, or thinks.",
+    ),
+    mapped(
+        "tool_choice",
+        r#"{"type":"function","function":{"name":"look"}}"#,
+        "`tool_choice`: auto, none, required, a tool, or allowed_tools (the others are not sent). auto is sent, and this named as dropped, where the model cannot be forced.",
+    ),
+    mapped("tools", r#"[{"type":"function","function":{"name":"other"}}]"#, "`tools`."),
+    refused("tools[].type", r#""code_interpreter""#, "Types other than function and custom."),
+    mapped("tools[].function", r#"{"name":"other"}"#, "A tool."),
+    mapped(
+        "tools[].function.name",
+        r#""other""#,
+        "Changed where Claude does not take its characters, and back in answers.",
+    ),
+    mapped("tools[].function.description", r#""Sees.""#, "The tool's description."),
+    mapped(
+        "tools[].function.parameters",
+        r#"{"type":"object","properties":{"a":{"type":"string"}}}"#,
+        "`input_schema`. Alternatives at its top are put together, since Claude takes none there.",
+    ),
+    mapped(
+        "tools[].function.strict",
+        "true",
+        "`strict`, where the model has it and the schema is within what it can bind; dropped elsewhere.",
+    ),
+    mapped("tools[].custom", r#"{"name":"other"}"#, "A tool with one string as its input."),
+    mapped("tools[].custom.name", r#""other""#, "As of a function."),
+    mapped("tools[].custom.description", r#""Patches.""#, "The tool's description."),
+    mapped(
+        "tools[].custom.format",
+        r#"{"type":"grammar","grammar":{"definition":"start: Y","syntax":"lark"}}"#,
+        "Told to the model in the tool's description.",
+    ),
+    needless("tools[].custom.format.type", r#""grammar""#, "Told by whether a grammar is there."),
+    mapped("tools[].custom.format.grammar.definition", r#""start: Z""#, "In the tool's description."),
+    mapped("tools[].custom.format.grammar.syntax", r#""regex""#, "In the tool's description."),
+    mapped("tools[].cache_control", r#"{"type":"ephemeral"}"#, ANTHROPICS),
+    dropped("top_logprobs", "3", "As logprobs."),
+    mapped(
+        "top_p",
+        "0.5",
+        "`top_p`, unless temperature is given, too: Claude takes one of them. Else as temperature.",
+    ),
+    mapped("user", r#""ann""#, "Its hash becomes `metadata.user_id`."),
+    dropped("verbosity", r#""low""#, NO_COUNTERPART),
+    mapped("web_search_options", r#"{}"#, "Claude's own tool web_search."),
+    dropped("web_search_options.search_context_size", r#""low""#, NO_COUNTERPART),
+    mapped(
+        "web_search_options.user_location",
+        r#"{"type":"approximate","approximate":{"city":"Bern"}}"#,
+        "`user_location`.",
+    ),
+    needless("web_search_options.user_location.type", r#""approximate""#, "There is only one type."),
+    mapped("web_search_options.user_location.approximate.city", r#""Bern""#, "`user_location`."),
+    mapped("web_search_options.user_location.approximate.country", r#""CH""#, "`user_location`."),
+    mapped("web_search_options.user_location.approximate.region", r#""Bern""#, "`user_location`."),
+    mapped("web_search_options.user_location.approximate.timezone", r#""Europe/Zurich""#, "`user_location`."),
+    mapped(
+        "thinking",
+        r#"{"type":"adaptive"}"#,
+        "Anthropic's own field, passed on as it is. It outranks reasoning_effort.",
+    ),
+    mapped("cache_control", r#"{"type":"ephemeral"}"#, "Anthropic's own field, passed on as it is."),
+];
