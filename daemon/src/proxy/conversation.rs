@@ -151,6 +151,25 @@ mod tests {
     }
 
     #[test]
+    fn a_marker_that_translation_sets_is_not_content() {
+        use crate::translate::{Config, chat};
+        let system = "Be \u{e9} \"kind\" & brief.\n".repeat(200);
+        let request = serde_json::json!({"model": "claude-opus-5", "messages": [
+            {"role": "system", "content": system}, {"role": "user", "content": "hello \u{1f600}"}],
+            "tools": [{"type": "function", "function": {"name": "f", "parameters":
+                {"type": "object", "properties": {"x": {"type": "number", "minimum": 1.50}}}}}]});
+        let key = |prompt_cache| {
+            let config = Config { prompt_cache, ..Config::default() };
+            let prepared = chat::to_messages(request.to_string().as_bytes(), config, |_| None).unwrap();
+            let text = String::from_utf8(prepared.body.to_vec()).unwrap();
+            assert_eq!(text.contains(CACHE_CONTROL), prompt_cache);
+            body(&text)
+        };
+        assert!(key(true).is_some());
+        assert_eq!(key(true), key(false));
+    }
+
+    #[test]
     fn else_it_is_the_beginning_whatever_comes_later() {
         let turn = |first: &str, rest: &str| {
             body(&format!(

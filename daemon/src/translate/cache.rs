@@ -41,3 +41,7 @@ pub(super) fn mark(request: &mut Request<'_>, size: usize) {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "cache_tests.rs"]
+mod tests;

@@ -37,14 +37,17 @@ fn image_source<'a>(url: &Str<'a>, param: &str) -> Result<Source<'a>, ApiError> 
     https(url, param, "image")
 }
 
-/// A file given by its content.
+/// A file given by its content; a picture is an image.
 pub(super) fn file<'a>(data: &Str<'a>, name: Option<Str<'a>>, param: &str) -> Result<Block<'a>, ApiError> {
-    let source = if let Some(data) = DataUrl::parse(data) {
-        file_source(data, param)?
+    let source = if let Some(url) = DataUrl::parse(data) {
+        if url.media_type.get(..6).is_some_and(|kind| kind.eq_ignore_ascii_case("image/")) {
+            return image(data, param);
+        }
+        file_source(url, param)?
     } else if data.starts_with(PDF_HEAD) {
         Source::Base64 { media_type: "application/pdf", data: data.clone() }
     } else {
-        return Err(unsupported(param, "file data: give a data URL of a PDF or a text file"));
+        return Err(unsupported(param, "file data: give a data URL of a PDF, a text file or an image"));
     };
     let title = name.filter(|name| !name.trim().is_empty());
     Ok(Block::Document { source, title, cache_control: None })
@@ -58,7 +61,7 @@ fn file_source<'a>(data: DataUrl<'a>, param: &str) -> Result<Source<'a>, ApiErro
         }
         "application/json" => text_source(&data, param),
         text if text.starts_with("text/") => text_source(&data, param),
-        other => Err(unsupported(param, &format!("file type {other:?}: use a PDF or a text file"))),
+        other => Err(unsupported(param, &format!("file type {other:?}: use a PDF, a text file or an image"))),
     }
 }
 
@@ -189,7 +192,10 @@ mod tests {
             file_of("data:text/markdown;charset=utf-8;base64,aGk=").unwrap(),
             r#"{"type":"document","source":{"type":"text","media_type":"text/plain","data":"hi"},"title":"a.txt"}"#
         );
+        let picture = "data:image/gif;base64,R0lGODlhAQABAAAA";
+        assert_eq!(file_of(picture).unwrap(), image_of(picture).unwrap());
         for data in [
+            "data:image/bmp;base64,AAAA",
             "data:application/zip;base64,AAAA",
             "AAAA",
             "data:text/plain;base64,***",
