@@ -64,11 +64,12 @@ def fake(method, path, body=None):
         return json.load(response)
 
 
-def script_error(status, kind, message, **headers):
-    """The next model request is answered with this error."""
+def script_error(status, kind, message, always=False, **headers):
+    """The next model request, or every one until the scripts are forgotten, is answered with this error."""
     error = {"type": "error", "error": {"type": kind, "message": message}}
     headers = {name.replace("_", "-"): value for name, value in headers.items()}
-    fake("POST", "/fake/script", {"path": MESSAGES, "status": status, "headers": headers, "body": error})
+    script = {"path": MESSAGES, "status": status, "headers": headers, "body": error, "always": always}
+    fake("POST", "/fake/script", script)
 
 
 def expire_access_tokens():

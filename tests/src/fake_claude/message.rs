@@ -18,6 +18,8 @@ pub(super) struct Message {
     pub(super) blocks: Vec<Block>,
     pub(super) stop_reason: &'static str,
     pub(super) stop_sequence: Option<String>,
+    /// Why it was refused, if it was.
+    pub(super) refusal: Option<&'static str>,
     pub(super) usage: Usage,
     /// The id of the container that its code ran in.
     pub(super) container: Option<String>,
@@ -35,6 +37,15 @@ pub(super) enum Block {
         name: String,
         input: Value,
     },
+    /// A search of the web, with the id of the call.
+    Search {
+        id: String,
+    },
+    SearchResult {
+        id: String,
+    },
+    /// A text that cites what a search found.
+    Cited(String),
     /// The result of code that made this file.
     MadeFile {
         id: String,
@@ -76,8 +87,8 @@ impl Block {
     pub(super) fn tokens(&self) -> usize {
         match self {
             Self::Thinking { .. } => 12,
-            Self::Text(text) => text.split_whitespace().count(),
-            Self::MadeFile { .. } => 20,
+            Self::Text(text) | Self::Cited(text) => text.split_whitespace().count(),
+            Self::MadeFile { .. } | Self::Search { .. } | Self::SearchResult { .. } => 20,
             Self::ToolUse { input, .. } => 10 + input.to_string().len().div_ceil(4),
         }
     }
@@ -91,6 +102,18 @@ impl Block {
             Self::ToolUse { id, name, input } => {
                 json!({"type": "tool_use", "id": id, "name": name, "input": input})
             }
+            Self::Search { id } => {
+                json!({"type": "server_tool_use", "id": id, "name": "web_search", "input": search_input()})
+            }
+            Self::SearchResult { id } => json!({
+                "type": "web_search_tool_result",
+                "tool_use_id": id,
+                "content": [{
+                    "type": "web_search_result", "url": FOUND_URL, "title": FOUND_TITLE,
+                    "encrypted_content": "FAKEencrypted", "page_age": null,
+                }],
+            }),
+            Self::Cited(text) => json!({"type": "text", "text": text, "citations": [citation()]}),
             Self::MadeFile { id } => json!({
                 "type": "code_execution_tool_result",
                 "tool_use_id": "srvtoolu_FAKE",
@@ -110,13 +133,17 @@ impl Block {
             Self::ToolUse { id, name, .. } => {
                 json!({"type": "tool_use", "id": id, "name": name, "input": {}})
             }
-            Self::MadeFile { .. } => self.whole(),
+            Self::Search { id } => {
+                json!({"type": "server_tool_use", "id": id, "name": "web_search", "input": {}})
+            }
+            Self::Cited(_) => json!({"type": "text", "text": "", "citations": []}),
+            Self::MadeFile { .. } | Self::SearchResult { .. } => self.whole(),
         }
     }
 
     fn deltas(&self) -> Vec<Value> {
         match self {
-            Self::MadeFile { .. } => Vec::new(),
+            Self::MadeFile { .. } | Self::SearchResult { .. } => Vec::new(),
             Self::Thinking { text, signature } => {
                 let thoughts =
                     pieces(text).into_iter().map(|p| json!({"type": "thinking_delta", "thinking": p}));
@@ -125,13 +152,36 @@ impl Block {
             Self::Text(text) => {
                 pieces(text).into_iter().map(|p| json!({"type": "text_delta", "text": p})).collect()
             }
-            Self::ToolUse { input, .. } => {
-                // The service opens with an empty piece, too.
-                let parts = [String::new()].into_iter().chain(pieces(&input.to_string()));
-                parts.map(|p| json!({"type": "input_json_delta", "partial_json": p})).collect()
+            Self::ToolUse { input, .. } => input_deltas(input),
+            Self::Search { .. } => input_deltas(&search_input()),
+            Self::Cited(text) => {
+                let cited = json!({"type": "citations_delta", "citation": citation()});
+                let said = pieces(text).into_iter().map(|p| json!({"type": "text_delta", "text": p}));
+                [cited].into_iter().chain(said).collect()
             }
         }
     }
+}
+
+fn input_deltas(input: &Value) -> Vec<Value> {
+    // The service opens with an empty piece, too.
+    let parts = [String::new()].into_iter().chain(pieces(&input.to_string()));
+    parts.map(|p| json!({"type": "input_json_delta", "partial_json": p})).collect()
+}
+
+/// What every search of the fake finds.
+pub const FOUND_URL: &str = "https://example.com/weather";
+const FOUND_TITLE: &str = "The weather";
+
+fn search_input() -> Value {
+    json!({"query": "the weather in Paris"})
+}
+
+fn citation() -> Value {
+    json!({
+        "type": "web_search_result_location", "url": FOUND_URL, "title": FOUND_TITLE,
+        "cited_text": "It is sunny.", "encrypted_index": "FAKEindex",
+    })
 }
 
 /// Pieces of a few characters, so that streams have several deltas and boundaries fall anywhere between
@@ -156,7 +206,15 @@ impl Message {
         let mut whole =
             self.message(&content, Some(self.stop_reason), self.stop_sequence.as_deref(), self.usage.output);
         self.tell_container(&mut whole);
+        self.tell_refusal(&mut whole);
         whole
+    }
+
+    fn tell_refusal(&self, object: &mut Value) {
+        if let (Some(explanation), Some(object)) = (self.refusal, object.as_object_mut()) {
+            let details = json!({"type": "refusal", "category": null, "explanation": explanation});
+            object.insert("stop_details".to_owned(), details);
+        }
     }
 
     /// Only answers that ran code have one.
@@ -217,6 +275,7 @@ impl Message {
         });
         let mut delta = json!({"stop_reason": self.stop_reason, "stop_sequence": self.stop_sequence});
         self.tell_container(&mut delta);
+        self.tell_refusal(&mut delta);
         steps.push(Step::event(
             "message_delta",
             &json!({"type": "message_delta", "delta": delta, "usage": usage}),

@@ -3,6 +3,10 @@
 //! - Plain text is answered with `You said: ...`, naming images and documents it was shown.
 //! - If there are tools and the last user text contains [`TOOL_WORD`], or a tool is forced, the first (or the
 //!   forced) tool is called with an input made from its schema. [`ALL_TOOLS_WORD`] calls every tool at once.
+//! - `call the tool NAME with {...}` in the last user text calls that tool with that input; see
+//!   [`CALL_WORDS`].
+//! - [`SEARCH_WORD`] with a web search tool makes a search and an answer that cites what it found.
+//! - [`REFUSED_WORD`] is refused.
 //! - After tool results the answer is `The tools said: ...`.
 //! - With a JSON schema as output format the answer is an instance of it.
 //! - With thinking on, a signed thinking block comes first; its text is empty where the display is `omitted`.
@@ -19,6 +23,19 @@ pub const TOOL_WORD: &str = "weather";
 
 /// In the last user text, makes the fake call all its tools in one answer.
 pub const ALL_TOOLS_WORD: &str = "every tool";
+
+/// In the last user text, followed by a tool's name, the word `with` and a JSON object: calls that tool with that
+/// input, if the request has such a tool.
+pub const CALL_WORDS: &str = "call the tool ";
+
+/// In the last user text, makes the fake search the web if it may.
+pub const SEARCH_WORD: &str = "search the web";
+
+/// In the last user text, makes the fake refuse.
+pub const REFUSED_WORD: &str = "the forbidden word";
+
+/// What a refusal says beside the answer.
+pub const REFUSAL: &str = "The fake does not talk about this.";
 
 /// In the last user text, makes the code that the fake runs write a file.
 pub const FILE_WORD: &str = "chart";
@@ -49,7 +66,12 @@ pub(super) fn compose(
         blocks.push(Block::Thinking { text: thought.to_owned(), signature });
     }
     let calls = tools_to_call(body);
-    let (stop_reason, stop_sequence) = if calls.is_empty() {
+    let (stop_reason, stop_sequence) = if last_user_text(body).contains(REFUSED_WORD) {
+        ("refusal", None)
+    } else if calls.is_empty() {
+        if searches(body) {
+            blocks.extend(search(mint("srvtoolu_")));
+        }
         let (said, reason, sequence) = stopped(body, words(body));
         if !said.is_empty() {
             blocks.push(Block::Text(said));
@@ -57,10 +79,10 @@ pub(super) fn compose(
         (reason, sequence)
     } else {
         blocks.push(Block::Text("I will look that up.".to_owned()));
-        blocks.extend(calls.into_iter().map(|tool| Block::ToolUse {
+        blocks.extend(calls.into_iter().map(|(name, input)| Block::ToolUse {
             id: mint("toolu_"),
-            name: text(tool, "name").to_owned(),
-            input: tool.get("input_schema").map_or_else(|| json!({}), instance),
+            name: name.to_owned(),
+            input,
         }));
         ("tool_use", None)
     };
@@ -71,7 +93,17 @@ pub(super) fn compose(
     let thinking = blocks.iter().map(|b| if let Block::Thinking { .. } = b { 12 } else { 0 }).sum();
     let output = blocks.iter().map(Block::tokens).sum::<usize>().max(1);
     let usage = Usage { input: input_tokens(body), output, thinking };
-    Message { id: mint("msg_"), model: model.id, blocks, stop_reason, stop_sequence, usage, container }
+    let refusal = (stop_reason == "refusal").then_some(REFUSAL);
+    Message {
+        id: mint("msg_"),
+        model: model.id,
+        blocks,
+        stop_reason,
+        stop_sequence,
+        refusal,
+        usage,
+        container,
+    }
 }
 
 /// Where its code runs: the container that the request names, else a new one if there is a tool that runs code.
@@ -87,8 +119,31 @@ fn forces_a_tool(body: &Map<String, Value>) -> bool {
     body.get("tool_choice").is_some_and(|c| matches!(text(c, "type"), "any" | "tool"))
 }
 
-/// The tools the answer calls; none means a text.
-fn tools_to_call(body: &Map<String, Value>) -> Vec<&Value> {
+/// A tool's name and the input of a call of it.
+type ToolCall<'a> = (&'a str, Value);
+
+/// The calls the answer makes; none means a text.
+fn tools_to_call(body: &Map<String, Value>) -> Vec<ToolCall<'_>> {
+    let with_instance =
+        |tool| (text(tool, "name"), tool.get("input_schema").map_or_else(|| json!({}), instance));
+    match told_call(body) {
+        Some(call) if !answers_a_tool(body) => vec![call],
+        _ => chosen_tools(body).into_iter().map(with_instance).collect(),
+    }
+}
+
+/// The call that the last user text tells in words.
+fn told_call(body: &Map<String, Value>) -> Option<ToolCall<'_>> {
+    let last = last_user_text(body);
+    let (_, told) = last.split_once(CALL_WORDS)?;
+    let (name, input) = told.split_once(" with ")?;
+    // The object ends where it ends; what a program adds after it is not looked at.
+    let input = serde_json::Deserializer::from_str(input).into_iter().next()?.ok()?;
+    let tool = list(body.get("tools")).iter().find(|tool| text(tool, "name") == name)?;
+    Some((text(tool, "name"), input))
+}
+
+fn chosen_tools(body: &Map<String, Value>) -> Vec<&Value> {
     let tools: Vec<&Value> =
         list(body.get("tools")).iter().filter(|t| t.get("input_schema").is_some()).collect();
     let choice = body.get("tool_choice");
@@ -109,6 +164,17 @@ fn tools_to_call(body: &Map<String, Value>) -> Vec<&Value> {
         _ if last.contains(TOOL_WORD) || last.contains(ALL_TOOLS_WORD) => first(),
         _ => Vec::new(),
     }
+}
+
+fn searches(body: &Map<String, Value>) -> bool {
+    let may = list(body.get("tools")).iter().any(|tool| text(tool, "type").starts_with("web_search_"));
+    may && last_user_text(body).contains(SEARCH_WORD)
+}
+
+/// A search, what it found, and a text that cites it.
+fn search(id: String) -> [Block; 3] {
+    let found = Block::SearchResult { id: id.clone() };
+    [Block::Search { id }, found, Block::Cited("The web says: sunny. ".to_owned())]
 }
 
 fn last_user_message(body: &Map<String, Value>) -> Option<&Value> {

@@ -162,7 +162,9 @@ pub(super) fn thinking_is_one_the_model_takes(r: &Request<'_>) -> Result<(), Com
     if !r.model.thinking.contains(&kind) {
         return Err(format!("thinking.type: '{kind}' is not supported by {}", r.model.id));
     }
-    if !matches!(text(thinking, "display"), "" | "summarized" | "omitted") {
+    // `updates` goes with a beta of its own.
+    let shown = text(thinking, "display");
+    if !(matches!(shown, "" | "summarized" | "omitted") || r.beta && shown == "updates") {
         return Err("thinking.display: Input should be 'summarized' or 'omitted'".to_owned());
     }
     let effort = r.field("output_config").map(|c| text(c, "effort")).unwrap_or_default();
