@@ -78,7 +78,10 @@ pub(super) fn compose(
         }
         (reason, sequence)
     } else {
-        blocks.push(Block::Text("I will look that up.".to_owned()));
+        // With a schema every text is an instance of it, so a call comes without one.
+        if schema_of(body).is_none() {
+            blocks.push(Block::Text("I will look that up.".to_owned()));
+        }
         blocks.extend(calls.into_iter().map(|(name, input)| Block::ToolUse {
             id: mint("toolu_"),
             name: name.to_owned(),
@@ -211,9 +214,13 @@ fn named(block: &Value) -> String {
     }
 }
 
+/// The schema that the answer's text must fit.
+fn schema_of(body: &Map<String, Value>) -> Option<&Value> {
+    body.get("output_config")?.get("format")?.get("schema")
+}
+
 fn words(body: &Map<String, Value>) -> String {
-    let format = body.get("output_config").and_then(|c| c.get("format")).filter(|f| !f.is_null());
-    if let Some(schema) = format.and_then(|f| f.get("schema")) {
+    if let Some(schema) = schema_of(body) {
         return instance(schema).to_string();
     }
     let said = last_user_text(body);
