@@ -1,7 +1,9 @@
 //! The Messages API and the models: credentials, answers whole and streamed, and the rules that make a 400.
 
 use http::{Method, StatusCode};
-use proxy_tests::fake_claude::{FakeClaude, OAUTH_BETA, Surprise, TOOL_WORD};
+use proxy_tests::fake_claude::{
+    CALL_WORDS, FOUND_URL, FakeClaude, OAUTH_BETA, REFUSAL, REFUSED_WORD, SEARCH_WORD, Surprise, TOOL_WORD,
+};
 use serde_json::{Value, json};
 
 use super::client::{Client, VERSION, hello};
@@ -23,6 +25,17 @@ fn weather_tool() -> Value {
 fn ask_weather() -> Value {
     let question = format!("How is the {TOOL_WORD}?");
     with(hello(), &json!({"tools": [weather_tool()], "messages": [{"role": "user", "content": question}]}))
+}
+
+fn ask_search() -> Value {
+    let question = format!("Please {SEARCH_WORD}.");
+    let search = json!({"type": "web_search_20250305", "name": "web_search"});
+    with(hello(), &json!({"tools": [search], "messages": [{"role": "user", "content": question}]}))
+}
+
+fn ask_refused() -> Value {
+    let question = format!("Say {REFUSED_WORD}.");
+    with(hello(), &json!({"messages": [{"role": "user", "content": question}]}))
 }
 
 /// What a client makes of the events: the message as it would have come whole.
@@ -48,6 +61,9 @@ fn assemble(events: &[(String, Value)]) -> Value {
                     "text_delta" => add(&mut block["text"], &delta["text"]),
                     "thinking_delta" => add(&mut block["thinking"], &delta["thinking"]),
                     "signature_delta" => block["signature"] = delta["signature"].clone(),
+                    "citations_delta" => {
+                        block["citations"].as_array_mut().unwrap().push(delta["citation"].clone());
+                    }
                     "input_json_delta" => arguments.push_str(delta["partial_json"].as_str().unwrap()),
                     other => panic!("{other}"),
                 }
@@ -60,6 +76,9 @@ fn assemble(events: &[(String, Value)]) -> Value {
             "message_delta" => {
                 message["stop_reason"] = data["delta"]["stop_reason"].clone();
                 message["stop_sequence"] = data["delta"]["stop_sequence"].clone();
+                if let Some(details) = data["delta"].get("stop_details") {
+                    message["stop_details"] = details.clone();
+                }
                 message["usage"]["output_tokens"] = data["usage"]["output_tokens"].clone();
             }
             "content_block_stop" | "ping" | "message_stop" => {}
@@ -95,6 +114,7 @@ async fn a_stream_tells_the_same_message_in_the_services_order() {
         with(hello(), &json!({"max_tokens": 2})),
         with(hello(), &json!({"stop_sequences": ["Hello"]})),
         with(hello(), &json!({"model": "claude-opus-5"})),
+        ask_search(),
     ] {
         let mut whole = client.message(&key, &body).await.json();
         let reply = client.message(&key, &with(body, &json!({"stream": true}))).await;
@@ -107,8 +127,10 @@ async fn a_stream_tells_the_same_message_in_the_services_order() {
         for message in [&mut whole, &mut streamed] {
             message["id"] = json!("any");
             for block in message["content"].as_array_mut().unwrap() {
-                if block["type"] == "tool_use" {
-                    block["id"] = json!("any");
+                for name in ["id", "tool_use_id"] {
+                    if block.get(name).is_some() {
+                        block[name] = json!("any");
+                    }
                 }
             }
         }
@@ -140,6 +162,54 @@ async fn a_tool_is_called_in_several_pieces_and_its_result_is_told() {
     ]);
     let answer = client.message(&key, &next).await.json();
     assert_eq!(answer["content"][0]["text"], "The tools said: sunny");
+}
+
+#[tokio::test]
+async fn a_tool_is_called_with_the_input_that_the_person_tells() {
+    let fake = FakeClaude::start().await;
+    let (client, key) = (Client::of(&fake), fake.add_api_key());
+    let clock = json!({"name": "get_time", "input_schema": {"type": "object", "properties": {}}});
+    let asked = |name: &str| {
+        let words = format!("Please {CALL_WORDS}{name} with {{\"zone\": \"UTC\"}} now.");
+        let more =
+            json!({"tools": [weather_tool(), clock], "messages": [{"role": "user", "content": words}]});
+        with(hello(), &more)
+    };
+    let message = client.message(&key, &asked("get_time")).await.json();
+    let call = &message["content"][1];
+    assert_eq!((&call["name"], &call["input"]), (&json!("get_time"), &json!({"zone": "UTC"})));
+    let unknown = client.message(&key, &asked("get_age")).await.json();
+    assert_eq!(unknown["stop_reason"], "end_turn");
+}
+
+#[tokio::test]
+async fn a_search_names_what_it_found_and_goes_back_as_it_came() {
+    let fake = FakeClaude::start().await;
+    let (client, key) = (Client::of(&fake), fake.add_api_key());
+    let content = client.message(&key, &ask_search()).await.json()["content"].clone();
+    let kinds: Vec<_> = content.as_array().unwrap().iter().map(|b| b["type"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["server_tool_use", "web_search_tool_result", "text", "text"]);
+    assert_eq!(content[1]["content"][0]["url"], FOUND_URL);
+    assert_eq!(content[2]["citations"][0]["url"], FOUND_URL);
+    let mut next = ask_search();
+    next["messages"].as_array_mut().unwrap().extend([
+        json!({"role": "assistant", "content": content}),
+        json!({"role": "user", "content": "And?"}),
+    ]);
+    assert_eq!(client.message(&key, &next).await.json()["content"][0]["text"], "You said: And?");
+}
+
+#[tokio::test]
+async fn a_refusal_says_why_beside_an_empty_answer() {
+    let fake = FakeClaude::start().await;
+    let (client, key) = (Client::of(&fake), fake.add_api_key());
+    let message = client.message(&key, &ask_refused()).await.json();
+    assert_eq!(
+        (&message["stop_reason"], &message["content"], &message["stop_details"]["explanation"]),
+        (&json!("refusal"), &json!([]), &json!(REFUSAL))
+    );
+    let streamed = client.message(&key, &with(ask_refused(), &json!({"stream": true}))).await;
+    assert_eq!(assemble(&streamed.events())["stop_details"], message["stop_details"]);
 }
 
 #[tokio::test]
@@ -209,6 +279,10 @@ async fn a_json_schema_is_answered_with_an_instance() {
     let reply = Client::of(&fake).message(&fake.add_api_key(), &with(hello(), &format)).await.json();
     let said: Value = serde_json::from_str(reply["content"][0]["text"].as_str().unwrap()).unwrap();
     assert_eq!(said, json!({"city": "Paris", "sunny": true, "tags": ["a"]}));
+    // A call comes without a text, which would have to be an instance, too.
+    let called = with(with(ask_weather(), &format), &json!({"tools": [weather_tool()]}));
+    let message = Client::of(&fake).message(&fake.add_api_key(), &called).await.json();
+    assert_eq!(message["content"][0]["type"], "tool_use");
 }
 
 #[tokio::test]
