@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::translate::{Config, chat, responses};
+use crate::translate::testing::responses_to_messages;
+use crate::translate::{Config, chat};
 
 const MARKER: &str = "cache_control";
 
@@ -17,7 +18,7 @@ fn by_chat(request: &Value, config: Config) -> Value {
 }
 
 fn by_responses(request: &Value, config: Config) -> Value {
-    let prepared = responses::to_messages(request.to_string().as_bytes(), config, |_| None).unwrap();
+    let prepared = responses_to_messages(request.to_string().as_bytes(), config).unwrap();
     serde_json::from_slice(&prepared.body).unwrap()
 }
 
