@@ -23,7 +23,8 @@ const schema = z.object({ city: z.string(), degrees: z.number(), sunny: z.boolea
 const report = { city: "Paris", degrees: 21.5, sunny: true };
 const quiet = { maxRetries: 0 };
 
-// Each way to speak to proxyd, with what makes it think. Responses are not stored, so every turn carries its own items.
+// Each way to speak to proxyd, with what makes it think. Where responses are stored, a turn refers to the items of earlier ones;
+// where not, it carries them.
 const ways = {
   "Chat Completions": {
     model: (id) => openai.chat(id),
@@ -40,6 +41,13 @@ const ways = {
     model: (id) => openai.responses(id),
     options: { openai: { store: false } },
     thinking: { openai: { store: false, reasoningEffort: "high", reasoningSummary: "auto", forceReasoning: true } },
+    shows: true,
+    keeps: true,
+  },
+  "stored Responses": {
+    model: (id) => openai.responses(id),
+    options: {},
+    thinking: { openai: { reasoningEffort: "high", reasoningSummary: "auto", forceReasoning: true } },
     shows: true,
     keeps: true,
   },

@@ -52,13 +52,25 @@ def responses(model=SMALL, thinks=False, **more):
     return openai(model, responses=True, **more, **effort)
 
 
+def stored_responses(model=SMALL, thinks=False, **more):
+    # A turn goes on from the answer before it, by its id.
+    effort = {"reasoning": {"effort": "high", "summary": "auto"}} if thinks else {}
+    return ChatOpenAI(model=model, base_url=f"{PROXY_URL}/v1", api_key=PROXY_KEY, max_retries=0, stream_usage=True,
+                      use_responses_api=True, use_previous_response_id=True, **more, **effort)
+
+
 def messages(model=SMALL, thinks=False, **more):
     thoughts = {"thinking": {"type": "adaptive", "display": "summarized"}, "effort": "high"} if thinks else {}
     return ChatAnthropic(model=model, base_url=PROXY_URL, api_key=PROXY_KEY, max_retries=0, max_tokens=4096,
                          **more, **thoughts)
 
 
-WAYS = {"chat completions": chat_completions, "responses": responses, "messages": messages}
+WAYS = {
+    "chat completions": chat_completions,
+    "responses": responses,
+    "stored responses": stored_responses,
+    "messages": messages,
+}
 
 
 def over_each_way(function):
