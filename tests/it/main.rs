@@ -10,7 +10,11 @@ mod binaries;
 mod canary;
 #[cfg(test)]
 mod chat;
+#[cfg(test)]
+mod completions;
 mod control_tools;
+#[cfg(test)]
+mod declared_loss;
 #[cfg(test)]
 mod ends_soon;
 #[cfg(test)]
@@ -31,6 +35,8 @@ mod owners;
 mod passthrough;
 #[cfg(test)]
 mod pool;
+#[cfg(test)]
+mod prompt_cache;
 #[cfg(test)]
 mod proxies;
 #[cfg(test)]

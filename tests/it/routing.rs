@@ -42,6 +42,7 @@ fn messages(model: &str) -> Value {
 fn request(path: &str, model: &str) -> Value {
     match path {
         MESSAGES => messages(model),
+        "/v1/completions" => json!({"model": model, "prompt": "hi"}),
         COUNT | CHAT => json!({"model": model, "messages": [{"role": "user", "content": "hi"}]}),
         _ => json!({"model": model, "input": "hi"}),
     }
@@ -411,4 +412,45 @@ async fn a_logins_tokens_never_go_to_another_address() {
     assert_eq!(account.state(), proxy_proto::v1::AccountState::Invalid);
     assert!(account.state_reason.contains("API keys only"), "{}", account.state_reason);
     assert_eq!((provider.requests().len(), gateway.requests().len()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_suffix_about_thinking_takes_no_part_in_routing() {
+    let fake = FakeClaude::start().await;
+    let settings = [
+        json!({"prefix": "work", "model_aliases": {"best": "claude-opus-5"}}),
+        json!({"excluded_models": ["claude-haiku-*"]}),
+    ];
+    let (daemon, keys, _clock) = with_keys(&fake, &settings).await;
+    for path in [CHAT, RESPONSES, "/v1/completions"] {
+        assert_eq!(
+            asked(&fake, &daemon, &keys, path, "work/best(high)").await,
+            (0, "claude-opus-5".to_owned()),
+            "{path}"
+        );
+        let sent = fake.requests_to(MESSAGES).pop().unwrap().json();
+        assert_eq!(sent["output_config"]["effort"], "high", "{path}");
+        for _ in 0..3 {
+            let (key, model) = asked(&fake, &daemon, &keys, path, "claude-haiku-4-5(2000)").await;
+            assert_eq!((key, model.as_str()), (0, "claude-haiku-4-5"), "the other one excludes it");
+        }
+        let sent = fake.requests_to(MESSAGES).pop().unwrap().json();
+        assert_eq!(sent["thinking"]["budget_tokens"], 2_000, "{path}");
+        let answer = daemon.post(path, &request(path, "best(low)")).await;
+        let answer: Value = answer.json().await.unwrap();
+        assert!(!answer["model"].as_str().unwrap().contains('('), "{answer}");
+        let refused = daemon.post(path, &request(path, "claude-opus-5(huge)")).await;
+        assert_eq!(refused.status(), 400, "{path}");
+        let refused: Value = refused.json().await.unwrap();
+        assert_eq!(refused["error"]["param"], "model", "{path}: {refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_suffix_passes_untouched_on_the_native_path() {
+    let fake = FakeClaude::start().await;
+    let (daemon, _keys, _clock) = with_keys(&fake, &[json!({})]).await;
+    let answer = daemon.post(MESSAGES, &messages("claude-opus-5(high)")).await;
+    assert_eq!(answer.status(), 404, "upstream knows no such model, and says so");
+    assert_eq!(fake.requests_to(MESSAGES).pop().unwrap().json()["model"], "claude-opus-5(high)");
 }

@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::answer::Step;
 use super::issued::Caller;
+use super::prompt_cache::Cached;
 
 /// One answer, before it is known whether it goes out whole or as events.
 #[derive(Debug)]
@@ -57,6 +58,14 @@ pub(super) struct Usage {
     pub(super) input: usize,
     pub(super) output: usize,
     pub(super) thinking: usize,
+    pub(super) cached: Cached,
+}
+
+impl Usage {
+    /// The prompt's tokens that were neither read from the cache nor put there.
+    const fn uncached(&self) -> usize {
+        self.input.saturating_sub(self.cached.read + self.cached.written)
+    }
 }
 
 /// A signature that only fits this thought.
@@ -235,10 +244,10 @@ impl Message {
             "stop_reason": stop,
             "stop_sequence": sequence,
             "usage": {
-                "input_tokens": self.usage.input,
-                "cache_creation_input_tokens": 0,
-                "cache_read_input_tokens": 0,
-                "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
+                "input_tokens": self.usage.uncached(),
+                "cache_creation_input_tokens": self.usage.cached.written,
+                "cache_read_input_tokens": self.usage.cached.read,
+                "cache_creation": {"ephemeral_5m_input_tokens": self.usage.cached.written, "ephemeral_1h_input_tokens": 0},
                 "output_tokens": output,
                 "output_tokens_details": {"thinking_tokens": self.usage.thinking},
                 "service_tier": "standard",
@@ -267,9 +276,9 @@ impl Message {
             ));
         }
         let usage = json!({
-            "input_tokens": self.usage.input,
-            "cache_creation_input_tokens": 0,
-            "cache_read_input_tokens": 0,
+            "input_tokens": self.usage.uncached(),
+            "cache_creation_input_tokens": self.usage.cached.written,
+            "cache_read_input_tokens": self.usage.cached.read,
             "output_tokens": self.usage.output,
             "output_tokens_details": {"thinking_tokens": self.usage.thinking},
         });

@@ -87,7 +87,8 @@ pub(super) fn create(
 ) -> Result<Answer, ApiError> {
     let (body, model) = checked(headers, query, body, Endpoint::Messages)?;
     s.shelf.admit(caller, model, &body)?;
-    let reply = reply::compose(&body, model, caller, &mut |prefix| s.book.mint(prefix));
+    let mut reply = reply::compose(&body, model, caller, &mut |prefix| s.book.mint(prefix));
+    reply.usage.cached = s.prompts.pass(caller, &body);
     reply.made().for_each(|id| s.shelf.keep(caller, id));
     if body.get("stream") == Some(&Value::Bool(true)) {
         Ok(Answer::event_stream(reply.events()))

@@ -38,6 +38,7 @@ mod messages;
 mod models;
 mod oauth;
 mod options;
+mod prompt_cache;
 mod record;
 mod reply;
 mod routes;

@@ -17,6 +17,7 @@ use super::checks::{content, list, text};
 use super::issued::Caller;
 use super::message::{Block, Message, Usage, bound_signature_of, signature_of};
 use super::models::Model;
+use super::prompt_cache::Cached;
 
 /// In the last user text, makes the fake call its first tool.
 pub const TOOL_WORD: &str = "weather";
@@ -95,7 +96,7 @@ pub(super) fn compose(
     }
     let thinking = blocks.iter().map(|b| if let Block::Thinking { .. } = b { 12 } else { 0 }).sum();
     let output = blocks.iter().map(Block::tokens).sum::<usize>().max(1);
-    let usage = Usage { input: input_tokens(body), output, thinking };
+    let usage = Usage { input: input_tokens(body), output, thinking, cached: Cached::default() };
     let refusal = (stop_reason == "refusal").then_some(REFUSAL);
     Message {
         id: mint("msg_"),

@@ -13,6 +13,7 @@ use super::authorize::Person;
 use super::book::Book;
 use super::gate::Gate;
 use super::issued::Caller;
+use super::prompt_cache::PromptCache;
 use super::record::{Progress, Recorded, Surprise};
 use super::script::Script;
 use super::shelf::Shelf;
@@ -30,6 +31,7 @@ pub(super) struct Shared {
 pub(super) struct State {
     pub(super) book: Book,
     pub(super) shelf: Shelf,
+    pub(super) prompts: PromptCache,
     pub(super) person: Person,
     /// Uploads to a path are not read before their gate is open.
     pub(super) held_uploads: Vec<(String, Gate)>,
@@ -68,6 +70,7 @@ impl Shared {
         let state = State {
             book,
             shelf: Shelf::default(),
+            prompts: PromptCache::default(),
             person,
             held_uploads: Vec::new(),
             refused_uploads: Vec::new(),
