@@ -10,7 +10,7 @@ pub mod error;
 pub mod json;
 pub mod messages;
 pub mod models;
-mod open;
+pub mod open;
 pub mod responses;
 pub mod splice;
 pub mod sse;

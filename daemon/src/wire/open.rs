@@ -10,7 +10,7 @@ use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAcces
 
 /// Whether a value says anything; the value itself is skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Says(pub(super) bool);
+pub struct Says(pub bool);
 
 impl<'de> Deserialize<'de> for Says {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

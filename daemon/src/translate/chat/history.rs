@@ -46,7 +46,9 @@ struct Reader<'a, 'n> {
 impl<'a> Reader<'a, '_> {
     fn message(&mut self, mut message: HistoryMessage<'a>, at: &str) -> Result<(), ApiError> {
         below(self.dropped, at, std::mem::take(&mut message.unread));
-        if &*message.role != "function" && message.name.as_ref().is_some_and(|name| !name.is_empty()) {
+        // A result's name is the called tool's, which its call has told already.
+        let named = !matches!(&*message.role, "function" | "tool");
+        if named && message.name.as_ref().is_some_and(|name| !name.is_empty()) {
             self.dropped.push(format!("{at}.name"));
         }
         match &*message.role {
@@ -146,9 +148,10 @@ impl<'a> Reader<'a, '_> {
                 }
             }
         }
-        if !carried && message.reasoning_content.as_ref().is_some_and(|text| !text.is_empty()) {
-            self.dropped.push(format!("{at}.reasoning_content"));
-        }
+        // Beside signed blocks the text is a copy.
+        let texts = [("reasoning_content", message.reasoning_content), ("reasoning", message.reasoning)];
+        let lost = texts.into_iter().filter(|(_, text)| text.0 && !carried);
+        self.dropped.extend(lost.map(|(field, _)| format!("{at}.{field}")));
     }
 
     fn call(

@@ -49,6 +49,10 @@ pub fn to_messages(
     };
     let level = request.reasoning_effort.map(|text| Level::parse(&text, "reasoning_effort")).transpose()?;
     let (wish, wish_field) = suffix::settle(suffix, level, ("reasoning_effort", &mut dropped));
+    let thinking = request.thinking.filter(|_| suffix.is_none());
+    if request.thinking.is_some() && suffix.is_some() {
+        dropped.push("thinking".to_owned());
+    }
     let structure = request.response_format.map(|format| read_format(format, &mut dropped)).transpose()?;
     let own_markers = request.prompt_cache_options.is_some_and(|options| {
         below(&mut dropped, "prompt_cache_options", options.unread);
@@ -76,7 +80,7 @@ pub fn to_messages(
         show_thinking: true,
         structure: structure.flatten(),
         user,
-        thinking: request.thinking,
+        thinking,
         cache_control: request.cache_control,
         own_markers,
         dropped,

@@ -81,7 +81,7 @@ const FIELDS: &[Field] = &[
     dropped(
         "messages[].name",
         r#""Ann""#,
-        "Claude does not tell speakers of one role apart. In a function message it names the call.",
+        "Claude does not tell speakers of one role apart. In a function message it names the call; in a tool message it repeats it.",
     ),
     mapped("messages[].refusal", r#""I will not.""#, "A text block of the assistant's."),
     dropped("messages[].audio", r#"{"id":"audio_1"}"#, "Spoken answers are not stored."),
@@ -148,6 +148,13 @@ const FIELDS: &[Field] = &[
         "messages[].reasoning_content",
         r#""Hm.""#,
         "Unsigned thinking cannot go back. Beside signed blocks it repeats them, and is no loss.",
+    ),
+    dropped("messages[].reasoning", r#""Hm.""#, "As reasoning_content, under another gateway's name."),
+    needless("messages[].parsed", r#"{"a":1}"#, "What the official package made of an answer's text."),
+    needless(
+        "messages[].tool_calls[].function.parsed_arguments",
+        r#"{"a":1}"#,
+        "What the official package made of the arguments.",
     ),
     refused("audio", r#"{"voice":"alloy","format":"wav"}"#, "Claude does not speak."),
     dropped("frequency_penalty", "0.5", NO_COUNTERPART),
@@ -282,7 +289,7 @@ const FIELDS: &[Field] = &[
     ),
     mapped("user", r#""ann""#, "Its hash becomes `metadata.user_id`."),
     dropped("verbosity", r#""low""#, NO_COUNTERPART),
-    mapped("web_search_options", r#"{}"#, "Claude's own tool web_search."),
+    mapped("web_search_options", r"{}", "Claude's own tool web_search."),
     dropped("web_search_options.search_context_size", r#""low""#, NO_COUNTERPART),
     mapped(
         "web_search_options.user_location",
@@ -297,7 +304,7 @@ const FIELDS: &[Field] = &[
     mapped(
         "thinking",
         r#"{"type":"adaptive"}"#,
-        "Anthropic's own field, passed on as it is. It outranks reasoning_effort.",
+        "Anthropic's own field, passed on as it is. It outranks reasoning_effort, and gives way to a suffix of the model.",
     ),
     mapped("cache_control", r#"{"type":"ephemeral"}"#, "Anthropic's own field, passed on as it is."),
 ];

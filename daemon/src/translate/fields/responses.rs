@@ -104,6 +104,8 @@ const FIELDS: &[Field] = &[
         r#"[{"type":"summary_text","text":"Hm."}]"#,
         "Reasoning goes back in encrypted_content alone; beside it this is a copy, and no loss.",
     ),
+    needless("input[].parsed_arguments", r#"{"a":1}"#, "What the official package made of the arguments."),
+    needless("input[].content[].parsed", r#"{"a":1}"#, "What the official package made of an answer's text."),
     mapped("instructions", r#""Be brief.""#, "The first system block."),
     mapped(
         "max_output_tokens",

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use crate::wire::error::ApiError;
 use crate::wire::json::{FieldError, Kind, Object, Str, TextOrList, text_or_list};
-use crate::wire::open::open_structs;
+use crate::wire::open::{Says, open_structs};
 
 /// A request with every field that has a meaning here; the others are in `unread`.
 #[derive(Debug)]
@@ -109,7 +109,9 @@ open_structs! {
         pub tool_calls: Option<Vec<HistoryCall<'a>>>,
         pub function_call: Option<CallFunction<'a>>,
         pub tool_call_id: Option<Str<'a>>,
-        pub reasoning_content: Option<Str<'a>>,
+        /// Thinking as text, under its two names; unsigned, so that only its presence matters.
+        pub reasoning_content: Says,
+        pub reasoning: Says,
         pub thinking_blocks: Option<Vec<HistoryThinking<'a>>>,
         /// The same in the form of another gateway.
         pub reasoning_details: Option<Vec<HistoryThinking<'a>>>,
