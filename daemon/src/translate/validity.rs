@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::rules::{check, check_thinking};
 use super::testing::responses_to_messages;
-use super::{Config, chat};
+use super::{Config, chat, completions};
 use crate::wire::error::ApiError;
 
 const MODELS: [&str; 7] = [
@@ -163,11 +163,13 @@ proptest! {
 
     #[test]
     fn any_bytes_are_answered_without_a_crash(bytes in proptest::collection::vec(any::<u8>(), 0..60), cut in 0usize..200) {
-        let whole = br#"{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"a"}]}],"input":[{"role":"user","content":"b"}],"tools":[{"type":"function","function":{"name":"f"},"name":"f"}]}"#;
+        let whole = br#"{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"a"}]}],"prompt":"c","input":[{"role":"user","content":"b"}],"tools":[{"type":"function","function":{"name":"f"},"name":"f"}]}"#;
         let mut mixed = whole[..cut.min(whole.len())].to_vec();
         mixed.extend(&bytes);
         for body in [&bytes, &mixed] {
             prop_assert_eq!(chat::to_messages(body, Config::default(), |_| None).err().map_or(400, |error| error.status), 400);
+            let completed = completions::to_messages(body, Config::default(), |_| None);
+            prop_assert_eq!(completed.err().map_or(400, |error| error.status), 400);
             prop_assert_eq!(responses_to_messages(body, Config::default()).err().map_or(400, |error| error.status), 400);
         }
     }

@@ -76,6 +76,9 @@ impl<'de> Deserialize<'de> for Says {
     }
 }
 
+/// An object's unread fields are named up to this many: there is no end to the names a client can make up.
+pub(super) const MOST_UNREAD: usize = 100;
+
 /// The key of a number in `serde_json` with any precision.
 const NUMBER: &str = "$serde_json::private::Number";
 
@@ -129,9 +132,11 @@ macro_rules! open_structs {
                                 $(name if name == $crate::wire::open::wire_name!($field $(, $wire)?) => {
                                     $field = Some(map.next_value()?);
                                 })*
-                                name => if map.next_value::<$crate::wire::open::Says>()?.0 {
-                                    unread.push(name.to_owned());
-                                },
+                                name => {
+                                    if map.next_value::<$crate::wire::open::Says>()?.0 && unread.len() < $crate::wire::open::MOST_UNREAD {
+                                        unread.push(name.to_owned());
+                                    }
+                                }
                             }
                         }
                         Ok($name {

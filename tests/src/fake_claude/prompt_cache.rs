@@ -37,14 +37,16 @@ impl PromptCache {
     /// Reads what it can of this prompt, and keeps what is marked.
     pub(super) fn pass(&mut self, caller: &Caller, body: &Map<String, Value>) -> Cached {
         let prefixes = prefixes(caller, body);
-        let marks: Vec<usize> = (0..prefixes.len())
-            .filter(|&at| prefixes[at].marked && prefixes[at].tokens >= FEWEST_TOKENS)
-            .collect();
-        let near = |&at: &usize| (at.saturating_sub(LOOK_BACK)..=at).rev();
-        let found = marks.iter().flat_map(near).filter(|&at| self.kept.contains(&prefixes[at].hash)).max();
-        let read = found.map_or(0, |at| prefixes[at].tokens);
-        let last = marks.last().map_or(0, |&at| prefixes[at].tokens);
-        self.kept.extend(marks.iter().map(|&at| prefixes[at].hash.clone()));
+        let (mut read, mut last, mut keep) = (0, 0, Vec::new());
+        let marked = |prefix: &Prefix| prefix.marked && prefix.tokens >= FEWEST_TOKENS;
+        for (at, prefix) in prefixes.iter().enumerate().filter(|(_, prefix)| marked(prefix)) {
+            let near = prefixes.iter().take(at + 1).skip(at.saturating_sub(LOOK_BACK));
+            let known = near.filter(|prefix| self.kept.contains(&prefix.hash)).map(|prefix| prefix.tokens);
+            read = known.max().unwrap_or(0).max(read);
+            last = prefix.tokens;
+            keep.push(prefix.hash.clone());
+        }
+        self.kept.extend(keep);
         Cached { read, written: last.saturating_sub(read) }
     }
 }
@@ -60,11 +62,17 @@ fn prefixes(caller: &Caller, body: &Map<String, Value>) -> Vec<Prefix> {
         tokens += text.len().div_ceil(4);
         all.push(Prefix { hash: hash.clone(), tokens, marked });
     };
-    list(body.get("tools")).iter().for_each(|tool| add("tool", tool));
-    list(body.get("system")).iter().for_each(|block| add("system", block));
+    for tool in list(body.get("tools")) {
+        add("tool", tool);
+    }
+    for block in list(body.get("system")) {
+        add("system", block);
+    }
     for turn in list(body.get("messages")) {
         let role = turn["role"].as_str().unwrap_or_default();
-        list(turn.get("content")).iter().for_each(|block| add(role, block));
+        for block in list(turn.get("content")) {
+            add(role, block);
+        }
     }
     all
 }
