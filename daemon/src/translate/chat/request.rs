@@ -163,7 +163,10 @@ fn read_tools<'a>(
             }
             ("custom", _, Some(mut custom)) => {
                 let at = format!("{param}.custom");
-                let format = custom.format.take();
+                let mut format = custom.format.take();
+                if let Some(format) = &mut format {
+                    below(dropped, &format!("{at}.format"), std::mem::take(&mut format.unread));
+                }
                 let mut tool = definition(custom, &at, dropped);
                 tool.cache_control = tool.cache_control.or(entry.cache_control);
                 tools.custom(tool, grammar(format.as_ref()), &at)?;

@@ -9,6 +9,7 @@ const CACHE_LIFE: &str =
     "Claude keeps what it cached for five minutes since its last use; `cache_control` can ask for an hour.";
 const ANTHROPICS: &str = "Anthropic's own marker, passed on as it is.";
 const OF_AN_ANSWER: &str = "What an earlier answer said about itself.";
+const AT_ONCE: &str = "A call waits for its output.";
 const CALLER: &str = "Calls come from the model alone.";
 
 const FIELDS: &[Field] = &[
@@ -104,6 +105,27 @@ const FIELDS: &[Field] = &[
         r#"[{"type":"summary_text","text":"Hm."}]"#,
         "Reasoning goes back in encrypted_content alone; beside it this is a copy, and no loss.",
     ),
+    mapped("input[].output[].type", r#""input_text""#, "As of a message's content."),
+    mapped("input[].output[].text", r#""Hello""#, "A text block."),
+    mapped("input[].output[].image_url", r#""https://example.com/other.png""#, "As of a message's content."),
+    dropped("input[].output[].detail", r#""low""#, "As of a message's content."),
+    mapped(
+        "input[].output[].file_data",
+        r#""data:text/plain;base64,b3RoZXI=""#,
+        "As of a message's content.",
+    ),
+    mapped("input[].output[].file_url", r#""https://example.com/other.pdf""#, "A document block."),
+    mapped("input[].output[].filename", r#""other.txt""#, "The document's title."),
+    refused("input[].output[].file_id", r#""file-1""#, "There is no store of files; send file_data."),
+    mapped(
+        "input[].output[].prompt_cache_breakpoint",
+        r#"{"mode":"explicit"}"#,
+        "A cache marker on the part's block.",
+    ),
+    needless("input[].output[].prompt_cache_breakpoint.mode", r#""explicit""#, "There is only one mode."),
+    dropped("input[].output[].prompt_cache_breakpoint.ttl", r#""30m""#, CACHE_LIFE),
+    mapped("input[].output[].cache_control", r#"{"type":"ephemeral"}"#, ANTHROPICS),
+    dropped("input[].async", "true", AT_ONCE),
     needless("input[].parsed_arguments", r#"{"a":1}"#, "What the official package made of the arguments."),
     needless("input[].content[].parsed", r#"{"a":1}"#, "What the official package made of an answer's text."),
     mapped("instructions", r#""Be brief.""#, "The first system block."),
@@ -221,6 +243,10 @@ const FIELDS: &[Field] = &[
         r#"{"type":"grammar","syntax":"lark","definition":"start: Y"}"#,
         "Told to the model in a custom tool's description.",
     ),
+    needless("tools[].format.type", r#""grammar""#, "Told by whether a grammar is there."),
+    mapped("tools[].format.definition", r#""start: Z""#, "In the tool's description."),
+    mapped("tools[].format.syntax", r#""regex""#, "In the tool's description."),
+    dropped("tools[].async", "true", AT_ONCE),
     mapped("tools[].tools", r#"[{"type":"function","name":"f"}]"#, "A namespace's tools."),
     mapped(
         "tools[].filters",
@@ -232,6 +258,11 @@ const FIELDS: &[Field] = &[
         r#"{"type":"approximate","city":"Bern"}"#,
         "`user_location` of the web search.",
     ),
+    needless("tools[].user_location.type", r#""approximate""#, "There is only one type."),
+    mapped("tools[].user_location.city", r#""Bern""#, "`user_location`."),
+    mapped("tools[].user_location.country", r#""CH""#, "`user_location`."),
+    mapped("tools[].user_location.region", r#""Bern""#, "`user_location`."),
+    mapped("tools[].user_location.timezone", r#""Europe/Zurich""#, "`user_location`."),
     dropped("tools[].search_context_size", r#""low""#, NO_COUNTERPART),
     dropped("tools[].search_content_types", r#"["text"]"#, NO_COUNTERPART),
     dropped("tools[].external_web_access", "true", NO_COUNTERPART),

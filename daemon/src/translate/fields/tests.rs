@@ -122,7 +122,12 @@ fn responses_base(name: &str) -> Value {
             {"type": "function_call", "call_id": "toolu_1", "name": "look", "namespace": "tools", "arguments": "{}"},
             {"type": "custom_tool_call", "call_id": "toolu_2", "name": "patch", "input": "a"},
             {"type": "function_call", "call_id": "toolu_3", "name": "look", "arguments": "{}"},
-            {"type": "function_call_output", "call_id": "toolu_3", "output": "seen"},
+            {"type": "function_call_output", "call_id": "toolu_3", "output": [
+                {"type": "input_text", "text": "seen"},
+                {"type": "input_image", "image_url": "https://example.com/a.png"},
+                {"type": "input_file", "file_data": "data:text/plain;base64,aGk=", "filename": "a.txt"},
+                {"type": "input_file", "file_url": "https://example.com/a.pdf"},
+            ]},
             {"role": "user", "content": "Go on."},
         ],
         "tools": [
@@ -138,6 +143,10 @@ fn responses_base(name: &str) -> Value {
     }
     match name {
         "text.format.name" => base["model"] = "claude-3-5-sonnet-20241022".into(),
+        "input[].output[].file_id" => {
+            base["input"] = json!([{"type": "function_call", "call_id": "a", "name": "f"},
+                {"type": "function_call_output", "call_id": "a", "output": [{"type": "input_file"}]}]);
+        }
         "input[].content[].file_id" => {
             base["input"] = json!([{"role": "user", "content": [{"type": "input_file"}]}]);
         }

@@ -107,17 +107,19 @@ impl<'a> Reader<'a, '_> {
                 self.call(&call, input);
             }
             InputItem::CallOutput(output) => self.output(output, at)?,
-            InputItem::Reasoning(ReasoningItem { encrypted_content, summary, unread, .. }) => {
+            InputItem::Reasoning(ReasoningItem { encrypted_content, summary, content, unread, .. }) => {
                 below(self.dropped, at, unread);
                 let carried = encrypted_content.filter(|text| !text.is_empty());
                 let block = carried.as_deref().and_then(carrier::block).filter(|_| self.thinks);
                 match (block, carried) {
                     (Some(block), _) => self.history.assistant(block),
                     (None, Some(_)) => self.dropped.push(format!("{at}.encrypted_content")),
-                    (None, None) if summary.is_some_and(|summary| !summary.is_empty()) => {
-                        self.dropped.push(format!("{at}.summary"));
+                    // Beside what is encrypted the texts are copies.
+                    (None, None) => {
+                        let texts = [("summary", summary), ("content", content)].into_iter();
+                        let lost = texts.filter(|(_, text)| text.0);
+                        self.dropped.extend(lost.map(|(field, _)| format!("{at}.{field}")));
                     }
-                    (None, None) => {}
                 }
             }
             // Its tools are in the list already.

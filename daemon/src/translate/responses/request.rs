@@ -14,11 +14,12 @@ use crate::wire::error::ApiError;
 use crate::wire::json::Str;
 use crate::wire::messages::UserLocation;
 use crate::wire::responses::{
-    CustomFormat, Format, InputItem, Reasoning, Request, SelectedTool, ToolEntry, ToolSelection, WebSearch,
+    CustomFormat, Format, InputItem, Namespace, Reasoning, Request, SelectedTool, ToolEntry, ToolSelection,
+    WebSearch,
 };
 
-/// Translates a request whose body is `size` bytes long, and what it goes on from. `upstream_name` says what the model that the client names is called upstream, where
-/// that differs: it decides what the model takes.
+/// Translates a request whose body is `size` bytes long, and what it goes on from. `upstream_name` says what the model
+/// that the client names is called upstream, where that differs: it decides what the model takes.
 ///
 /// # Errors
 /// A 400 that names the field, for bodies that are not valid and for what Claude or this version cannot do.
@@ -195,8 +196,11 @@ fn add_tool<'a>(
             };
             tools.function(definition, at)
         }
-        ToolEntry::Custom(tool) => {
+        ToolEntry::Custom(mut tool) => {
             below(dropped, at, tool.unread);
+            if let Some(format) = &mut tool.format {
+                below(dropped, &format!("{at}.format"), std::mem::take(&mut format.unread));
+            }
             let definition = Definition {
                 namespace: namespace.cloned(),
                 name: tool.name,
@@ -207,7 +211,10 @@ fn add_tool<'a>(
             };
             tools.custom(definition, grammar(tool.format.as_ref()), at)
         }
-        ToolEntry::Namespace { name, description, tools: children } if namespace.is_none() => {
+        ToolEntry::Namespace(Namespace { name, description, tools: children, unread, .. })
+            if namespace.is_none() =>
+        {
+            below(dropped, at, unread);
             if description.is_some_and(|text| !text.trim().is_empty()) {
                 dropped.push(format!("{at}.description"));
             }
@@ -216,7 +223,7 @@ fn add_tool<'a>(
             }
             Ok(())
         }
-        ToolEntry::Namespace { .. } => unsupported_tool(at, "namespace inside a namespace"),
+        ToolEntry::Namespace(_) => unsupported_tool(at, "namespace inside a namespace"),
         ToolEntry::WebSearch(_) => unsupported_tool(at, "web search inside a namespace"),
         ToolEntry::Other { kind } => unsupported_tool(at, &format!("{:?}", &*kind)),
     }

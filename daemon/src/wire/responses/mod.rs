@@ -18,4 +18,6 @@ pub use reply::{
 pub use request::{
     CallOutput, Content, Format, Input, InputItem, Message, Part, Reasoning, ReasoningItem, Request, ToolCall,
 };
-pub use tools::{CustomFormat, CustomTool, FunctionTool, SelectedTool, ToolEntry, ToolSelection, WebSearch};
+pub use tools::{
+    CustomFormat, CustomTool, FunctionTool, Namespace, SelectedTool, ToolEntry, ToolSelection, WebSearch,
+};

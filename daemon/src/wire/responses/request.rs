@@ -9,7 +9,7 @@ use super::tools::{ToolEntry, ToolSelection};
 use crate::wire::chat::{CacheBreakpoint, CacheOptions, StreamOptions};
 use crate::wire::error::ApiError;
 use crate::wire::json::{Kind, Object, Str, TextOrList, text_or_list};
-use crate::wire::open::open_structs;
+use crate::wire::open::{Says, open_structs};
 use crate::wire::tagged::{Tagged, tagged};
 
 /// A request with every field that has a meaning here; the others are in `ignored`.
@@ -45,12 +45,11 @@ pub struct Request<'a> {
     pub echo: Echo,
 }
 
-#[derive(Default, Deserialize)]
-struct TextConfig<'a> {
-    #[serde(borrow, default)]
-    format: Option<Format<'a>>,
-    #[serde(borrow, default)]
-    verbosity: Option<Str<'a>>,
+open_structs! {
+    #[derive(Default)]
+    struct TextConfig<'a> {
+        pub format: Option<Format<'a>>,
+    }
 }
 
 impl<'a> Request<'a> {
@@ -101,7 +100,7 @@ impl<'a> Request<'a> {
         let extras = extras.filter(|(_, name)| &***name != "reasoning.encrypted_content");
         ignored.extend(extras.map(|(index, name)| format!("include[{index}] ({})", &**name)));
         ignored.extend(stream_options.unread);
-        ignored.extend(text.verbosity.map(|_| "text.verbosity".to_owned()));
+        ignored.extend(text.unread.iter().map(|name| format!("text.{name}")));
         Ok(Self { ignored, ..request })
     }
 }
@@ -208,11 +207,16 @@ open_structs! {
     pub struct CallOutput<'a> {
         pub call_id: Str<'a>,
         pub output: Option<Content<'a>>,
+        /// As in the call.
+        pub name: Says,
+        pub namespace: Says,
     }
 
     pub struct ReasoningItem<'a> {
         pub encrypted_content: Option<Str<'a>>,
-        pub summary: Option<Vec<&'a RawValue>>,
+        /// Thinking as text, in its two forms; unsigned, so that only its presence matters.
+        pub summary: Says,
+        pub content: Says,
     }
 }
 

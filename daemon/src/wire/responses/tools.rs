@@ -12,7 +12,7 @@ use crate::wire::tagged::{Tagged, tagged};
 pub enum ToolEntry<'a> {
     Function(FunctionTool<'a>),
     Custom(CustomTool<'a>),
-    Namespace { name: Str<'a>, description: Option<Str<'a>>, tools: Vec<ToolEntry<'a>> },
+    Namespace(Namespace<'a>),
     WebSearch(WebSearch<'a>),
     Other { kind: Str<'a> },
 }
@@ -34,23 +34,19 @@ open_structs! {
     }
 }
 
-/// The form a custom tool's input must have: free text, or text by a grammar.
-#[derive(Debug, Deserialize)]
-pub struct CustomFormat<'a> {
-    #[serde(borrow, default)]
-    pub definition: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    pub syntax: Option<Str<'a>>,
-}
+open_structs! {
+    /// The form a custom tool's input must have: free text, or text by a grammar.
+    pub struct CustomFormat<'a> {
+        pub definition: Option<Str<'a>>,
+        pub syntax: Option<Str<'a>>,
+    }
 
-#[derive(Deserialize)]
-struct Namespace<'a> {
-    #[serde(borrow)]
-    name: Str<'a>,
-    #[serde(borrow, default)]
-    description: Option<Str<'a>>,
-    #[serde(borrow)]
-    tools: Vec<ToolEntry<'a>>,
+    /// Tools under one name.
+    pub struct Namespace<'a> {
+        pub name: Str<'a>,
+        pub description: Option<Str<'a>>,
+        pub tools: Vec<ToolEntry<'a>>,
+    }
 }
 
 /// The hosted web search, with the names of its fields that have no counterpart.
@@ -65,22 +61,19 @@ pub struct WebSearch<'a> {
     pub ignored: Vec<String>,
 }
 
-#[derive(Default, Deserialize)]
-struct Filters<'a> {
-    #[serde(borrow, default)]
-    allowed_domains: Option<Vec<Str<'a>>>,
-}
+open_structs! {
+    #[derive(Default)]
+    struct Filters<'a> {
+        pub allowed_domains: Option<Vec<Str<'a>>>,
+    }
 
-#[derive(Default, Deserialize)]
-struct Location<'a> {
-    #[serde(borrow, default)]
-    city: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    region: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    country: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    timezone: Option<Str<'a>>,
+    #[derive(Default)]
+    struct Location<'a> {
+        pub city: Option<Str<'a>>,
+        pub region: Option<Str<'a>>,
+        pub country: Option<Str<'a>>,
+        pub timezone: Option<Str<'a>>,
+    }
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for ToolEntry<'a> {
@@ -95,10 +88,7 @@ impl<'de: 'a, 'a> Tagged<'de> for ToolEntry<'a> {
         match &*kind {
             "function" => FunctionTool::deserialize(fields).map(Self::Function),
             "custom" => CustomTool::deserialize(fields).map(Self::Custom),
-            "namespace" => {
-                let Namespace { name, description, tools } = Namespace::deserialize(fields)?;
-                Ok(Self::Namespace { name, description, tools })
-            }
+            "namespace" => Namespace::deserialize(fields).map(Self::Namespace),
             kind if kind.starts_with("web_search") => {
                 WebSearch::read(Object::deserialize(fields)?).map(Self::WebSearch).map_err(D::Error::custom)
             }
@@ -115,9 +105,11 @@ impl<'a> WebSearch<'a> {
         let filters: Filters<'a> = fields.read("filters")?.unwrap_or_default();
         let location: Option<Location<'a>> = fields.read("user_location")?;
         let has_location = location.is_some();
-        let Location { city, region, country, timezone } = location.unwrap_or_default();
+        let Location { city, region, country, timezone, unread } = location.unwrap_or_default();
         let allowed_domains = filters.allowed_domains.unwrap_or_default();
-        let ignored = fields.rest().map(str::to_owned).collect();
+        let mut ignored: Vec<String> = fields.rest().map(str::to_owned).collect();
+        ignored.extend(filters.unread.iter().map(|name| format!("filters.{name}")));
+        ignored.extend(unread.iter().map(|name| format!("user_location.{name}")));
         Ok(Self { allowed_domains, city, region, country, timezone, has_location, ignored })
     }
 }
