@@ -15,14 +15,15 @@ use url::Url;
 use super::answer::{self, Answer};
 use super::carried::Carried;
 use super::headers;
-use super::listing::listing;
+use super::listing::{self, limits, listing};
 use super::translated::read_whole;
-use super::{Exchange, Proxy, ProxyError};
+use super::{Exchange, Inner, Proxy, ProxyError};
 use crate::account::Settings;
 use crate::claude::api::Call;
 use crate::clock::{SignedDuration, Timestamp, after};
 use crate::id::RequestId;
 use crate::pool::{Endpoint, Member, Snapshot};
+use crate::translate::models::Known;
 use crate::wire::Dialect;
 use crate::wire::error::{self, ApiError};
 use crate::wire::models::{Catalog, Entry, ListQuery, Page, openai_model};
@@ -70,6 +71,20 @@ pub enum ModelsRequest {
     One(String),
 }
 
+impl Inner {
+    /// What is known of a model that a request names. Nothing is asked for: upstream's list counts if it was read before.
+    pub(super) fn known(&self, model: &str) -> Known {
+        let upstream = self.pool.upstream_name(model).unwrap_or_else(|| model.to_owned());
+        let mut known = Known::by_name(upstream);
+        let listed = self.models.0.load();
+        let entry = listed.as_ref().and_then(|listed| listing::of_model(&known.upstream, &listed.catalog));
+        if let Some(entry) = entry {
+            known.capabilities = known.capabilities.as_described(&entry.described);
+        }
+        known
+    }
+}
+
 impl Proxy {
     /// `GET /v1/models` and `GET /v1/models/{id}`, in the shape of `dialect`. `sent` are the client's
     /// headers, for the version it speaks.
@@ -85,14 +100,16 @@ impl Proxy {
                 let catalog = self.catalog(dialect, id, sent).await?;
                 match dialect {
                     Dialect::Messages => catalog.anthropic_list(&query)?,
-                    Dialect::Chat | Dialect::Responses | Dialect::Completions => catalog.openai_list(),
+                    Dialect::Chat | Dialect::Responses | Dialect::Completions => catalog.openai_list(limits),
                 }
             }
             ModelsRequest::One(model) => {
                 let entry = self.entry(&model, dialect, id, sent).await?;
                 match dialect {
                     Dialect::Messages => entry.raw().get().as_bytes().to_vec(),
-                    Dialect::Chat | Dialect::Responses | Dialect::Completions => openai_model(&entry),
+                    Dialect::Chat | Dialect::Responses | Dialect::Completions => {
+                        openai_model(&entry, limits(&entry))
+                    }
                 }
             }
         };
@@ -190,6 +207,7 @@ impl Proxy {
             let encoded: String = url::form_urlencoded::byte_serialize(last.as_bytes()).collect();
             path = format!("/v1/models?limit=1000&after_id={encoded}");
         }
+        catalog.sort();
         Ok((catalog, from))
     }
 

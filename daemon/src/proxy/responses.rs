@@ -137,7 +137,7 @@ impl Proxy {
         let previous = previous.and_then(ResponseId::parse);
         let config = self.translation(sent)?;
         let prepared = responses::to_messages(request, &recalled, body.len(), config, |model| {
-            self.0.pool.upstream_name(model)
+            Some(self.0.known(model))
         })?;
         let storing = prepared.reply.is_stored().then(|| {
             let (stored, body) = (self.0.stored.clone(), body.clone());

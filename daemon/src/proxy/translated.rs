@@ -68,8 +68,8 @@ impl Translation for completions::Reply {
 impl Proxy {
     /// `POST /v1/chat/completions`.
     pub async fn chat(&self, id: RequestId, sent: &HeaderMap, body: &[u8]) -> Result<Answer, ProxyError> {
-        let upstream_name = |model: &str| self.0.pool.upstream_name(model);
-        self.translate(id, sent, chat::to_messages(body, self.translation(sent)?, upstream_name)?).await
+        let known = |model: &str| Some(self.0.known(model));
+        self.translate(id, sent, chat::to_messages(body, self.translation(sent)?, known)?).await
     }
 
     /// `POST /v1/completions`.
@@ -79,9 +79,8 @@ impl Proxy {
         sent: &HeaderMap,
         body: &[u8],
     ) -> Result<Answer, ProxyError> {
-        let upstream_name = |model: &str| self.0.pool.upstream_name(model);
-        self.translate(id, sent, completions::to_messages(body, self.translation(sent)?, upstream_name)?)
-            .await
+        let known = |model: &str| Some(self.0.known(model));
+        self.translate(id, sent, completions::to_messages(body, self.translation(sent)?, known)?).await
     }
 
     /// How this request is translated.

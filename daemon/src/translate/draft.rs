@@ -34,7 +34,7 @@ pub(super) enum Structure<'a> {
 #[derive(Debug)]
 pub(super) struct Draft<'a> {
     pub(super) model: &'a str,
-    pub(super) capabilities: &'static Capabilities,
+    pub(super) capabilities: &'a Capabilities,
     pub(super) max_tokens: Option<u64>,
     pub(super) temperature: Option<f64>,
     pub(super) top_p: Option<f64>,

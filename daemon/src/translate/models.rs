@@ -1,7 +1,9 @@
 //! What each model family takes, as far as translation must know it.
 //!
 //! A table, not a gate: a model nobody knows is passed on, with the newest family's habits when its name is
-//! Claude's and with the most careful ones otherwise.
+//! Claude's and with the most careful ones otherwise. What upstream's own list says goes before the table.
+
+use crate::wire::described::{self, Described, Effort};
 
 /// How a model thinks, and which `thinking` objects it accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +41,8 @@ pub enum EffortLevels {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
+    /// The most tokens a prompt may have; `None` when nobody knows.
+    pub max_input: Option<u64>,
     /// The most output tokens a request may ask for; `None` when nobody knows.
     pub max_output: Option<u64>,
     /// `temperature` and `top_p` are accepted.
@@ -75,9 +79,39 @@ impl Capabilities {
     pub fn clamp_output(&self, wanted: u64) -> u64 {
         self.max_output.map_or(wanted, |most| most.min(wanted))
     }
+
+    /// The same, but for what upstream's list says itself. Where it is silent, and of what it never tells, the table knows.
+    #[must_use]
+    pub fn as_described(self, by: &Described) -> Self {
+        Self {
+            max_input: by.max_input.or(self.max_input),
+            max_output: by.max_output.or(self.max_output),
+            thinking: by.thinking.map_or(self.thinking, |thinking| match thinking {
+                described::Thinking { adaptive: true, .. } => ThinkingStyle::Adaptive,
+                described::Thinking { enabled: true, .. } => ThinkingStyle::Budget,
+                _ => ThinkingStyle::None,
+            }),
+            thinking_off: by.thinking.map_or(self.thinking_off, |thinking| match thinking {
+                described::Thinking { disabled: true, .. } => ThinkingOff::Disabled,
+                described::Thinking { between_tools: true, .. } => ThinkingOff::BetweenTools,
+                // What does not think unasked need not be told not to.
+                _ if self.thinking_off == ThinkingOff::Absent => ThinkingOff::Absent,
+                _ => ThinkingOff::Never,
+            }),
+            effort: by.effort.map_or(self.effort, |effort| match effort {
+                Effort::None => EffortLevels::None,
+                Effort::Some { xhigh: true, .. } => EffortLevels::All,
+                Effort::Some { max: true, .. } => EffortLevels::ToHighAndMax,
+                Effort::Some { .. } => EffortLevels::ToHigh,
+            }),
+            structured_output: by.structured_output.unwrap_or(self.structured_output),
+            ..self
+        }
+    }
 }
 
 const CLAUDE_3: Capabilities = Capabilities {
+    max_input: Some(200_000),
     max_output: Some(8_192),
     sampling: true,
     thinking: ThinkingStyle::None,
@@ -101,6 +135,7 @@ const OPUS_4: Capabilities = Capabilities { max_output: Some(32_000), ..CLAUDE_4
 const CLAUDE_4_5: Capabilities = Capabilities { structured_output: true, ..CLAUDE_4 };
 const OPUS_4_5: Capabilities = Capabilities { effort: EffortLevels::ToHigh, ..CLAUDE_4_5 };
 const CLAUDE_4_6: Capabilities = Capabilities {
+    max_input: Some(1_000_000),
     max_output: Some(128_000),
     thinking: ThinkingStyle::Adaptive,
     effort: EffortLevels::ToHighAndMax,
@@ -124,7 +159,7 @@ const SONNET_5_5: Capabilities =
     Capabilities { thinking_off: ThinkingOff::BetweenTools, thinking_bound_to_account: true, ..OPUS_5_5 };
 
 /// Not a Claude model as far as its name says: nothing is asked of it that it might refuse.
-const UNKNOWN: Capabilities = Capabilities { max_output: None, prefill: false, ..CLAUDE_3 };
+const UNKNOWN: Capabilities = Capabilities { max_input: None, max_output: None, prefill: false, ..CLAUDE_3 };
 
 const FAMILIES: &[(&str, &Capabilities)] = &[
     ("3-opus", &CLAUDE_3_FIRST),
@@ -152,6 +187,21 @@ const FAMILIES: &[(&str, &Capabilities)] = &[
     ("opus-5-5", &OPUS_5_5),
     ("sonnet-5-5", &SONNET_5_5),
 ];
+
+/// A model as a request names it and as it is known.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// What it is called upstream.
+    pub upstream: String,
+    pub capabilities: Capabilities,
+}
+
+impl Known {
+    /// What the table knows of it.
+    pub fn by_name(upstream: String) -> Self {
+        Self { capabilities: *capabilities(&upstream), upstream }
+    }
+}
 
 /// What is known of `model`, which may carry a date or `-latest`.
 pub fn capabilities(model: &str) -> &'static Capabilities {
@@ -217,5 +267,40 @@ mod tests {
         assert_eq!(capabilities("claude-3-5-sonnet-20241022").default_output(), 8_192);
         assert_eq!(capabilities("somebody-else").default_output(), 8_192);
         assert_eq!(capabilities("somebody-else").clamp_output(500_000), 500_000);
+    }
+
+    #[test]
+    fn what_the_list_says_goes_before_the_table() {
+        let thinking = described::Thinking { adaptive: true, between_tools: true, ..Default::default() };
+        let by = Described {
+            max_input: Some(7),
+            max_output: Some(5),
+            thinking: Some(thinking),
+            effort: Some(Effort::Some { xhigh: false, max: true }),
+            structured_output: Some(false),
+            ..Described::default()
+        };
+        let expected = Capabilities {
+            max_input: Some(7),
+            max_output: Some(5),
+            thinking: ThinkingStyle::Adaptive,
+            thinking_off: ThinkingOff::BetweenTools,
+            effort: EffortLevels::ToHighAndMax,
+            structured_output: false,
+            ..CLAUDE_4_5
+        };
+        assert_eq!(CLAUDE_4_5.as_described(&by), expected);
+        assert_eq!(OPUS_5.as_described(&Described::default()), OPUS_5);
+    }
+
+    #[test]
+    fn thinking_is_turned_off_as_the_list_allows() {
+        let off = |base: Capabilities, thinking| {
+            base.as_described(&Described { thinking: Some(thinking), ..Described::default() }).thinking_off
+        };
+        let adaptive = described::Thinking { adaptive: true, ..Default::default() };
+        assert_eq!(off(OPUS_5, adaptive), ThinkingOff::Never);
+        assert_eq!(off(OPUS_4_7, adaptive), ThinkingOff::Absent);
+        assert_eq!(off(FABLE_5, described::Thinking { disabled: true, ..adaptive }), ThinkingOff::Disabled);
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod chat;
 pub mod completions;
+pub mod described;
 pub mod error;
 pub mod json;
 pub mod messages;

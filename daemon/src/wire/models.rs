@@ -9,6 +9,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::described::Described;
 use super::error::ApiError;
 use super::json::{Str, raw_of};
 use super::splice;
@@ -21,6 +22,9 @@ const MAX_LIMIT: usize = 1000;
 #[derive(Clone, Debug)]
 pub struct Entry {
     pub id: String,
+    /// What the model is called upstream, where the entry goes by another name.
+    pub model: String,
+    pub described: Described,
     /// Unix seconds; 0 when upstream gave no readable date.
     pub created: i64,
     raw: Box<RawValue>,
@@ -37,24 +41,43 @@ impl Entry {
     pub fn renamed(&self, id: &str) -> Self {
         let renamed = splice::replace(self.raw.get().as_bytes(), "id", id);
         let raw = String::from_utf8(renamed).ok().and_then(|text| RawValue::from_string(text).ok());
-        Self { id: id.to_owned(), created: self.created, raw: raw.unwrap_or_else(|| self.raw.clone()) }
+        Self { id: id.to_owned(), raw: raw.unwrap_or_else(|| self.raw.clone()), ..self.clone() }
     }
 
-    /// A model of which nothing but its name is known. The date is the API's own for one that is unknown.
-    pub fn unknown(id: &str) -> Self {
-        let unknown =
-            UnknownModel { kind: "model", id, display_name: id, created_at: "1970-01-01T00:00:00Z" };
-        Self { id: id.to_owned(), created: 0, raw: raw_of(&unknown) }
+    /// A model that upstream does not list. The date is the API's own for one that is unknown.
+    pub fn unlisted(id: &str, model: &str, limits: Limits) -> Self {
+        let unlisted = UnlistedModel {
+            kind: "model",
+            id,
+            display_name: id,
+            created_at: "1970-01-01T00:00:00Z",
+            max_input_tokens: limits.input,
+            max_tokens: limits.output,
+        };
+        let raw = raw_of(&unlisted);
+        let described = Described::read(&raw);
+        Self { id: id.to_owned(), model: model.to_owned(), described, created: 0, raw }
     }
 }
 
 #[derive(Serialize)]
-struct UnknownModel<'a> {
+struct UnlistedModel<'a> {
     #[serde(rename = "type")]
     kind: &'a str,
     id: &'a str,
     display_name: &'a str,
     created_at: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_input_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_tokens: Option<u64>,
+}
+
+/// How many tokens a model takes and makes, as far as that is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    pub input: Option<u64>,
+    pub output: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -71,7 +94,8 @@ impl<'de> Deserialize<'de> for Entry {
         let fields: EntryFields<'_> = serde_json::from_str(raw.get()).map_err(D::Error::custom)?;
         let id = fields.id.to_string();
         let created = fields.created_at.and_then(|text| unix_seconds(&text)).unwrap_or(0);
-        Ok(Self { id, created, raw })
+        let described = Described::read(&raw);
+        Ok(Self { model: id.clone(), id, described, created, raw })
     }
 }
 
@@ -104,7 +128,7 @@ pub struct ListQuery {
     pub before_id: Option<String>,
 }
 
-/// The whole list, in upstream's order and without duplicates.
+/// The whole list, without duplicates.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
     entries: Vec<Entry>,
@@ -115,6 +139,12 @@ impl Catalog {
     pub fn extend(&mut self, entries: impl IntoIterator<Item = Entry>) {
         let mut known: HashSet<String> = self.entries.iter().map(|entry| entry.id.clone()).collect();
         self.entries.extend(entries.into_iter().filter(|entry| known.insert(entry.id.clone())));
+    }
+
+    /// Puts the newest first, and those of one date in the order of their names: upstream's own order may be another one for
+    /// another account.
+    pub fn sort(&mut self) {
+        self.entries.sort_by(|one, other| (other.created, &one.id).cmp(&(one.created, &other.id)));
     }
 
     pub fn entries(&self) -> &[Entry] {
@@ -164,8 +194,9 @@ impl Catalog {
     }
 
     /// The whole list in the `OpenAI` shape.
-    pub fn openai_list(&self) -> Vec<u8> {
-        write(&OpenAiList { object: "list", data: self.entries.iter().map(OpenAiModel::from).collect() })
+    pub fn openai_list(&self, limits: impl Fn(&Entry) -> Limits) -> Vec<u8> {
+        let data = self.entries.iter().map(|entry| OpenAiModel::of(entry, limits(entry))).collect();
+        write(&OpenAiList { object: "list", data })
     }
 
     fn position(&self, param: &str, id: &str) -> Result<usize, ApiError> {
@@ -176,8 +207,8 @@ impl Catalog {
 }
 
 /// One model in the `OpenAI` shape.
-pub fn openai_model(entry: &Entry) -> Vec<u8> {
-    write(&OpenAiModel::from(entry))
+pub fn openai_model(entry: &Entry, limits: Limits) -> Vec<u8> {
+    write(&OpenAiModel::of(entry, limits))
 }
 
 #[derive(Serialize)]
@@ -194,17 +225,31 @@ struct OpenAiList<'a> {
     data: Vec<OpenAiModel<'a>>,
 }
 
+/// The last three are not of the API itself; under these names other gateways tell them.
 #[derive(Serialize)]
 struct OpenAiModel<'a> {
     id: &'a str,
     object: &'a str,
     created: i64,
     owned_by: &'a str,
+    display_name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    context_length: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_output_tokens: Option<u64>,
 }
 
-impl<'a> From<&'a Entry> for OpenAiModel<'a> {
-    fn from(entry: &'a Entry) -> Self {
-        Self { id: &entry.id, object: "model", created: entry.created, owned_by: "anthropic" }
+impl<'a> OpenAiModel<'a> {
+    fn of(entry: &'a Entry, limits: Limits) -> Self {
+        Self {
+            id: &entry.id,
+            object: "model",
+            created: entry.created,
+            owned_by: "anthropic",
+            display_name: entry.described.display_name.as_deref().unwrap_or(&entry.id),
+            context_length: limits.input,
+            max_output_tokens: limits.output,
+        }
     }
 }
 

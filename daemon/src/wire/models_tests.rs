@@ -70,13 +70,15 @@ fn an_empty_list_has_null_ids() {
 #[test]
 fn the_openai_shapes_carry_the_date_as_seconds() {
     let catalog = catalog();
+    let limits = Limits { input: Some(1_000_000), output: Some(128_000) };
+    let model = openai_model(catalog.find("claude-opus-5").unwrap(), limits);
     assert_eq!(
-        openai_model(catalog.find("claude-opus-5").unwrap()),
-        br#"{"id":"claude-opus-5","object":"model","created":1771459200,"owned_by":"anthropic"}"#
+        String::from_utf8(model).unwrap(),
+        r#"{"id":"claude-opus-5","object":"model","created":1771459200,"owned_by":"anthropic","display_name":"Opus 5","context_length":1000000,"max_output_tokens":128000}"#
     );
-    let list = String::from_utf8(catalog.openai_list()).unwrap();
+    let list = String::from_utf8(catalog.openai_list(|_| Limits::default())).unwrap();
     assert!(list.starts_with(r#"{"object":"list","data":[{"id":"claude-opus-5""#), "{list}");
-    assert!(list.contains(r#""id":"claude-next","object":"model","created":0"#), "{list}");
+    assert!(list.contains(r#""id":"claude-next","object":"model","created":0,"owned_by":"anthropic","display_name":"claude-next"}"#), "{list}");
     assert!(catalog.find("gpt-4").is_none());
 }
 
@@ -109,14 +111,27 @@ fn a_renamed_entry_keeps_all_but_its_name() {
 }
 
 #[test]
-fn a_model_of_which_only_the_name_is_known_is_an_entry_like_any_other() {
-    let unknown = Entry::unknown("best");
+fn a_model_that_is_not_listed_is_an_entry_like_any_other() {
+    let unlisted = Entry::unlisted("best", "claude-x", Limits { input: None, output: Some(64_000) });
+    assert_eq!((unlisted.model.as_str(), unlisted.described.max_output), ("claude-x", Some(64_000)));
     assert_eq!(
-        unknown.raw().get(),
-        r#"{"type":"model","id":"best","display_name":"best","created_at":"1970-01-01T00:00:00Z"}"#
+        unlisted.raw().get(),
+        r#"{"type":"model","id":"best","display_name":"best","created_at":"1970-01-01T00:00:00Z","max_tokens":64000}"#
     );
-    assert_eq!(
-        openai_model(&unknown),
-        br#"{"id":"best","object":"model","created":0,"owned_by":"anthropic"}"#
-    );
+}
+
+#[test]
+fn the_order_is_the_same_whatever_order_upstream_lists_in() {
+    let sorted = |entries: &[(&str, &str)]| {
+        let entry = |(id, date): &(&str, &str)| format!(r#"{{"id":"{id}","created_at":"{date}"}}"#);
+        let page = format!(r#"{{"data":[{}]}}"#, entries.iter().map(entry).collect::<Vec<_>>().join(","));
+        let mut catalog = Catalog::default();
+        catalog.extend(Page::parse(page.as_bytes()).unwrap().data);
+        catalog.sort();
+        catalog.entries().iter().map(|entry| entry.id.clone()).collect::<Vec<_>>()
+    };
+    let [old, new] = ["2025-01-01T00:00:00Z", "2026-01-01T00:00:00Z"];
+    let expected = ["c", "a", "b", "undated"];
+    assert_eq!(sorted(&[("b", old), ("c", new), ("undated", ""), ("a", old)]), expected);
+    assert_eq!(sorted(&[("undated", ""), ("a", old), ("b", old), ("c", new)]), expected);
 }

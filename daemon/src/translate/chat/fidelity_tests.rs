@@ -156,7 +156,7 @@ fn a_suffix_of_the_models_name_says_how_hard_it_thinks() {
     let alias = json!({"model": "best(none)", "messages": [{"role": "user", "content": "hi"}]}).to_string();
     let prepared = to_messages(alias.as_bytes(), Config::default(), |name| {
         assert_eq!(name, "best", "routing never sees the suffix");
-        Some("claude-opus-5".to_owned())
+        Some(Known::by_name("claude-opus-5".to_owned()))
     })
     .unwrap();
     assert!(String::from_utf8_lossy(&prepared.body).contains(r#""thinking":{"type":"disabled"}"#));

@@ -4,7 +4,7 @@ use super::Reply;
 use super::history::read_history;
 use crate::translate::draft::{DEFAULT_SCHEMA_NAME, Draft, Structure, below, session_key, token_count};
 use crate::translate::fields::CHAT;
-use crate::translate::models::{Capabilities, capabilities};
+use crate::translate::models::{Capabilities, Known};
 use crate::translate::reasoning::Level;
 use crate::translate::tools::{Choice, Definition, Names, Tools};
 use crate::translate::{Config, Prepared, suffix};
@@ -15,21 +15,21 @@ use crate::wire::error::ApiError;
 use crate::wire::json::Str;
 use crate::wire::messages::UserLocation;
 
-/// Translates a request body. `upstream_name` says what the model that the client names is called upstream, where
-/// that differs: it decides what the model takes.
+/// Translates a request body. `known` says what is known of the model that the client names beyond its
+/// name: what it is called upstream, and what it takes.
 ///
 /// # Errors
 /// A 400 that names the field, for bodies that are not valid and for what Claude cannot do.
 pub fn to_messages(
     body: &[u8],
     config: Config,
-    upstream_name: impl FnOnce(&str) -> Option<String>,
+    known: impl FnOnce(&str) -> Option<Known>,
 ) -> Result<Prepared<Reply>, ApiError> {
     let request = Request::read(body)?;
     refuse_unsupported(&request)?;
     let (model, suffix) = suffix::split(&request.model)?;
-    let upstream = upstream_name(model).unwrap_or_else(|| model.to_owned());
-    let capabilities = capabilities(&upstream);
+    let Known { upstream, capabilities } = known(model).unwrap_or_else(|| Known::by_name(model.to_owned()));
+    let capabilities = &capabilities;
     let mut dropped = request.unread;
     if request.service_tier.as_deref().is_some_and(|tier| !matches!(tier, "auto" | "default")) {
         dropped.push("service_tier".to_owned());

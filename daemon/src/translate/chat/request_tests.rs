@@ -511,11 +511,24 @@ fn an_alias_is_translated_for_the_model_that_it_stands_for() {
     let body = request.to_string();
     let prepared = to_messages(body.as_bytes(), Config::default(), |name| {
         assert_eq!(name, "best");
-        Some("claude-opus-5".to_owned())
+        Some(Known::by_name("claude-opus-5".to_owned()))
     })
     .unwrap();
     assert_eq!((prepared.model.as_str(), prepared.upstream.as_str()), ("best", "claude-opus-5"));
     let sent: Value = serde_json::from_slice(&prepared.body).unwrap();
     assert_eq!((&sent["model"], &sent["max_tokens"]), (&json!("claude-opus-5"), &json!(32_000)));
     assert!(sent.get("temperature").is_none(), "{sent}");
+}
+
+#[test]
+fn what_is_known_of_a_model_decides_what_it_is_sent() {
+    let request = json!({"model": "claude-next", "messages": [{"role": "user", "content": "hi"}], "reasoning_effort": "none"});
+    let prepared = to_messages(request.to_string().as_bytes(), Config::default(), |name| {
+        let mut known = Known::by_name(name.to_owned());
+        known.capabilities.max_output = Some(7_000);
+        known.capabilities.thinking_off = crate::translate::models::ThinkingOff::BetweenTools;
+        Some(known)
+    });
+    let sent: Value = serde_json::from_slice(&prepared.unwrap().body).unwrap();
+    assert_eq!((&sent["max_tokens"], &sent["thinking"]["type"]), (&json!(7_000), &json!("between_tools")));
 }

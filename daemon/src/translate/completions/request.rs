@@ -4,7 +4,7 @@ use super::Reply;
 use crate::translate::draft::{Draft, session_key, token_count};
 use crate::translate::fields::COMPLETIONS;
 use crate::translate::history::History;
-use crate::translate::models::capabilities;
+use crate::translate::models::Known;
 use crate::translate::tools::Tools;
 use crate::translate::{Config, Prepared, suffix};
 use crate::wire::completions::{Prompt, Request};
@@ -12,22 +12,22 @@ use crate::wire::error::ApiError;
 use crate::wire::json::Str;
 use crate::wire::messages::Block;
 
-/// Translates a request body. `upstream_name` says what the model that the client names is called upstream, where
-/// that differs: it decides what the model takes.
+/// Translates a request body. `known` says what is known of the model that the client names beyond its name: what it is
+/// called upstream, and what it takes.
 ///
 /// # Errors
 /// A 400 that names the field, for bodies that are not valid and for what Claude cannot do.
 pub fn to_messages(
     body: &[u8],
     config: Config,
-    upstream_name: impl FnOnce(&str) -> Option<String>,
+    known: impl FnOnce(&str) -> Option<Known>,
 ) -> Result<Prepared<Reply>, ApiError> {
     let request = Request::read(body)?;
     refuse_unsupported(&request)?;
     let prompt = only_text(request.prompt)?;
     let (model, suffix) = suffix::split(&request.model)?;
-    let upstream = upstream_name(model).unwrap_or_else(|| model.to_owned());
-    let capabilities = capabilities(&upstream);
+    let Known { upstream, capabilities } = known(model).unwrap_or_else(|| Known::by_name(model.to_owned()));
+    let capabilities = &capabilities;
     let reply =
         Reply { echo: request.echo.then(|| prompt.to_string()), include_usage: request.include_usage };
     let session = session_key(None, request.user.as_deref());

@@ -6,7 +6,7 @@ use super::history::{Placed, read_history};
 use super::{Recalled, Reply};
 use crate::translate::draft::{DEFAULT_SCHEMA_NAME, Draft, Structure, below, session_key, token_count};
 use crate::translate::fields::RESPONSES;
-use crate::translate::models::{Capabilities, capabilities};
+use crate::translate::models::{Capabilities, Known};
 use crate::translate::reasoning::Level;
 use crate::translate::tools::{Choice, Definition, Names, Tools, WEB_SEARCH};
 use crate::translate::{Config, Prepared, suffix};
@@ -18,8 +18,8 @@ use crate::wire::responses::{
     WebSearch,
 };
 
-/// Translates a request whose body is `size` bytes long, and what it goes on from. `upstream_name` says what the model
-/// that the client names is called upstream, where that differs: it decides what the model takes.
+/// Translates a request whose body is `size` bytes long, and what it goes on from. `known` says what is known of the
+/// model that the client names beyond its name: what it is called upstream, and what it takes.
 ///
 /// # Errors
 /// A 400 that names the field, for bodies that are not valid and for what Claude or this version cannot do.
@@ -28,12 +28,12 @@ pub fn to_messages<'a>(
     recalled: &'a Recalled,
     size: usize,
     config: Config,
-    upstream_name: impl FnOnce(&str) -> Option<String>,
+    known: impl FnOnce(&str) -> Option<Known>,
 ) -> Result<Prepared<Reply>, ApiError> {
     refuse_unsupported(&request)?;
     let (model, suffix) = suffix::split(&request.model)?;
-    let upstream = upstream_name(model).unwrap_or_else(|| model.to_owned());
-    let capabilities = capabilities(&upstream);
+    let Known { upstream, capabilities } = known(model).unwrap_or_else(|| Known::by_name(model.to_owned()));
+    let capabilities = &capabilities;
     let mut dropped = std::mem::take(&mut request.ignored);
     if request.service_tier.as_deref().is_some_and(|tier| !matches!(tier, "auto" | "default")) {
         dropped.push("service_tier".to_owned());
