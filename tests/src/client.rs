@@ -29,7 +29,12 @@ impl TestDaemon {
     }
 }
 
-/// Name and data of each event of a whole stream in the Anthropic API.
+/// The frames of a whole stream, without those that are comments.
+fn spoken(stream: &str) -> impl Iterator<Item = &str> {
+    stream.split_terminator("\n\n").filter(|frame| !frame.starts_with(':'))
+}
+
+/// Name and data of each event of a whole stream in the Anthropic API, or in the Responses API.
 pub fn events(stream: &str) -> Vec<(String, Value)> {
     let event = |frame: &str| {
         let (name, data) = frame.split_once('\n').expect("two lines");
@@ -37,7 +42,7 @@ pub fn events(stream: &str) -> Vec<(String, Value)> {
         let data = data.strip_prefix("data: ").expect("the event's data");
         (name.to_owned(), serde_json::from_str(data).expect("JSON"))
     };
-    stream.split_terminator("\n\n").map(event).collect()
+    spoken(stream).map(event).collect()
 }
 
 /// The frames of a whole stream in the Chat Completions API; `[DONE]` is a string.
@@ -46,7 +51,7 @@ pub fn frames(stream: &str) -> Vec<Value> {
         "[DONE]" => Value::from("[DONE]"),
         data => serde_json::from_str(data).expect("JSON"),
     };
-    stream.split_terminator("\n\n").map(frame).collect()
+    spoken(stream).map(frame).collect()
 }
 
 /// An answer whose body is read piece by piece.
