@@ -30,6 +30,8 @@ mod generated;
 #[cfg(test)]
 mod login;
 #[cfg(test)]
+mod models;
+#[cfg(test)]
 mod owners;
 #[cfg(test)]
 mod passthrough;
@@ -69,6 +71,8 @@ mod surface;
 mod tidy;
 #[cfg(test)]
 mod transfer;
+#[cfg(test)]
+mod translation;
 #[cfg(test)]
 mod uploads;
 #[cfg(test)]

@@ -7,6 +7,9 @@ use bytes::Bytes;
 use http::{Method, StatusCode};
 use http_body::Frame;
 use http_body_util::StreamBody;
+use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
 use proxy_tests::client::{Reading, events};
 use proxy_tests::daemon::{Setup, TestDaemon, key_file, put};
 use proxy_tests::fake_claude::{FakeClaude, Gate, OAUTH_BETA, Script, Step, text_events};
@@ -65,6 +68,48 @@ async fn a_body_reaches_upstream_byte_for_byte() {
             let sent = fake.requests_to(path).pop().unwrap();
             assert!(sent.body == body, "{path}: the body was changed");
         }
+    }
+}
+
+/// JSON as somebody else might write it: any order, space, escapes and numbers.
+fn any_value() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        Just("null".to_owned()),
+        "-?[1-9][0-9]{0,24}",
+        "[0-9]\\.[0-9]{1,9}([eE][+-]?[0-9]{1,2})?",
+        "[a-zé \u{1f600}]{0,6}(\\\\[nt\"/\\\\]|\\\\u00[4-7][0-9a-fA-F]){0,2}"
+            .prop_map(|text| format!("\"{text}\"")),
+    ];
+    leaf.prop_recursive(3, 16, 4, |inner| {
+        let fields = proptest::collection::vec(("[a-z_]{1,8}", inner.clone(), "[ \n\t]{0,2}"), 0..4);
+        let fields = fields.prop_map(|fields| {
+            let field =
+                |(name, value, space): (String, String, String)| format!("{space}\"{name}\"{space}:{value}");
+            format!("{{{}}}", fields.into_iter().map(field).collect::<Vec<_>>().join(","))
+        });
+        let list = proptest::collection::vec(inner, 0..4).prop_map(|list| format!("[{}]", list.join(" , ")));
+        prop_oneof![fields, list]
+    })
+}
+
+#[tokio::test]
+async fn fields_that_nobody_knows_reach_upstream_byte_for_byte() {
+    let fake = FakeClaude::start().await;
+    let (daemon, _) = TestDaemon::with_account(&fake).await;
+    let mut runner = TestRunner::deterministic();
+    let fields = [any_value(), any_value(), any_value()];
+    for _ in 0..100 {
+        let [top, block, late] =
+            fields.each_ref().map(|value| value.new_tree(&mut runner).unwrap().current());
+        let body = format!(
+            "{{\"new_field\":{top},\"model\":\"claude-sonnet-4-5\",\"max_tokens\":9,\"messages\":[{{\"role\":\"user\",\"content\":\
+             [{{\"type\":\"text\",\"text\":\"hi\",\"x_new\":{block}}}]}}],\"later\" :{late} }}"
+        );
+        serde_json::from_str::<Value>(&body).unwrap();
+        fake.on(MESSAGES).once(Script::json(StatusCode::OK, &json!({})));
+        assert_eq!(daemon.send(Method::POST, MESSAGES, &[JSON], body.clone()).await.status(), 200, "{body}");
+        assert_eq!(fake.requests_to(MESSAGES).pop().unwrap().body, body);
+        fake.forget_requests();
     }
 }
 

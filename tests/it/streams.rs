@@ -108,19 +108,35 @@ async fn a_stream_that_ends_too_early_without_a_word_ends_with_an_error_event() 
     assert_eq!(events(&stream).last().unwrap().0, "error", "{stream}");
 }
 
+/// What goes wrong in the middle of a stream, and what a client is told.
+fn faults() -> Vec<(Vec<Step>, &'static str)> {
+    let error =
+        json!({"type": "error", "error": {"type": "overloaded_error", "message": "Too many at once."}});
+    let half = Step::data("event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"ind");
+    vec![
+        (vec![Step::Cut], "closed the connection"),
+        (vec![Step::Reset], "closed the connection"),
+        (vec![half.clone(), Step::Cut], "closed the connection"),
+        (vec![half, Step::Reset], "closed the connection"),
+        (vec![Step::event("error", &error)], "Too many at once."),
+        (vec![Step::data("event: content_block_delta\ndata: nonsense\n\n")], "cannot be read"),
+    ]
+}
+
 #[tokio::test]
-async fn a_cut_chat_stream_ends_with_an_error_frame_and_never_as_done() {
+async fn a_chat_stream_that_is_interrupted_ends_with_an_error_frame_and_never_as_done() {
     let fake = FakeClaude::start().await;
     let (daemon, _) = TestDaemon::with_account(&fake).await;
-    for end in [Step::Cut, Step::Reset] {
+    for (fault, told) in faults() {
         let gate = Gate::new();
-        fake.on(MESSAGES).once(interrupted([Step::gate(&gate), end]));
+        fake.on(MESSAGES).once(interrupted([Step::gate(&gate)].into_iter().chain(fault)));
         let mut reading = open(&daemon, CHAT).await;
         reading.until("first").await;
         gate.open();
         let mut frames = frames(&reading.text().await);
         let last = frames.pop().unwrap();
         assert_eq!(last["error"]["type"], "server_error", "{last}");
+        assert!(last["error"]["message"].as_str().unwrap().contains(told), "{told}: {last}");
         for frame in &frames {
             assert_eq!(frame["choices"][0]["finish_reason"], Value::Null, "{frame}");
         }
@@ -129,21 +145,54 @@ async fn a_cut_chat_stream_ends_with_an_error_frame_and_never_as_done() {
 }
 
 #[tokio::test]
-async fn a_cut_responses_stream_ends_as_failed() {
+async fn a_responses_stream_that_is_interrupted_ends_as_failed() {
     let fake = FakeClaude::start().await;
     let (daemon, _) = TestDaemon::with_account(&fake).await;
-    let gate = Gate::new();
-    fake.on(MESSAGES).once(interrupted([Step::gate(&gate), Step::Cut]));
-    let mut reading = open(&daemon, RESPONSES).await;
-    reading.until("first").await;
-    gate.open();
-    let stream = reading.text().await;
-    let (name, data) = events(&stream).pop().unwrap();
-    assert_eq!(
-        (name.as_str(), &data["response"]["status"]),
-        ("response.failed", &json!("failed")),
-        "{stream}"
-    );
+    for (fault, told) in faults() {
+        let gate = Gate::new();
+        fake.on(MESSAGES).once(interrupted([Step::gate(&gate)].into_iter().chain(fault)));
+        let mut reading = open(&daemon, RESPONSES).await;
+        reading.until("first").await;
+        gate.open();
+        let stream = reading.text().await;
+        let (name, data) = events(&stream).pop().unwrap();
+        assert_eq!((name.as_str(), &data["response"]["status"]), ("response.failed", &json!("failed")));
+        let message = data["response"]["error"]["message"].as_str().unwrap();
+        assert!(message.contains(told), "{told}: {stream}");
+    }
+}
+
+#[tokio::test]
+async fn a_translated_stream_without_its_end_is_no_finished_one() {
+    let fake = FakeClaude::start().await;
+    let (daemon, _) = TestDaemon::with_account(&fake).await;
+    let whole = text_events(MODEL, &["first"]);
+    // Without message_stop, also where the reason to stop was told already.
+    for kept in 1..whole.len() {
+        fake.on(MESSAGES).times(2, &Script::stream(whole.iter().take(kept).cloned()));
+        let chat = frames(&open(&daemon, CHAT).await.text().await);
+        assert!(chat.last().unwrap()["error"].is_object(), "{kept}: {chat:?}");
+        assert!(chat.iter().all(|frame| frame["choices"][0]["finish_reason"].is_null()), "{kept}: {chat:?}");
+        let responses = events(&open(&daemon, RESPONSES).await.text().await);
+        assert_eq!(responses.last().unwrap().0, "response.failed", "{kept}");
+    }
+}
+
+#[tokio::test]
+async fn what_upstream_pings_keeps_clients_of_the_other_apis_awake() {
+    let fake = FakeClaude::start().await;
+    let (daemon, _) = TestDaemon::with_account(&fake).await;
+    for path in [CHAT, RESPONSES] {
+        let gate = Gate::new();
+        let ping = Step::event("ping", &json!({"type": "ping"}));
+        fake.on(MESSAGES).once(interrupted([ping, Step::gate(&gate)]));
+        let mut reading = open(&daemon, path).await;
+        // While upstream says nothing else.
+        reading.until("\n\n: keep-alive\n\n").await;
+        assert!(!String::from_utf8_lossy(reading.seen()).contains("second"), "{path}");
+        gate.open();
+        assert!(reading.text().await.contains("second"), "{path}");
+    }
 }
 
 #[tokio::test]
