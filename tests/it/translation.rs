@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::BytesMut;
 use proxyd::translate::responses::Recalled;
-use proxyd::translate::{Prepared, chat, responses};
+use proxyd::translate::{Config, Prepared, chat, responses};
 use proxyd::wire::Dialect;
 use proxyd::wire::error::ApiError;
 use proxyd::wire::responses::Request;
@@ -51,11 +51,13 @@ fn pretty(value: &Value) -> Vec<u8> {
 }
 
 fn ask_chat(body: &[u8]) -> Result<Prepared<chat::Reply>, ApiError> {
-    chat::to_messages(body, |_| None)
+    chat::to_messages(body, Config::default(), |_| None)
 }
 
 fn ask_responses(body: &[u8]) -> Result<Prepared<responses::Reply>, ApiError> {
-    responses::to_messages(Request::read(body)?, &Recalled::default(), body.len(), |_| None)
+    responses::to_messages(Request::read(body)?, &Recalled::default(), body.len(), Config::default(), |_| {
+        None
+    })
 }
 
 /// What is sent upstream, with all that is known beside it, or why it is refused.
