@@ -10,6 +10,8 @@
 
 use serde_json::value::RawValue;
 
+use super::draft::below;
+use crate::wire::chat::{CacheBreakpoint, CacheOptions};
 use crate::wire::messages::{Block, Request, Role, Tool};
 
 /// A body with fewer bytes holds no prompt that upstream would cache.
@@ -19,8 +21,29 @@ const SHORT: usize = 2_048;
 const TURNS: usize = 2;
 
 /// The marker: for five minutes since the last use.
-pub(super) fn marker() -> Option<&'static RawValue> {
+fn marker() -> Option<&'static RawValue> {
     serde_json::from_str(r#"{"type":"ephemeral"}"#).ok()
+}
+
+/// A part's own marker, in Anthropic's words or in `OpenAI`'s. `at` is where the part stands.
+pub(super) fn own<'a>(
+    cache_control: Option<&'a RawValue>,
+    breakpoint: Option<CacheBreakpoint<'a>>,
+    (at, dropped): (&str, &mut Vec<String>),
+) -> Option<&'a RawValue> {
+    let breakpoint = breakpoint.and_then(|breakpoint| {
+        below(dropped, &format!("{at}.prompt_cache_breakpoint"), breakpoint.unread);
+        marker()
+    });
+    cache_control.or(breakpoint)
+}
+
+/// Whether the client says that it sets every marker itself.
+pub(super) fn is_explicit(options: Option<CacheOptions<'_>>, dropped: &mut Vec<String>) -> bool {
+    options.is_some_and(|options| {
+        below(dropped, "prompt_cache_options", options.unread);
+        options.mode.as_deref() == Some("explicit")
+    })
 }
 
 /// Marks a request that has no markers. `size` is the length of the client's body.

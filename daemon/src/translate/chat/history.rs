@@ -136,12 +136,12 @@ impl<'a> Reader<'a, '_> {
             }
             for (index, block) in blocks.into_iter().flatten().enumerate() {
                 let at = format!("{at}.{field}[{index}]");
-                below(self.dropped, &at, block.unread);
                 let thinking = block.thinking.or(block.text);
                 let foreign = block.format.is_some_and(|format| !format.starts_with("anthropic"));
                 match carried_thinking(&block.kind, thinking, block.signature, block.data) {
-                    Some(block) if self.thinks && !foreign => {
-                        self.history.assistant(block);
+                    Some(signed) if self.thinks && !foreign => {
+                        self.history.assistant(signed);
+                        below(self.dropped, &at, block.unread);
                         carried = true;
                     }
                     _ => self.dropped.push(at),
@@ -211,7 +211,8 @@ impl<'a> Reader<'a, '_> {
             Some(Content::Parts(parts)) => {
                 for (index, mut part) in parts.into_iter().enumerate() {
                     let at = format!("{at}.content[{index}]");
-                    let marker = self.marker(&mut part, &at);
+                    let (own, breakpoint) = (part.cache_control.take(), part.prompt_cache_breakpoint.take());
+                    let marker = cache::own(own, breakpoint, (&at, self.dropped));
                     self.note_unread(&mut part, &at);
                     blocks.push(block(part, allowed, &at)?);
                     mark_last(&mut blocks, marker);
@@ -220,16 +221,6 @@ impl<'a> Reader<'a, '_> {
         }
         blocks.retain(|block| !is_blank(block));
         Ok(blocks)
-    }
-
-    /// The part's cache marker, in Anthropic's words or in `OpenAI`'s.
-    fn marker(&mut self, part: &mut Part<'a>, at: &str) -> Option<&'a RawValue> {
-        let breakpoint = part.prompt_cache_breakpoint.take();
-        let breakpoint = breakpoint.and_then(|breakpoint| {
-            below(self.dropped, &format!("{at}.prompt_cache_breakpoint"), breakpoint.unread);
-            cache::marker()
-        });
-        part.cache_control.take().or(breakpoint)
     }
 
     fn note_unread(&mut self, part: &mut Part<'a>, at: &str) {

@@ -7,7 +7,7 @@ use crate::translate::fields::CHAT;
 use crate::translate::models::{Capabilities, Known};
 use crate::translate::reasoning::Level;
 use crate::translate::tools::{Choice, Definition, Names, Tools};
-use crate::translate::{Config, Prepared, suffix};
+use crate::translate::{Config, Prepared, cache, suffix};
 use crate::wire::chat::{
     CustomFormat, Function, Request, ResponseFormat, ToolEntry, ToolSelection, WebSearchOptions,
 };
@@ -54,10 +54,7 @@ pub fn to_messages(
         dropped.push("thinking".to_owned());
     }
     let structure = request.response_format.map(|format| read_format(format, &mut dropped)).transpose()?;
-    let own_markers = request.prompt_cache_options.is_some_and(|options| {
-        below(&mut dropped, "prompt_cache_options", options.unread);
-        options.mode.as_deref() == Some("explicit")
-    });
+    let own_markers = cache::is_explicit(request.prompt_cache_options, &mut dropped);
     let user = request.safety_identifier.or(request.user);
     let session = session_key(request.prompt_cache_key.as_deref(), user.as_deref());
 

@@ -76,7 +76,7 @@ const FIELDS: &[Field] = &[
     mapped(
         "messages[].cache_control",
         r#"{"type":"ephemeral"}"#,
-        "Anthropic's own marker, on the message's last block.",
+        "Anthropic's own marker, on the message's last block. Of more than four the latest count.",
     ),
     dropped(
         "messages[].name",
@@ -137,10 +137,20 @@ const FIELDS: &[Field] = &[
         r#"[{"type":"thinking","thinking":"Hm.","signature":"c2ln"}]"#,
         "Thinking that an earlier answer carried, with its signature. A block without one is dropped.",
     ),
+    dropped(
+        "messages[].thinking_blocks[]",
+        r#"{"type":"thinking","thinking":"Hm."}"#,
+        "A block that nobody signed, or any where the model does not think.",
+    ),
     mapped(
         "messages[].reasoning_details",
         r#"[{"type":"reasoning.text","text":"Hm.","signature":"c2ln","format":"anthropic-claude-v1"}]"#,
         "The same in OpenRouter's form, where thinking_blocks are missing.",
+    ),
+    dropped(
+        "messages[].reasoning_details[]",
+        r#"{"type":"reasoning.summary","summary":"Hm."}"#,
+        "What is not signed by Claude's provider.",
     ),
     needless("messages[].reasoning_details[].id", r#""r1""#, "Only the gateway's own."),
     needless("messages[].reasoning_details[].index", "1", "The place in the list says it."),

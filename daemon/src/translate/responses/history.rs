@@ -195,7 +195,8 @@ impl<'a> Reader<'a, '_> {
                     if part.detail.as_deref().is_some_and(|detail| detail != "auto") {
                         self.dropped.push(format!("{at}.detail"));
                     }
-                    let marker = self.marker(&mut part, &at);
+                    let (own, breakpoint) = (part.cache_control.take(), part.prompt_cache_breakpoint.take());
+                    let marker = cache::own(own, breakpoint, (&at, self.dropped));
                     blocks.push(block(part, media, &at)?);
                     mark_last(&mut blocks, marker);
                 }
@@ -203,16 +204,6 @@ impl<'a> Reader<'a, '_> {
         }
         blocks.retain(|block| !is_blank(block));
         Ok(blocks)
-    }
-
-    /// The part's cache marker, in Anthropic's words or in `OpenAI`'s.
-    fn marker(&mut self, part: &mut Part<'a>, at: &str) -> Option<&'a RawValue> {
-        let breakpoint = part.prompt_cache_breakpoint.take();
-        let breakpoint = breakpoint.and_then(|breakpoint| {
-            below(self.dropped, &format!("{at}.prompt_cache_breakpoint"), breakpoint.unread);
-            cache::marker()
-        });
-        part.cache_control.take().or(breakpoint)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::translate::fields::RESPONSES;
 use crate::translate::models::{Capabilities, Known};
 use crate::translate::reasoning::Level;
 use crate::translate::tools::{Choice, Definition, Names, Tools, WEB_SEARCH};
-use crate::translate::{Config, Prepared, suffix};
+use crate::translate::{Config, Prepared, cache, suffix};
 use crate::wire::error::ApiError;
 use crate::wire::json::Str;
 use crate::wire::messages::UserLocation;
@@ -56,10 +56,7 @@ pub fn to_messages<'a>(
     below(&mut dropped, "reasoning", unread);
     let level = effort.map(|text| Level::parse(&text, "reasoning.effort")).transpose()?;
     let (wish, wish_field) = suffix::settle(suffix, level, ("reasoning.effort", &mut dropped));
-    let own_markers = request.prompt_cache_options.is_some_and(|options| {
-        below(&mut dropped, "prompt_cache_options", options.unread);
-        options.mode.as_deref() == Some("explicit")
-    });
+    let own_markers = cache::is_explicit(request.prompt_cache_options, &mut dropped);
     let structure = request.format.map(|format| read_format(format, &mut dropped)).transpose()?;
     let show_thinking = summary.or(generate_summary).is_some_and(|summary| &*summary != "none");
     let user = request.safety_identifier.or(request.user);
