@@ -3,7 +3,7 @@
 use super::{Field, Table, answered, dropped, mapped, needless, refused};
 
 pub const CHAT: Table =
-    Table { title: "Chat Completions", path: "POST /v1/chat/completions", fields: FIELDS };
+    Table { title: "Chat Completions", path: "POST /v1/chat/completions", fields: FIELDS, same: &[] };
 
 const NO_COUNTERPART: &str = "Claude has no such setting.";
 const NOTHING_STORED: &str = "Chat completions are not stored.";

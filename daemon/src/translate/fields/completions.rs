@@ -3,7 +3,7 @@
 use super::{Field, Table, answered, dropped, mapped, refused};
 
 pub const COMPLETIONS: Table =
-    Table { title: "Completions (legacy)", path: "POST /v1/completions", fields: FIELDS };
+    Table { title: "Completions (legacy)", path: "POST /v1/completions", fields: FIELDS, same: &[] };
 
 const NO_COUNTERPART: &str = "Claude has no such setting.";
 

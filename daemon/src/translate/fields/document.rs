@@ -45,6 +45,9 @@ pub fn document() -> String {
 fn section(table: &Table, text: &mut String) {
     // Writing to a string cannot fail.
     let _written = write!(text, "\n## {}\n\n`{}`\n\n", table.title, table.path);
+    for (this, that) in table.same {
+        let _written = writeln!(text, "What stands below `{this}` is as below `{that}`.\n");
+    }
     text.push_str("| field | example | fate | |\n|---|---|---|---|\n");
     for field in table.fields {
         let (example, fate) = (cell(field.example), field.fate.word());

@@ -115,6 +115,8 @@ pub(super) const RESPONSES: &[Group] = &[
     (
         "input[].",
         &[
+            "type",
+            "tools",
             "role",
             "content",
             "phase",

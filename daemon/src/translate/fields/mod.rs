@@ -52,6 +52,8 @@ pub struct Table {
     pub title: &'static str,
     pub path: &'static str,
     pub fields: &'static [Field],
+    /// Places below which everything is as below another place.
+    pub same: &'static [(&'static str, &'static str)],
 }
 
 const fn field(fate: Fate, name: &'static str, example: &'static str, note: &'static str) -> Field {
@@ -86,7 +88,12 @@ const LONGEST_NAME: usize = 80;
 impl Table {
     /// The field that stands at this place of a request.
     pub fn find(&self, place: &str) -> Option<&'static Field> {
-        let general = general(place);
+        let mut general = general(place);
+        for (this, that) in self.same {
+            if let Some(rest) = general.strip_prefix(this) {
+                general = format!("{that}{rest}");
+            }
+        }
         self.fields.iter().find(|field| field.name == general)
     }
 

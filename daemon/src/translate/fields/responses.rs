@@ -2,7 +2,15 @@
 
 use super::{Field, Table, answered, dropped, mapped, needless, refused};
 
-pub const RESPONSES: Table = Table { title: "Responses", path: "POST /v1/responses", fields: FIELDS };
+pub const RESPONSES: Table =
+    Table { title: "Responses", path: "POST /v1/responses", fields: FIELDS, same: SAME };
+
+/// Outputs have the parts of messages; tools stand in three places.
+const SAME: &[(&str, &str)] = &[
+    ("input[].output[]", "input[].content[]"),
+    ("input[].tools[]", "tools[]"),
+    ("tools[].tools[]", "tools[]"),
+];
 
 const NO_COUNTERPART: &str = "Claude has no such setting.";
 const CACHE_LIFE: &str =
@@ -36,6 +44,7 @@ const FIELDS: &[Field] = &[
         r#"{"role":"user","content":"Hello"}"#,
         "Messages, calls, their outputs, reasoning, additional_tools. What another server's own tools did is dropped; unknown types are a 400.",
     ),
+    refused("input[].type", r#""computer_call""#, "Types of items that Claude has nothing of."),
     mapped(
         "input[].role",
         r#""user""#,
@@ -96,6 +105,11 @@ const FIELDS: &[Field] = &[
     mapped("input[].output", r#""other""#, "The content of a tool_result block: text, images, files."),
     dropped("input[].caller", r#"{"type":"direct"}"#, CALLER),
     mapped(
+        "input[].tools",
+        r#"[{"type":"function","name":"other"}]"#,
+        "`tools`, behind those of the request.",
+    ),
+    mapped(
         "input[].encrypted_content",
         r#""pxd1:thinking:m:eyJ0aGlua2luZyI6Im8iLCJzaWduYXR1cmUiOiJzIn0=""#,
         "Thinking that an earlier answer of proxyd's carried. Another provider's is dropped.",
@@ -105,26 +119,6 @@ const FIELDS: &[Field] = &[
         r#"[{"type":"summary_text","text":"Hm."}]"#,
         "Reasoning goes back in encrypted_content alone; beside it this is a copy, and no loss.",
     ),
-    mapped("input[].output[].type", r#""input_text""#, "As of a message's content."),
-    mapped("input[].output[].text", r#""Hello""#, "A text block."),
-    mapped("input[].output[].image_url", r#""https://example.com/other.png""#, "As of a message's content."),
-    dropped("input[].output[].detail", r#""low""#, "As of a message's content."),
-    mapped(
-        "input[].output[].file_data",
-        r#""data:text/plain;base64,b3RoZXI=""#,
-        "As of a message's content.",
-    ),
-    mapped("input[].output[].file_url", r#""https://example.com/other.pdf""#, "A document block."),
-    mapped("input[].output[].filename", r#""other.txt""#, "The document's title."),
-    refused("input[].output[].file_id", r#""file-1""#, "There is no store of files; send file_data."),
-    mapped(
-        "input[].output[].prompt_cache_breakpoint",
-        r#"{"mode":"explicit"}"#,
-        "A cache marker on the part's block.",
-    ),
-    needless("input[].output[].prompt_cache_breakpoint.mode", r#""explicit""#, "There is only one mode."),
-    dropped("input[].output[].prompt_cache_breakpoint.ttl", r#""30m""#, CACHE_LIFE),
-    mapped("input[].output[].cache_control", r#"{"type":"ephemeral"}"#, ANTHROPICS),
     dropped("input[].async", "true", AT_ONCE),
     needless("input[].parsed_arguments", r#"{"a":1}"#, "What the official package made of the arguments."),
     needless("input[].content[].parsed", r#"{"a":1}"#, "What the official package made of an answer's text."),
@@ -253,6 +247,7 @@ const FIELDS: &[Field] = &[
         r#"{"allowed_domains":["example.com"]}"#,
         "`allowed_domains` of the web search.",
     ),
+    mapped("tools[].filters.allowed_domains", r#"["example.com"]"#, "`allowed_domains`."),
     mapped(
         "tools[].user_location",
         r#"{"type":"approximate","city":"Bern"}"#,

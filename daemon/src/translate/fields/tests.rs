@@ -128,6 +128,7 @@ fn responses_base(name: &str) -> Value {
                 {"type": "input_file", "file_data": "data:text/plain;base64,aGk=", "filename": "a.txt"},
                 {"type": "input_file", "file_url": "https://example.com/a.pdf"},
             ]},
+            {"type": "additional_tools", "role": "developer", "tools": [{"type": "function", "name": "extra"}]},
             {"role": "user", "content": "Go on."},
         ],
         "tools": [
@@ -143,10 +144,6 @@ fn responses_base(name: &str) -> Value {
     }
     match name {
         "text.format.name" => base["model"] = "claude-3-5-sonnet-20241022".into(),
-        "input[].output[].file_id" => {
-            base["input"] = json!([{"type": "function_call", "call_id": "a", "name": "f"},
-                {"type": "function_call_output", "call_id": "a", "output": [{"type": "input_file"}]}]);
-        }
         "input[].content[].file_id" => {
             base["input"] = json!([{"role": "user", "content": [{"type": "input_file"}]}]);
         }
@@ -348,6 +345,14 @@ fn a_header_names_each_field_once_and_holds_ascii_alone() {
     assert!(list.len() < 4_000 && list.is_ascii(), "{list}");
     assert_eq!(CHAT.find("messages[12].name").unwrap().name, "messages[].name");
     assert!(CHAT.find("messages[].future").is_none());
+    for place in [
+        "tools[1].defer_loading",
+        "input[2].tools[0].defer_loading",
+        "input[2].tools[0].tools[4].defer_loading",
+    ] {
+        assert_eq!(RESPONSES.find(place).unwrap().name, "tools[].defer_loading", "{place}");
+    }
+    assert_eq!(RESPONSES.find("input[2].output[0].detail").unwrap().name, "input[].content[].detail");
 }
 
 #[test]
