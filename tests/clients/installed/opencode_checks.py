@@ -14,31 +14,40 @@ SETTINGS = {
 }
 
 
-def home(package):
-    forget_upstream_calls()
+# One for each dialect.
+PROVIDERS = {"chat": "@ai-sdk/openai-compatible", "responses": "@ai-sdk/openai", "messages": "@ai-sdk/anthropic"}
+
+
+def home():
     made = Home()
-    provider = {
-        "npm": package, "name": "proxyd", "models": MODELS,
-        "options": {"baseURL": f"{PROXY_URL}/v1", "apiKey": PROXY_KEY},
-    }
+    options = {"baseURL": f"{PROXY_URL}/v1", "apiKey": PROXY_KEY}
     made.write(".config/opencode/opencode.json", json.dumps({
-        "autoupdate": False, "share": "disabled", "provider": {"proxyd": provider},
-        "model": "proxyd/claude-opus-4-6", "small_model": "proxyd/claude-haiku-4-5",
+        "autoupdate": False, "share": "disabled", "small_model": "chat/claude-haiku-4-5",
+        "provider": {
+            name: {"npm": package, "name": name, "models": MODELS, "options": options}
+            for name, package in PROVIDERS.items()
+        },
     }))
     made.run("git", "init", "--quiet", ".")
     return made
 
 
-def opencode(at, message, *arguments, **more):
-    # As an argument it would be put in quotes.
-    return at.run(NODE_PROGRAMS / "opencode", "run", *arguments, stdin=message, **SETTINGS, **more)
+# One home serves all checks.
+HOME = home()
 
 
-def reads_a_file(package):
-    at = home(package)
-    file = at.write("project/note.txt", "proxyd-was-here\n")
+def opencode(provider, message, *arguments, **more):
+    forget_upstream_calls()
+    model = f"{provider}/claude-opus-4-6"
+    # As an argument the message would be put in quotes.
+    return HOME.run(
+        NODE_PROGRAMS / "opencode", "run", "--model", model, *arguments, stdin=message, **SETTINGS, **more)
+
+
+def reads_a_file(provider):
+    file = HOME.write("project/note.txt", "proxyd-was-here\n")
     asked = f"Please call the tool read with {json.dumps({'filePath': str(file)})} now."
-    events = json_lines(opencode(at, asked, "--format", "json"))
+    events = json_lines(opencode(provider, asked, "--format", "json"))
     [used] = [event["part"] for event in events if event["type"] == "tool_use"]
     equal((used["tool"], used["state"]["status"]), ("read", "completed"))
     texts = [event["part"]["text"] for event in events if event["type"] == "text"]
@@ -49,7 +58,7 @@ def reads_a_file(package):
 
 @check
 def answers():
-    out = opencode(home("@ai-sdk/openai-compatible"), "Hello, café!")
+    out = opencode("chat", "Hello, café!")
     true("You said: Hello, café!" in out, f"it wrote {out!r}")
     models = {body["model"] for body in bodies()}
     true("claude-opus-4-6" in models, f"the models were {models}")
@@ -59,25 +68,24 @@ def answers():
 
 @check
 def reads_a_file_over_chat_completions():
-    reads_a_file("@ai-sdk/openai-compatible")
+    reads_a_file("chat")
 
 
 @check
 def reads_a_file_over_responses():
-    reads_a_file("@ai-sdk/openai")
+    reads_a_file("responses")
 
 
 @check
 def reads_a_file_over_messages():
-    reads_a_file("@ai-sdk/anthropic")
+    reads_a_file("messages")
 
 
 @check
 def tells_an_error():
-    at = home("@ai-sdk/openai-compatible")
     # The title of the session is asked for at the same time.
     script_error(400, "invalid_request_error", "scripted: no such thing", always=True)
-    events = json_lines(opencode(at, "Hello", "--format", "json", code=None))
+    events = json_lines(opencode("chat", "Hello", "--format", "json", code=None))
     errors = [event["error"] for event in events if event["type"] == "error"]
     true("scripted: no such thing" in json.dumps(errors), f"the errors are {errors}")
 
