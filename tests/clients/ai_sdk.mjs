@@ -17,7 +17,7 @@ const compatible = createOpenAICompatible({ ...settings, name: "proxyd", include
 const anthropic = createAnthropic(settings);
 
 const small = "claude-haiku-4-5";
-const thinking = "claude-opus-4-6";
+const thinking = "claude-opus-5-5";
 const question = "How is the weather?";
 const schema = z.object({ city: z.string(), degrees: z.number(), sunny: z.boolean() });
 const report = { city: "Paris", degrees: 21.5, sunny: true };

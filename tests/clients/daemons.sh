@@ -167,12 +167,15 @@ client() {
   failed=$((failed + bad))
 }
 
-# surprises NAME: one more check, of what no correct client of the service does, seen over all the client's checks.
+# surprises NAME: one more check, of what no correct client of the service does, seen over all the client's checks, and of
+# thoughts that were sent back where something before them had changed.
 surprises() {
   local seen
   if ! seen=$(http GET "$FAKE_URL/fake/state" | python3 -c '
 import json, sys
-print("; ".join(json.load(sys.stdin)["surprises"]))'); then
+state = json.load(sys.stdin)
+lost = ["%s requests with misplaced thoughts" % state["lost_thoughts"]] if state["lost_thoughts"] else []
+print("; ".join(state["surprises"] + lost))'); then
     printf 'FAILED %s: the upstream does not tell what it saw\n' "$1"
   elif [ -z "$seen" ]; then
     printf 'ok %s: the upstream saw no call it should not have seen\n' "$1"

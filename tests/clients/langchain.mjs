@@ -11,7 +11,7 @@ import { z } from "zod";
 import { PROXY_KEY, PROXY_URL, all, lastUpstreamRequest, run, scriptError } from "./checks.mjs";
 
 const small = "claude-haiku-4-5";
-const thinking = "claude-opus-4-6";
+const thinking = "claude-opus-5-5";
 const question = "How is the weather?";
 const Report = z.object({ city: z.string(), degrees: z.number(), sunny: z.boolean() });
 const report = { city: "Paris", degrees: 21.5, sunny: true };

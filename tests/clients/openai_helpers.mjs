@@ -11,7 +11,7 @@ import { z } from "zod";
 import { PROXY_KEY, PROXY_URL, all, fake, lastUpstreamRequest, rejection, run, scriptError } from "./checks.mjs";
 
 const model = "claude-haiku-4-5";
-const thinking = "claude-opus-4-6";
+const thinking = "claude-opus-5-5";
 const Report = z.object({ city: z.string(), degrees: z.number(), sunny: z.boolean() });
 const report = { city: "Paris", degrees: 21.5, sunny: true };
 const Weather = z.object({ city: z.string() });

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from checks import PROXY_KEY, PROXY_URL, check, equal, last_upstream_request, run, script_error, true
 
 SMALL = "claude-haiku-4-5"
-THINKING = "claude-opus-4-6"
+THINKING = "claude-opus-5-5"
 QUESTION = "How is the weather?"
 
 

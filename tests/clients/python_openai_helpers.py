@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from checks import MESSAGES, PROXY_KEY, PROXY_URL, check, equal, fake, last_upstream_request, run, script_error, true
 
 SMALL = "claude-haiku-4-5"
-THINKING = "claude-opus-4-6"
+THINKING = "claude-opus-5-5"
 
 client = openai.OpenAI(base_url=f"{PROXY_URL}/v1", api_key=PROXY_KEY, max_retries=0)
 

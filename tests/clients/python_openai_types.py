@@ -19,7 +19,7 @@ from pydantic import BaseModel, TypeAdapter
 from checks import MESSAGES, PROXY_KEY, PROXY_URL, check, equal, fake, run, script_error, true
 
 SMALL = "claude-haiku-4-5"
-THINKING = "claude-opus-4-6"
+THINKING = "claude-opus-5-5"
 PARAMETERS = {
     "type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], "additionalProperties": False,
 }

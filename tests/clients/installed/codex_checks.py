@@ -5,7 +5,7 @@ import json
 from checks import PROXY_URL, check, equal, run, script_error, true
 from program import NODE_PROGRAMS, Home, blocks, bodies, forget_upstream_calls, json_lines, result_texts, upstream_calls
 
-MODEL = "claude-opus-4-6"
+MODEL = "claude-opus-5-5"
 CONFIG = f"""
 model = "{MODEL}"
 model_provider = "proxyd"

@@ -16,7 +16,7 @@ MODELS = f"""
   supports_schema: true
   vision: true
 - model_id: large
-  model_name: claude-opus-4-6
+  model_name: claude-opus-5-5
   api_base: "{PROXY_URL}/v1"
   reasoning: true
 """

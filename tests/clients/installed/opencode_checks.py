@@ -5,7 +5,7 @@ import json
 from checks import PROXY_KEY, PROXY_URL, check, equal, run, script_error, true
 from program import NODE_PROGRAMS, Home, bodies, forget_upstream_calls, json_lines, result_texts, upstream_calls
 
-MODELS = {"claude-opus-4-6": {"name": "large"}, "claude-haiku-4-5": {"name": "small"}}
+MODELS = {"claude-opus-5-5": {"name": "large"}, "claude-haiku-4-5": {"name": "small"}}
 SETTINGS = {
     "OPENCODE_DISABLE_AUTOUPDATE": "1",
     "OPENCODE_DISABLE_MODELS_FETCH": "1",
@@ -38,7 +38,7 @@ HOME = home()
 
 def opencode(provider, message, *arguments, **more):
     forget_upstream_calls()
-    model = f"{provider}/claude-opus-4-6"
+    model = f"{provider}/claude-opus-5-5"
     # As an argument the message would be put in quotes.
     return HOME.run(
         NODE_PROGRAMS / "opencode", "run", "--model", model, *arguments, stdin=message, **SETTINGS, **more)
@@ -61,7 +61,7 @@ def answers():
     out = opencode("chat", "Hello, café!")
     true("You said: Hello, café!" in out, f"it wrote {out!r}")
     models = {body["model"] for body in bodies()}
-    true("claude-opus-4-6" in models, f"the models were {models}")
+    true("claude-opus-5-5" in models, f"the models were {models}")
     for call in upstream_calls():
         true(call["headers"]["user-agent"].startswith("proxyd/"), "a translated request must go out as ours")
 

@@ -269,6 +269,36 @@ async fn thinking_is_signed_and_its_replay_is_checked() {
 }
 
 #[tokio::test]
+async fn thoughts_of_some_models_are_bound_to_the_conversation_before_them() {
+    let fake = FakeClaude::start().await;
+    let (client, key) = (Client::of(&fake), fake.add_api_key());
+    let system = json!([{"type": "text", "text": "Be brief."}]);
+    let first = with(hello(), &json!({"model": "claude-opus-5-5", "system": system}));
+    let content = client.message(&key, &first).await.json()["content"].clone();
+    let mut next = first.clone();
+    next["messages"].as_array_mut().unwrap().extend([
+        json!({"role": "assistant", "content": content}),
+        json!({"role": "user", "content": "And?"}),
+    ]);
+    // Marks of the cache and the form of a text are no change.
+    next["system"][0]["cache_control"] = json!({"type": "ephemeral"});
+    next["messages"][0]["content"] = json!([{"type": "text", "text": first["messages"][0]["content"]}]);
+    assert_eq!(client.message(&key, &next).await.status, StatusCode::OK);
+
+    next["system"][0]["text"] = json!("Be long.");
+    let refused = client.message(&key, &next).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    let text = refused.json()["error"]["message"].to_string();
+    assert!(text.contains("messages.1.content.0: `thinking` block is bound"), "{text}");
+    assert_eq!(fake.lost_thoughts(), 0);
+    next["thinking"] =
+        json!({"type": "adaptive", "block_binding": {"prefix_mismatch_behavior": "drop_block"}});
+    let beta = ("anthropic-beta", "thinking-binding-controls-2026-08-01");
+    let dropped = client.post("/v1/messages", &[("x-api-key", &key), VERSION, beta], &next).await;
+    assert_eq!((dropped.status, fake.lost_thoughts()), (StatusCode::OK, 1));
+}
+
+#[tokio::test]
 async fn a_json_schema_is_answered_with_an_instance() {
     let fake = FakeClaude::start().await;
     let schema = json!({

@@ -336,7 +336,8 @@ async fn scripts_in_other_languages_drive_it_over_http() {
     );
     assert_eq!(client.message_as(access_token).await.status, StatusCode::UNAUTHORIZED);
     client.refresh(file["refresh_token"].as_str().unwrap()).await;
-    assert_eq!(client.get("/fake/state", &[]).await.json(), json!({"token_calls": 1, "surprises": []}));
+    let state = client.get("/fake/state", &[]).await.json();
+    assert_eq!(state, json!({"token_calls": 1, "lost_thoughts": 0, "surprises": []}));
     let seen = client.get("/fake/requests?path=/v1/messages", &[]).await.json();
     assert_eq!(seen.as_array().unwrap().len(), 3);
     assert_eq!(

@@ -10,7 +10,7 @@
 //! | `DELETE /fake/script` | forgets every script |
 //! | `GET /fake/requests[?path=P]` | the requests recorded so far, bodies as text |
 //! | `DELETE /fake/requests` | forgets the requests |
-//! | `GET /fake/state` | `{"token_calls", "surprises"}` |
+//! | `GET /fake/state` | `{"token_calls", "lost_thoughts", "surprises"}` |
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde::Deserialize;
@@ -38,8 +38,8 @@ Endpoints for scripts (JSON in and out):
   DELETE /fake/script                 forget every script
   GET    /fake/requests[?path=P]      what was recorded
   DELETE /fake/requests               forget what was recorded
-  GET    /fake/state                  token calls, and what no correct client
-                                      does";
+  GET    /fake/state                  token calls, requests that lost thoughts,
+                                      and what no correct client does";
 
 /// The body of `POST /fake/script`. Without `status`, `body` and `chunks` the answer is the real one, shaped
 /// by the rest.
@@ -91,6 +91,7 @@ pub(super) fn answer(site: &Site, call: &Call) -> Answer {
             Ok(json!({}))
         }
         ("GET", "/fake/state") => Ok(json!({
+            "lost_thoughts": s.shelf.lost_thoughts,
             "token_calls": s.requests.iter().filter(|r| r.path == TOKEN_PATH).count(),
             "surprises": s.surprises.iter().map(ToString::to_string).collect::<Vec<_>>(),
         })),

@@ -73,9 +73,9 @@ pub(super) fn signature_of(thought: &str) -> String {
     STANDARD.encode([b"FAKE signature ".as_slice(), Sha256::digest(thought.as_bytes()).as_slice()].concat())
 }
 
-/// The same, where the thought is bound to whose it is.
-pub(super) fn bound_signature_of(thought: &str, caller: &Caller) -> String {
-    format!("{}{}", signature_of(thought), mark_of(caller))
+/// The same, where the thought is bound to what was said before it and, if there is one, to whose it is.
+pub(super) fn bound_signature_of(thought: &str, prefix_mark: &str, owner: Option<&Caller>) -> String {
+    format!("{}{prefix_mark}{}", signature_of(thought), owner.map(mark_of).unwrap_or_default())
 }
 
 /// Whether a bound signature is this caller's.

@@ -27,6 +27,7 @@
 
 mod answer;
 mod authorize;
+mod binding;
 mod book;
 mod checks;
 mod control;
@@ -269,7 +270,7 @@ impl FakeClaude {
         self.shared.change(|s| s.refused_uploads.push(path.to_owned()));
     }
 
-    /// Requests so far whose thoughts were lost: they were another account's.
+    /// Requests so far whose thoughts were lost: they were another account's or another conversation's.
     pub fn lost_thoughts(&self) -> usize {
         self.shared.look().shelf.lost_thoughts
     }

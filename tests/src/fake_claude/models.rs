@@ -37,8 +37,13 @@ pub(super) struct Model {
 
 impl Model {
     /// Whether its thoughts are worth nothing to another account.
-    pub(super) fn binds_thoughts(&self) -> bool {
+    pub(super) fn binds_to_account(&self) -> bool {
         matches!(self.id, "claude-sonnet-5-5" | "claude-haiku-5-5")
+    }
+
+    /// Whether its thoughts are worth nothing where anything before them has changed.
+    pub(super) fn binds_to_conversation(&self) -> bool {
+        self.binds_to_account() || self.id == "claude-opus-5-5"
     }
 }
 

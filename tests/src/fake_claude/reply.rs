@@ -13,6 +13,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::binding;
 use super::checks::{content, list, text};
 use super::issued::Caller;
 use super::message::{Block, Message, Usage, bound_signature_of, signature_of};
@@ -62,8 +63,12 @@ pub(super) fn compose(
             _ => model.thinking.contains(&"enabled"),
         };
         let thought = if shown { THOUGHT } else { "" };
-        let signature =
-            if model.binds_thoughts() { bound_signature_of(thought, caller) } else { signature_of(thought) };
+        let signature = if model.binds_to_conversation() {
+            let mark = binding::mark_of(body, list(body.get("messages")));
+            bound_signature_of(thought, &mark, model.binds_to_account().then_some(caller))
+        } else {
+            signature_of(thought)
+        };
         blocks.push(Block::Thinking { text: thought.to_owned(), signature });
     }
     let calls = tools_to_call(body);

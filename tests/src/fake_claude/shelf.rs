@@ -8,6 +8,7 @@ use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::answer::Answer;
+use super::binding;
 use super::book::Book;
 use super::checks::{content, list, text};
 use super::error::ApiError;
@@ -20,7 +21,8 @@ use super::routes::Call;
 #[derive(Debug, Default)]
 pub(super) struct Shelf {
     things: BTreeMap<String, Thing>,
-    /// Requests whose thoughts were another account's, which the service drops without a word.
+    /// Requests whose thoughts were another account's or another conversation's, which the service drops without a
+    /// word, the latter if it is asked to.
     pub(super) lost_thoughts: usize,
 }
 
@@ -168,7 +170,13 @@ impl Shelf {
         let foreign = |block: &&Value| {
             text(block, "type") == "thinking" && !message::is_signed_by(text(block, "signature"), caller)
         };
-        if model.binds_thoughts() && blocks().any(|block| foreign(&block)) {
+        if model.binds_to_account() && blocks().any(|block| foreign(&block)) {
+            self.lost_thoughts += 1;
+        } else if let Some(at) = binding::misplaced(body).filter(|_| model.binds_to_conversation()) {
+            if !binding::drops(body) {
+                let text = format!("{at}: `thinking` block is bound to a different conversation");
+                return Err(ApiError::invalid(text));
+            }
             self.lost_thoughts += 1;
         }
         Ok(())
