@@ -92,19 +92,27 @@ await run("helpers of openai for JavaScript", {
   async "chat tool loop keeps the reasoning"() {
     const request = { model: thinking, reasoning_effort: "high", tools: [weatherTool().tool] };
     const turns = [user(question)];
-    const [first] = (await client.chat.completions.create({ ...request, messages: turns })).choices;
-    const result = { role: "tool", tool_call_id: first.message.tool_calls[0].id, content: "sunny" };
-    const again = { ...request, messages: [...turns, first.message, result] };
-    const [last] = (await client.chat.completions.create(again)).choices;
-    assert.equal(last.message.content, "The tools said: sunny");
-    // The fake refuses a thinking block whose text or signature was touched on the way.
-    assert.equal(thinkingBlocks(await lastUpstreamRequest()).length, 1);
+    for (const first of [
+      await client.chat.completions.create({ ...request, messages: turns }),
+      await client.chat.completions.stream({ ...request, messages: turns }).finalChatCompletion(),
+    ]) {
+      const [{ message }] = first.choices;
+      const result = { role: "tool", tool_call_id: message.tool_calls[0].id, content: "sunny" };
+      const again = { ...request, messages: [...turns, message, result] };
+      const [last] = (await client.chat.completions.create(again)).choices;
+      assert.equal(last.message.content, "The tools said: sunny");
+      // The fake refuses a thinking block whose text or signature was touched on the way.
+      assert.equal(thinkingBlocks(await lastUpstreamRequest()).length, 1);
+    }
   },
 
   async "chat custom tools"() {
     const tools = [{ type: "custom", custom: { name: "ask", description: "Asks in words" } }];
     const { message } = (await client.chat.completions.create({ ...messages(question), tools })).choices[0];
     assert.deepEqual(message.tool_calls[0].custom, { name: "ask", input: "Paris" });
+    const streamed = client.chat.completions.stream({ ...messages(question), tools });
+    const [{ message: same }] = (await streamed.finalChatCompletion()).choices;
+    assert.deepEqual(same.tool_calls[0].custom, { name: "ask", input: "Paris" });
     const result = { role: "tool", tool_call_id: message.tool_calls[0].id, content: "sunny" };
     const turns = [user(question), message, result];
     const last = await client.chat.completions.create({ model, messages: turns, tools });

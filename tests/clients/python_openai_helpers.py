@@ -11,6 +11,8 @@ from checks import MESSAGES, PROXY_KEY, PROXY_URL, check, equal, fake, last_upst
 
 SMALL = "claude-haiku-4-5"
 THINKING = "claude-opus-5-5"
+# Has no structured outputs of its own.
+OLD = "claude-3-5-sonnet-20241022"
 
 client = openai.OpenAI(base_url=f"{PROXY_URL}/v1", api_key=PROXY_KEY, max_retries=0)
 
@@ -77,6 +79,15 @@ def chat_stream_with_a_parsed_answer():
 
 
 @check
+def chat_parse_by_a_model_without_structured_outputs():
+    ask = dict(model=OLD, messages=[user("Report.")], response_format=Report)
+    choice = client.chat.completions.parse(**ask).choices[0]
+    equal((choice.message.parsed, choice.finish_reason), (REPORT, "stop"))
+    with client.chat.completions.stream(**ask) as stream:
+        equal([e.parsed for e in stream if e.type == "content.done"], [REPORT])
+
+
+@check
 def chat_stream_with_parsed_arguments():
     with client.chat.completions.stream(model=SMALL, messages=[user(QUESTION)], tools=[WEATHER]) as stream:
         done = [e.parsed_arguments for e in stream if e.type == "tool_calls.function.arguments.done"]
@@ -135,6 +146,18 @@ def chat_tool_loop_keeps_the_reasoning():
 
 
 @check
+def chat_stream_tool_loop_keeps_the_reasoning():
+    options = dict(model=THINKING, tools=[WEATHER], reasoning_effort="high")
+    with client.chat.completions.stream(messages=[user(QUESTION)], **options) as stream:
+        message = stream.get_final_completion().choices[0].message
+    [call] = message.tool_calls
+    result = {"role": "tool", "tool_call_id": call.id, "content": "sunny"}
+    client.chat.completions.create(messages=[user(QUESTION), message, result], **options)
+    equal([block["signature"] for block in thinking_blocks(last_upstream_request())],
+          [message.thinking_blocks[0]["signature"]])
+
+
+@check
 def chat_custom_tool_loop():
     tools = [{"type": "custom", "custom": {"name": "ask", "description": "Asks in words"}}]
     message = client.chat.completions.create(model=SMALL, messages=[user(QUESTION)], tools=tools).choices[0].message
@@ -152,6 +175,10 @@ def chat_sources_of_a_web_search():
     [cited] = [annotation.url_citation for annotation in message.annotations]
     equal((cited.url, cited.title), ("https://example.com/weather", "The weather"))
     equal(message.content[cited.start_index:cited.end_index], "The web says: sunny. ")
+    with client.chat.completions.stream(
+        model=SMALL, messages=[user("Please search the web.")], web_search_options={}) as stream:
+        streamed = stream.get_final_completion().choices[0].message
+    equal((streamed.content, streamed.annotations), (message.content, message.annotations))
 
 
 @check
@@ -202,6 +229,13 @@ def responses_parse():
     answer = client.responses.parse(
         model=SMALL, input=QUESTION, tools=[{"type": "function", **tool["function"]}], text_format=Report)
     equal(answer.output[-1].arguments, '{"city":"Paris"}')
+
+
+@check
+def responses_parse_by_a_model_without_structured_outputs():
+    equal(client.responses.parse(model=OLD, input="Report.", text_format=Report).output_parsed, REPORT)
+    with client.responses.stream(model=OLD, input="Report.", text_format=Report) as stream:
+        equal(stream.get_final_response().output_parsed, REPORT)
 
 
 @check

@@ -36,7 +36,8 @@ def home():
 
 def codex(*arguments, at=None, code=0):
     at = at or home()
-    return json_lines(at.run(NODE_PROGRAMS / "codex", "exec", *arguments, code=code))
+    # The one command that is run is ours, and not every container lets Codex make its sandbox.
+    return json_lines(at.run(NODE_PROGRAMS / "codex", "exec", "--sandbox", "danger-full-access", *arguments, code=code))
 
 
 def said(events):

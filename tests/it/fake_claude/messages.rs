@@ -231,13 +231,13 @@ async fn every_tool_is_called_at_once_when_asked_for() {
 }
 
 #[tokio::test]
-async fn a_forced_tool_is_called_without_a_trigger_and_without_thoughts() {
+async fn a_forced_tool_is_called_without_a_trigger_and_without_thoughts_or_words() {
     let fake = FakeClaude::start().await;
     let forced = json!({"model": "claude-opus-5", "tools": [weather_tool()], "tool_choice": {"type": "any"}});
     let message = Client::of(&fake).message(&fake.add_api_key(), &with(hello(), &forced)).await.json();
     let kinds: Vec<_> =
         message["content"].as_array().unwrap().iter().map(|b| b["type"].as_str().unwrap()).collect();
-    assert_eq!((kinds, &message["stop_reason"]), (vec!["text", "tool_use"], &json!("tool_use")));
+    assert_eq!((kinds, &message["stop_reason"]), (vec!["tool_use"], &json!("tool_use")));
 }
 
 #[tokio::test]

@@ -84,8 +84,8 @@ pub(super) fn compose(
         }
         (reason, sequence)
     } else {
-        // With a schema every text is an instance of it, so a call comes without one.
-        if schema_of(body).is_none() {
+        // A forced call comes at once; and with a schema every text would have to be an instance of it.
+        if !forces_a_tool(body) && schema_of(body).is_none() {
             blocks.push(Block::Text("I will look that up.".to_owned()));
         }
         blocks.extend(calls.into_iter().map(|(name, input)| Block::ToolUse {
