@@ -195,6 +195,17 @@ function checksOf(name, way) {
 }
 
 await run("the AI SDK", Object.assign({}, ...Object.entries(ways).map(([name, way]) => checksOf(name, way)), {
+  async "stored Responses are named by later turns"() {
+    const sent = [];
+    const watched = createOpenAI({ ...settings, fetch: (url, init) => (sent.push(JSON.parse(init.body)), fetch(url, init)) });
+    const { tools } = weatherTool();
+    const { text } = await generateText({
+      model: watched.responses(small), ...quiet, prompt: question, tools, stopWhen: stepCountIs(3),
+    });
+    assert.equal(text, "The tools said: sunny in Paris");
+    assert.ok(sent.at(-1).input.some(({ type }) => type === "item_reference"), `it sent ${JSON.stringify(sent.at(-1))}`);
+  },
+
   async "a web search over Responses"() {
     const { text, sources } = await generateText({
       model: openai.responses(small), providerOptions: ways.Responses.options, ...quiet,

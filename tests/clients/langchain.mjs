@@ -19,12 +19,19 @@ const report = { city: "Paris", degrees: 21.5, sunny: true };
 const openai = (more) =>
   new ChatOpenAI({ apiKey: PROXY_KEY, configuration: { baseURL: `${PROXY_URL}/v1` }, maxRetries: 0, ...more });
 
-// Each way to speak to proxyd. Responses are not stored, so every turn carries its own items.
+// Each way to speak to proxyd. With `zdrEnabled` responses are not stored, so every turn carries its own items.
 const ways = {
   "Chat Completions": {
     plain: () => openai({ model: small }),
     thoughtful: () => openai({ model: thinking, modelKwargs: { reasoning_effort: "high" } }),
     kept: 0,
+  },
+  "stored Responses": {
+    plain: () => openai({ model: small, useResponsesApi: true }),
+    thoughtful: () => openai({
+      model: thinking, useResponsesApi: true, modelKwargs: { reasoning: { effort: "high", summary: "auto" } },
+    }),
+    kept: 1,
   },
   Responses: {
     plain: () => openai({ model: small, useResponsesApi: true, zdrEnabled: true }),

@@ -330,6 +330,25 @@ def responses_documents_and_images():
     equal(answer.output_text, "You said: See: [document note.pdf] [image https://example.com/picture.png]")
 
 
+@check
+def responses_tool_runner_over_stored_responses():
+    runner = ResponsesToolRunner(functions=[RegisteredFunction(RESPONSES_WEATHER, lambda _: "sunny")])
+    answer = runner.run(client, {"model": THINKING, "input": QUESTION}, stream=True)
+    equal(answer.output_text, "The tools said: sunny")
+
+
+# --- Legacy completions
+
+
+@check
+def completions():
+    answer = client.completions.create(model=SMALL, prompt="Hello", max_tokens=100)
+    equal((answer.object, answer.choices[0].text, answer.choices[0].finish_reason),
+          ("text_completion", "You said: Hello", "stop"))
+    pieces = list(client.completions.create(model=SMALL, prompt="Hello", max_tokens=100, stream=True))
+    equal("".join(piece.choices[0].text for piece in pieces if piece.choices), "You said: Hello")
+
+
 # --- headers and errors
 
 
@@ -341,6 +360,19 @@ def the_request_id_is_told():
     equal(raw.parse()._request_id, raw.headers["x-request-id"])
     raw = client.responses.with_raw_response.create(model=SMALL, input="Hello")
     equal(raw.parse()._request_id, raw.headers["x-request-id"])
+
+
+@check
+def dropped_fields_are_named_and_with_strict_refused():
+    for create, field in (
+        (lambda **more: client.chat.completions.with_raw_response.create(
+            model=SMALL, messages=[user("Hello")], seed=1, **more), "seed"),
+        (lambda **more: client.responses.with_raw_response.create(
+            model=SMALL, input="Hello", text={"verbosity": "low"}, **more), "text.verbosity"),
+    ):
+        equal(create().headers["x-proxyd-dropped-fields"], field)
+        error = raises(openai.BadRequestError, lambda: create(extra_headers={"x-proxyd-strict": "true"}))
+        equal(error.param, field)
 
 
 def chat(**more):

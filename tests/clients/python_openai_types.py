@@ -10,9 +10,9 @@ import typing
 import urllib.error
 import urllib.request
 
-from openai.types import CompletionUsage, Model
+from openai.types import Completion, Model
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
-from openai.types.responses import Response, ResponseStreamEvent
+from openai.types.responses import InputTokenCountResponse, Response, ResponseItemList, ResponseStreamEvent
 from openai.types.shared import ErrorObject
 from pydantic import BaseModel, TypeAdapter
 
@@ -46,8 +46,12 @@ EVENTS = {
 
 
 def post(path, body):
+    return call("POST", path, json.dumps(body).encode())
+
+
+def call(method, path, body=None):
     headers = {"content-type": "application/json", "authorization": f"Bearer {PROXY_KEY}"}
-    request = urllib.request.Request(f"{PROXY_URL}{path}", json.dumps(body).encode(), headers)
+    request = urllib.request.Request(f"{PROXY_URL}{path}", body, headers, method=method)
     try:
         with urllib.request.urlopen(request, timeout=30) as response:
             return response.status, response.read().decode()
@@ -416,10 +420,56 @@ def an_error_within_the_stream():
 
 
 @check
+def stored_responses():
+    tools = [{"type": "function", **function()}, {"type": "custom", "name": "ask"}]
+    _, text = post("/v1/responses", {
+        "model": THINKING, "input": "Use every tool.", "tools": tools, "reasoning": {"effort": "low", "summary": "auto"},
+    })
+    made = strict(Response, text)
+    reasoning, _, called, asked = made.output
+    equal((reasoning.type, called.type, asked.type), ("reasoning", "function_call", "custom_tool_call"))
+    results = [
+        {"type": "function_call_output", "call_id": called.call_id, "output": "sunny"},
+        {"type": "custom_tool_call_output", "call_id": asked.call_id, "output": "sunny"},
+    ]
+    whole, _ = responses({"model": THINKING, "input": results, "tools": tools, "previous_response_id": made.id})
+    equal((whole.previous_response_id, whole.output_text), (made.id, "The tools said: sunny sunny"))
+    _, text = call("GET", f"/v1/responses/{whole.id}")
+    equal(strict(Response, text), whole)
+    _, text = call("GET", f"/v1/responses/{whole.id}/input_items")
+    items = strict(ResponseItemList, text)
+    equal(items.object, "list")
+    kinds_of = {item.type for item in items.data}
+    true({"function_call_output", "custom_tool_call_output"} <= kinds_of, f"the items are {kinds_of}")
+    _, text = post("/v1/responses/input_tokens", {"model": THINKING, "input": "Hello"})
+    true(strict(InputTokenCountResponse, text).input_tokens > 0, "no tokens")
+
+
+def completion_piece(data):
+    raw = json.loads(data)
+    for choice in raw["choices"]:
+        # The API has null here until the end, which the type, made for whole answers, does not know.
+        choice["finish_reason"] = choice["finish_reason"] or "stop"
+    return strict(Completion, json.dumps(raw))
+
+
+@check
+def legacy_completions():
+    body = {"model": SMALL, "prompt": "Hello", "max_tokens": 100}
+    _, text = post("/v1/completions", body)
+    whole = strict(Completion, text)
+    equal((whole.choices[0].text, whole.choices[0].finish_reason), ("You said: Hello", "stop"))
+    _, text = post("/v1/completions", body | {"stream": True, "stream_options": {"include_usage": True}})
+    *data, done = [data for _, data in frames(text)]
+    equal(done, "[DONE]")
+    pieces = [completion_piece(data) for data in data]
+    equal("".join(piece.choices[0].text for piece in pieces if piece.choices), whole.choices[0].text)
+    equal(pieces[-1].usage.completion_tokens, whole.usage.completion_tokens)
+
+
+@check
 def models():
-    request = urllib.request.Request(f"{PROXY_URL}/v1/models", headers={"authorization": f"Bearer {PROXY_KEY}"})
-    with urllib.request.urlopen(request, timeout=30) as response:
-        listed = json.load(response)
+    listed = json.loads(call("GET", "/v1/models")[1])
     equal(listed["object"], "list")
     for model in listed["data"]:
         # What else a model says about itself, its limits for instance, is beside the package's type.
