@@ -1,5 +1,6 @@
 """Codex in its non-interactive mode, over Responses."""
 
+import base64
 import json
 
 from checks import PROXY_URL, check, equal, run, script_error, true
@@ -21,6 +22,8 @@ wire_api = "responses"
 request_max_retries = 0
 stream_max_retries = 0
 """
+# One transparent pixel.
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 THINKING = [
     "-c", 'model_reasoning_effort="high"', "-c", 'model_reasoning_summary="auto"',
     "-c", "model_supports_reasoning_summaries=true",
@@ -84,6 +87,28 @@ def goes_on_with_a_session():
     true(said(events)[-1].endswith("And again"), f"it said {said(events)}")
     roles = [message["role"] for message in bodies()[-1]["messages"]]
     equal(roles, ["user", "assistant", "user"])
+
+
+@check
+def shows_an_image():
+    at = home()
+    picture = at.project / "pixel.png"
+    picture.write_bytes(base64.b64decode(PNG))
+    shown = codex("--skip-git-repo-check", "--json", "--image", str(picture), "--", "What is this?", at=at)
+    true("[image image/png]" in said(shown)[-1], f"it said {said(shown)}")
+    asked = f"Please call the tool view_image with {json.dumps({'path': str(picture)})} now."
+    looked_at = codex("--skip-git-repo-check", "--json", asked, at=at)
+    equal(said(looked_at)[-1], "The tools said: [image image/png]")
+
+
+@check
+def searches_the_web_and_goes_on():
+    at = home()
+    events = codex("--skip-git-repo-check", "--json", *THINKING, "Please search the web.", at=at)
+    items = [event["item"] for event in events if event["type"] == "item.completed"]
+    equal([item["query"] for item in items if item["type"] == "web_search"], ["the weather in Paris"])
+    true(said(events)[-1].startswith("The web says: sunny."), f"it said {said(events)}")
+    codex("resume", "--last", "--skip-git-repo-check", "--json", *THINKING, "And?", at=at)
 
 
 @check
