@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use jiff::{SignedDuration, Timestamp};
+use jiff::{Span, SpanRelativeTo};
 use nix::time::ClockId;
 
 /// Both clocks: the system's, or those that a test sets.
@@ -127,6 +128,12 @@ pub fn after(at: Timestamp, by: SignedDuration) -> Timestamp {
     at.checked_add(by).unwrap_or(if by.is_negative() { Timestamp::MIN } else { Timestamp::MAX })
 }
 
+/// A span of time as people write it: `30s`, `1h 30m`, `7d`. A day has 24 hours.
+pub fn span(text: &str) -> Option<SignedDuration> {
+    let span: Span = text.trim().parse().ok()?;
+    span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,5 +172,22 @@ mod tests {
         let end = SinceBoot(SignedDuration::MAX);
         assert_eq!(end.after(SignedDuration::MAX), end);
         assert_eq!(end.since(SinceBoot(SignedDuration::MIN)), SignedDuration::MAX);
+    }
+
+    #[test]
+    fn spans_are_read_as_people_write_them() {
+        for (text, seconds) in [
+            ("30s", 30),
+            (" 5m ", 300),
+            ("1h 30m", 5_400),
+            ("7d", 604_800),
+            ("1d2h", 93_600),
+            ("2w", 1_209_600),
+        ] {
+            assert_eq!(span(text), Some(SignedDuration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "7", "x", "1 month", "s"] {
+            assert_eq!(span(text), None, "{text}");
+        }
     }
 }

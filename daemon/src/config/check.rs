@@ -15,7 +15,7 @@ use super::keys::Key;
 use super::load::{Environment, Raw, Setting};
 use crate::address::{ProxyUrl, upstream_url};
 use crate::claude::{self, TransportConfig, oauth};
-use crate::clock::SignedDuration;
+use crate::clock::{SignedDuration, span};
 use crate::control::{GroupConfig, GroupRights};
 use crate::{pool, proxy, refresh, stored, translate};
 
@@ -210,8 +210,8 @@ fn listen_address(text: &str) -> Result<SocketAddr, String> {
 }
 
 fn duration(text: &str, least: SignedDuration, most: SignedDuration) -> Result<SignedDuration, String> {
-    let parsed = SignedDuration::from_str(text.trim())
-        .map_err(|_| format!("{text:?} is not a duration: write it as in \"30s\" or \"5m\""))?;
+    let unreadable = || format!("{text:?} is not a duration: write it as in \"30s\", \"5m\" or \"7d\"");
+    let parsed = span(text).ok_or_else(unreadable)?;
     if (least..=most).contains(&parsed) {
         Ok(parsed)
     } else {

@@ -112,7 +112,7 @@ pub const KEYS: &[Key] = &[
     Key {
         path: "responses.ttl",
         kind: Kind::Text,
-        default: Some(r#""168h""#),
+        default: Some(r#""7d""#),
         doc: "A stored response is deleted when it was not used for this long.",
     },
     Key {
