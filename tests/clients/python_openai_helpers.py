@@ -102,6 +102,16 @@ def chat_parse_with_tools_and_a_schema():
 
 
 @check
+def more_strict_tools_than_upstream_binds():
+    # What is strict for OpenAI is bound upstream, too, as far as its bounds for one request go.
+    tools = [openai.pydantic_function_tool(Weather, name=f"tool_{index}") for index in range(25)]
+    raw = client.chat.completions.with_raw_response.create(model=SMALL, messages=[user("Use every tool.")], tools=tools)
+    equal(len(raw.parse().choices[0].message.tool_calls), 25)
+    equal(raw.headers["x-proxyd-dropped-fields"], "tools[].function.strict")
+    equal(sum(tool.get("strict", False) for tool in last_upstream_request()["tools"]), 20)
+
+
+@check
 def chat_parse_tells_what_cannot_be_parsed():
     fake("POST", "/fake/script", {"path": MESSAGES, "patch": {
         "stop_reason": "max_tokens", "content": [{"type": "text", "text": '{"city":"Par'}],

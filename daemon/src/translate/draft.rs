@@ -78,7 +78,6 @@ impl Draft<'_> {
     pub(super) fn write(mut self, size: usize) -> Result<Written, ApiError> {
         let model = self.capabilities;
         let mut dropped = std::mem::take(&mut self.dropped);
-        dropped.append(&mut self.tools.loose);
         let mut turns = self.history.finish().ok_or_else(|| {
             let field = self.messages_field;
             ApiError::invalid_param(field, format!("{field}: no message has any content"))
@@ -109,6 +108,7 @@ impl Draft<'_> {
             None => {}
         }
         let Shape { format, answer_tool, tool_choice } = shape;
+        dropped.append(&mut self.tools.loosen(format.as_ref().map(|format| &format.schema)));
         let forced = is_forced(tool_choice.as_ref());
         let given = self.thinking.map(GivenThinking::read).transpose()?;
         let given_thinks = given.as_ref().is_some_and(|given| given.on);

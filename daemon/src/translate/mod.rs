@@ -20,6 +20,7 @@ pub mod responses;
 #[cfg(test)]
 mod rules;
 mod schema;
+mod strictness;
 mod suffix;
 #[cfg(test)]
 mod testing;

@@ -236,7 +236,8 @@ fn children(node: &Schema) -> impl Iterator<Item = (&str, &Schema)> {
     })
 }
 
-fn visit(node: &Schema, each: &mut impl FnMut(&Schema)) {
+/// Calls `each` with the schema and every schema in it.
+pub(super) fn visit(node: &Schema, each: &mut impl FnMut(&Schema)) {
     each(node);
     for (_, child) in children(node) {
         visit(child, each);

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::call::upstream_name;
 use super::models::Capabilities;
 use super::schema;
+use super::strictness::Budget;
 use crate::wire::error::ApiError;
 use crate::wire::json::Str;
 use crate::wire::messages::{Tool, ToolChoice, UserLocation};
@@ -104,8 +105,10 @@ pub(super) struct Tools<'a> {
     /// The names in the list.
     taken: HashSet<String>,
     strict_known: bool,
+    /// Where each strict tool of the list asks to be one, by its name.
+    strict: HashMap<String, String>,
     /// Where a strictness was asked for that upstream cannot give.
-    pub(super) loose: Vec<String>,
+    loose: Vec<String>,
 }
 
 impl<'a> Tools<'a> {
@@ -115,6 +118,7 @@ impl<'a> Tools<'a> {
             names: Names::default(),
             taken: HashSet::new(),
             strict_known: model.structured_output,
+            strict: HashMap::new(),
             loose: Vec::new(),
         }
     }
@@ -176,6 +180,9 @@ impl<'a> Tools<'a> {
             let client = ClientTool { name: client_name.to_string(), namespace, custom };
             self.names.by_upstream.insert(name.clone(), client);
         }
+        if strict {
+            self.strict.insert(name.clone(), format!("{at}.strict"));
+        }
         let description = description.filter(|text| !text.trim().is_empty());
         self.list.push(Tool::Client { name, description, input_schema, strict, cache_control });
         Ok(())
@@ -222,6 +229,21 @@ impl<'a> Tools<'a> {
             cache_control: None,
         });
         name
+    }
+
+    /// Lets go of the strictness that upstream cannot give beside this schema of the answer and the tools before; returns
+    /// every place where one was asked for and is not given.
+    pub(super) fn loosen(&mut self, answer: Option<&Map<String, Value>>) -> Vec<String> {
+        let mut budget = Budget::beside(answer);
+        for tool in &mut self.list {
+            if let Tool::Client { name, input_schema, strict: strict @ true, .. } = tool
+                && !budget.take(input_schema)
+            {
+                *strict = false;
+                self.loose.extend(self.strict.remove(name));
+            }
+        }
+        std::mem::take(&mut self.loose)
     }
 
     /// `tool_choice` for upstream. Restricts the list where the client allowed only some tools.

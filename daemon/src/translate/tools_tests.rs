@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::translate::models::capabilities;
+use crate::wire::json::raw_of;
 
 fn definition(name: &str) -> Definition<'_> {
     Definition {
@@ -98,4 +99,58 @@ fn a_grammar_is_told_in_the_description() {
     tools.custom(tool, Some(("lark", "start: X")), "tools").unwrap();
     let written = serde_json::to_string(&tools.list).unwrap();
     assert!(written.contains(r"Edits.\nThe input must follow this lark grammar:\nstart: X"), "{written}");
+}
+
+fn strict_tools(count: usize, parameters: &RawValue) -> Tools<'_> {
+    let mut tools = Tools::new(capabilities("claude-opus-5"));
+    for index in 0..count {
+        let name = Str::owned(format!("tool_{index}"));
+        let tool = Definition { name, parameters: Some(parameters), strict: true, ..definition("") };
+        tools.function(tool, &format!("tools[{index}]")).unwrap();
+    }
+    tools
+}
+
+fn object(properties: usize, property: &Value, required: bool) -> Box<RawValue> {
+    let names: Vec<String> = (0..properties).map(|n| format!("p{n}")).collect();
+    let fields: Map<String, Value> = names.iter().map(|name| (name.clone(), property.clone())).collect();
+    let required = if required { names } else { Vec::new() };
+    raw_of(
+        &json!({"type": "object", "properties": fields, "required": required, "additionalProperties": false}),
+    )
+}
+
+#[test]
+fn tools_beyond_what_upstream_can_bind_are_not_strict() {
+    let text = json!({"type": "string"});
+    let nullable = json!({"type": ["string", "null"]});
+    let either = json!({"anyOf": [{"type": "string"}, {"type": "null"}]});
+    for (parameters, kept) in [
+        (object(9, &text, true), 20),
+        (object(10, &text, false), 2),
+        (object(24, &text, false), 1),
+        (object(25, &text, false), 0),
+        (object(5, &nullable, true), 3),
+        (object(5, &either, true), 3),
+        (object(17, &either, true), 0),
+    ] {
+        let mut tools = strict_tools(22, &parameters);
+        let expected: Vec<String> = (kept..22).map(|index| format!("tools[{index}].strict")).collect();
+        assert_eq!(tools.loosen(None), expected, "{parameters}");
+        let strict = tools.list.iter().filter(|tool| matches!(tool, Tool::Client { strict: true, .. }));
+        assert_eq!(strict.count(), kept, "{parameters}");
+    }
+}
+
+#[test]
+fn the_answers_schema_comes_before_strict_tools() {
+    let text = json!({"type": "string"});
+    let input = object(10, &text, false);
+    let loosened = |tools: usize, properties: usize| {
+        let answer = schema::tool_input(Some(&object(properties, &text, false)), "p").unwrap();
+        strict_tools(tools, &input).loosen(Some(&answer))
+    };
+    assert_eq!(loosened(3, 10), ["tools[1].strict", "tools[2].strict"]);
+    assert_eq!(loosened(1, 30), ["tools[0].strict"]);
+    assert!(loosened(1, 14).is_empty());
 }

@@ -54,6 +54,7 @@ const CHECKS: &[Check] = &[
     options::small_enums,
     options::thinking_is_one_the_model_takes,
     options::output_config_is_one_the_model_takes,
+    schema::the_grammar_is_not_too_large,
     options::thinking_excludes_sampling_and_forced_tools,
     conversation::open_tool_loop_starts_with_thinking,
 ];

@@ -36,6 +36,16 @@ fn tool() -> Value {
     json!({"name": "get_weather", "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}}})
 }
 
+fn strict_tools(count: usize, properties: &Value) -> Value {
+    let required: Vec<&String> =
+        properties.as_object().unwrap().keys().filter(|n| n.starts_with('r')).collect();
+    let schema = json!({
+        "type": "object", "properties": properties, "required": required, "additionalProperties": false,
+    });
+    let tool = |n| json!({"name": format!("tool_{n}"), "input_schema": schema, "strict": true});
+    (0..count).map(tool).collect()
+}
+
 const PNG: &str = "iVBORw0KGgo=";
 
 #[test]
@@ -80,6 +90,9 @@ fn each_rule_has_its_complaint() {
     let user = |content: Value| json!({"role": "user", "content": content});
     let assistant = |content: Value| json!({"role": "assistant", "content": content});
     let object = json!({"type": "object", "properties": {}});
+    let text = json!({"type": "string"});
+    let optional = json!({"a": text, "b": text, "r": text});
+    let nullable = json!({"ra": {"anyOf": [text, {"type": "null"}]}, "rb": {"type": ["string", "null"]}});
     let marked = json!({"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}});
     let cases = [
         (haiku(json!({"functions": []})), "functions: Extra inputs"),
@@ -211,6 +224,9 @@ fn each_rule_has_its_complaint() {
                 "type": "object", "additionalProperties": false, "properties": {"a": {"type": "integer", "minimum": 1}}}}}})),
             "'minimum' is not supported",
         ),
+        (haiku(json!({"tools": strict_tools(21, &json!({}))})), "Too many strict tools (21)"),
+        (haiku(json!({"tools": strict_tools(13, &optional)})), "too many optional parameters (26)"),
+        (haiku(json!({"tools": strict_tools(9, &nullable)})), "union types (18)"),
     ];
     for (body, expected) in cases {
         let complaint = complaint_about(&body);
