@@ -72,11 +72,7 @@ fn pair(url: &str, name: &str) -> String {
 }
 
 fn accounts(machine: &Machine) -> Vec<String> {
-    let entries = fs::read_dir(machine.auth_dir()).unwrap();
-    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    // What the daemon keeps there for itself is no account, and may be written at any time.
-    let own = [".lock", ".pool-state", ".owners"];
-    names.filter(|name| !own.iter().any(|own| name.starts_with(own))).collect()
+    machine.files().into_iter().filter(|name| name != ".lock").collect()
 }
 
 #[tokio::test]
