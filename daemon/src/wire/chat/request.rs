@@ -158,6 +158,8 @@ open_structs! {
     }
 
     pub struct HistoryCall<'a> {
+        /// Told by which of the two is there.
+        pub kind = "type": Says,
         pub id: Option<Str<'a>>,
         pub function: Option<CallFunction<'a>>,
         pub custom: Option<CallCustom<'a>>,

@@ -179,6 +179,9 @@ open_structs! {
 
 open_structs! {
     pub struct Message<'a> {
+        /// What an earlier answer said of itself.
+        pub id: Says,
+        pub status: Says,
         pub role: Str<'a>,
         pub content: Option<Content<'a>>,
     }
@@ -187,12 +190,21 @@ open_structs! {
 impl<'a> Message<'a> {
     /// What `input` is when it is a text.
     pub const fn user(text: Str<'a>) -> Self {
-        Self { role: Str::borrowed("user"), content: Some(Content::Text(text)), unread: Vec::new() }
+        Self {
+            id: Says(false),
+            status: Says(false),
+            role: Str::borrowed("user"),
+            content: Some(Content::Text(text)),
+            unread: Vec::new(),
+        }
     }
 }
 
 open_structs! {
     pub struct ToolCall<'a> {
+        /// What an earlier answer said of itself.
+        pub id: Says,
+        pub status: Says,
         pub call_id: Str<'a>,
         pub name: Str<'a>,
         pub namespace: Option<Str<'a>>,
@@ -205,6 +217,9 @@ open_structs! {
 
 open_structs! {
     pub struct CallOutput<'a> {
+        /// What an earlier answer said of itself.
+        pub id: Says,
+        pub status: Says,
         pub call_id: Str<'a>,
         pub output: Option<Content<'a>>,
         /// As in the call.
@@ -213,6 +228,9 @@ open_structs! {
     }
 
     pub struct ReasoningItem<'a> {
+        /// What an earlier answer said of itself.
+        pub id: Says,
+        pub status: Says,
         pub encrypted_content: Option<Str<'a>>,
         /// Thinking as text, in its two forms; unsigned, so that only its presence matters.
         pub summary: Says,
@@ -243,7 +261,10 @@ impl<'de: 'a, 'a> Tagged<'de> for InputItem<'a> {
         let Some(kind) = kind else {
             let Untyped { role, content, id, unread } = Untyped::deserialize(fields)?;
             return match (role, id) {
-                (Some(role), _) => Ok(Self::Message(Message { role, content, unread })),
+                (Some(role), id) => {
+                    let (id, status) = (Says(id.is_some()), Says(false));
+                    Ok(Self::Message(Message { id, status, role, content, unread }))
+                }
                 (None, Some(id)) => {
                     let id = serde_json::from_str(id.get()).map_err(D::Error::custom)?;
                     Ok(Self::Reference { id })
