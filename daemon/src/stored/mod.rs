@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 pub use record::Record;
 
 use crate::chain::ErrorChain;
-use crate::clock::{Clock, SignedDuration};
+use crate::clock::{Clock, SignedDuration, Timestamp};
 use crate::store::Store;
 use crate::tasks::Tasks;
 use crate::translate::responses::Recalled;
@@ -71,18 +71,19 @@ struct State {
     failed: bool,
 }
 
+/// With the time of the use that is told.
 #[derive(Debug)]
 enum Job {
-    Write(Arc<Record>),
-    Touch(ResponseId),
+    Write(Arc<Record>, Timestamp),
+    Touch(ResponseId, Timestamp),
     Remove(ResponseId),
 }
 
 impl Job {
     fn id(&self) -> &ResponseId {
         match self {
-            Self::Write(record) => &record.id,
-            Self::Touch(id) | Self::Remove(id) => id,
+            Self::Write(record, _) => &record.id,
+            Self::Touch(id, _) | Self::Remove(id) => id,
         }
     }
 }
@@ -92,8 +93,8 @@ impl State {
     fn in_memory(&mut self, id: &ResponseId) -> Option<Arc<Record>> {
         let waiting = || {
             let records = self.jobs.iter().filter_map(|job| match job {
-                Job::Write(record) => Some(record),
-                Job::Touch(_) | Job::Remove(_) => None,
+                Job::Write(record, _) => Some(record),
+                Job::Touch(..) | Job::Remove(_) => None,
             });
             records.rev().chain(&self.writing).find(|record| record.id == *id).cloned()
         };
@@ -165,9 +166,9 @@ impl StoredResponses {
             tracing::warn!(response.id = %record.id, "a response is larger than all that may be stored (responses.max_mib): it is not");
             return;
         }
-        let record = Arc::new(record);
-        self.lock().shelf.put(Arc::clone(&record), self.0.clock.now());
-        self.add(Job::Write(record));
+        let (record, now) = (Arc::new(record), self.0.clock.now());
+        self.lock().shelf.put(Arc::clone(&record), now);
+        self.add(Job::Write(record, now));
         self.sweep();
     }
 
@@ -176,9 +177,10 @@ impl StoredResponses {
         if !self.0.config.enabled {
             return None;
         }
+        let now = self.0.clock.now();
         let recent = {
             let mut state = self.lock();
-            if !state.shelf.touch(id, self.0.clock.now(), self.0.config.ttl) {
+            if !state.shelf.touch(id, now, self.0.config.ttl) {
                 return None;
             }
             state.in_memory(id)
@@ -187,7 +189,7 @@ impl StoredResponses {
             Some(record) => record,
             None => self.read(id).await?,
         };
-        self.add(Job::Touch(id.clone()));
+        self.add(Job::Touch(id.clone(), now));
         Some(record)
     }
 
@@ -296,7 +298,7 @@ impl StoredResponses {
 
     fn add(&self, job: Job) {
         let mut state = self.lock();
-        if let Job::Write(record) = &job {
+        if let Job::Write(record, _) = &job {
             if state.unwritten.saturating_add(record.size()) > MOST_UNWRITTEN {
                 drop(state);
                 self.written(Err(std::io::Error::other("the disk does not keep up")));
@@ -317,22 +319,21 @@ impl StoredResponses {
     /// Works until nothing is left. A stop waits for it, as for every task.
     fn work(&self) {
         while let Some((job, is_stored)) = self.next_job() {
-            let now = self.0.clock.now();
             match job {
                 // A response that was deleted meanwhile is not written, and one that was stored again not deleted.
-                Job::Write(record) if is_stored => {
-                    self.written(self.0.store.write_response(&record.id, &record.to_bytes(), now));
+                Job::Write(record, used) if is_stored => {
+                    self.written(self.0.store.write_response(&record.id, &record.to_bytes(), used));
                 }
                 Job::Remove(id) if !is_stored => {
                     if let Err(error) = self.0.store.remove_response(&id) {
                         tracing::warn!(response.id = %id, error = %error, "a stored response cannot be deleted");
                     }
                 }
-                Job::Touch(id) if is_stored => {
+                Job::Touch(id, used) if is_stored => {
                     // At worst it is forgotten earlier.
-                    let _best_effort = self.0.store.touch_response(&id, now);
+                    let _best_effort = self.0.store.touch_response(&id, used);
                 }
-                Job::Write(_) | Job::Remove(_) | Job::Touch(_) => {}
+                Job::Write(..) | Job::Remove(_) | Job::Touch(..) => {}
             }
         }
     }
@@ -345,7 +346,7 @@ impl StoredResponses {
             state.working = false;
             return None;
         };
-        if let Job::Write(record) = &job {
+        if let Job::Write(record, _) = &job {
             state.unwritten = state.unwritten.saturating_sub(record.size());
             state.writing = Some(Arc::clone(record));
         }
