@@ -1,6 +1,8 @@
 //! How much of a request upstream can bind to schemas: it makes one grammar of all strict tools and the answer's schema,
 //! and refuses a request whose grammar would be too large. OpenAI has no such bound for a whole request.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
 use super::schema::visit;
@@ -44,9 +46,10 @@ fn size(schema: &Map<String, Value>) -> (usize, usize) {
     let (mut optional, mut unions) = (0, 0);
     visit(schema, &mut |node| {
         let required = node.get("required").and_then(Value::as_array);
-        let is_required = |name: &str| required.is_some_and(|names| names.iter().any(|known| known == name));
+        let required: HashSet<&str> = required.into_iter().flatten().filter_map(Value::as_str).collect();
         let properties = node.get("properties").and_then(Value::as_object);
-        optional += properties.map_or(0, |all| all.keys().filter(|name| !is_required(name)).count());
+        optional +=
+            properties.map_or(0, |all| all.keys().filter(|name| !required.contains(name.as_str())).count());
         let several = node.contains_key("anyOf") || node.get("type").is_some_and(Value::is_array);
         unions += usize::from(several);
     });
