@@ -12,7 +12,7 @@ use super::{Reply, base_id};
 use crate::wire::error::{ApiError, ErrorKind};
 use crate::wire::json::raw_of;
 use crate::wire::messages::{Start, StopReason, StreamEvent, Usage};
-use crate::wire::responses::{Failure, Incomplete, Response, Status};
+use crate::wire::responses::{Failure, Response, Status};
 use crate::wire::sse;
 
 /// Encodes one stream.
@@ -25,7 +25,8 @@ pub struct Encoder {
     id: String,
     model: String,
     usage: Usage,
-    end: Option<(Status, Option<Incomplete>)>,
+    /// Why the message ends, as soon as that is known. What comes before the end still belongs to the output.
+    stop: Option<(StopReason, Option<String>)>,
     /// The response object as it ended, if it is to be stored.
     ended: Option<Box<RawValue>>,
     done: bool,
@@ -41,7 +42,7 @@ impl Encoder {
             now: created,
             id: String::new(),
             usage: Usage::default(),
-            end: None,
+            stop: None,
             ended: None,
             done: false,
         }
@@ -116,9 +117,9 @@ impl Encoder {
             StreamEvent::BlockStop { .. } => self.assembly.stop_block(out),
             StreamEvent::MessageDelta { stop_reason, stop_details, usage } => {
                 self.usage.merge(&usage);
-                if let (Some(stop), None) = (stop_reason, &self.end) {
+                if let (Some(reason), None) = (stop_reason, &self.stop) {
                     let explanation = stop_details.and_then(|details| details.explanation);
-                    self.end = Some(self.assembly.finish(stop, explanation.as_deref(), out));
+                    self.stop = Some((reason, explanation.map(|text| text.to_string())));
                 }
             }
             StreamEvent::Stop => self.stop(out),
@@ -141,10 +142,8 @@ impl Encoder {
     }
 
     fn stop(&mut self, out: &mut BytesMut) {
-        let (status, incomplete_details) = match self.end.take() {
-            Some(end) => end,
-            None => self.assembly.finish(StopReason::Ended, None, out),
-        };
+        let (reason, explanation) = self.stop.take().unwrap_or((StopReason::Ended, None));
+        let (status, incomplete_details) = self.assembly.finish(reason, explanation.as_deref(), out);
         let kind = if status == Status::Completed { "response.completed" } else { "response.incomplete" };
         let echo = std::sync::Arc::clone(&self.assembly.reply().echo);
         let response = Response {

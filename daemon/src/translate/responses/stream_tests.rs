@@ -217,6 +217,21 @@ fn nothing_follows_the_end() {
 }
 
 #[test]
+fn a_block_behind_the_stop_reason_still_belongs_to_the_output() {
+    let stream = script(vec![text("Hello"), text(" there")], "end_turn").stream(9);
+    let (head, tail) = stream.split_at(
+        stream
+            .find("event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":1")
+            .unwrap(),
+    );
+    let (block, end) = tail.split_at(tail.find("event: message_delta").unwrap());
+    let (delta, stop) = end.split_at(end.find("event: message_stop").unwrap());
+    let late = [head, delta, block, stop].concat();
+    let events = client::read(&encode(&read(&[late.as_bytes()]), &reply_to(&json!({}))));
+    assert_eq!(client::accumulate(&events)[0]["content"][0]["text"], "Hello there");
+}
+
+#[test]
 fn the_time_of_completion_is_the_one_told() {
     let mut encoder = Encoder::new(reply_to(&json!({})), CREATED);
     let mut out = BytesMut::new();
