@@ -2,10 +2,10 @@
 //! compared with what came of it before, so that a diff shows every change. `UPDATE_GENERATED=1 cargo test -p
 //! proxy-tests --test it -- translation` writes it anew.
 //!
-//! `requests/CASE` holds a request in one dialect or both (`chat.json`, `responses.json`), and what is sent upstream for
-//! it or why it is refused (`chat.sent.json`, ...). `answers/CASE` holds what upstream answers, whole (`reply.json`), as
-//! a stream (`stream.sse`) or both, what was asked (`ask.json`, where that matters), and what clients get
-//! (`reply.chat.json`, `stream.responses.sse`, ...).
+//! `requests/CASE` holds a request in one dialect or more (`chat.json`, `responses.json`, `completions.json`), and what
+//! is sent upstream for it or why it is refused (`chat.sent.json`, ...). `answers/CASE` holds what upstream answers,
+//! whole (`reply.json`), as a stream (`stream.sse`) or both, what was asked (`ask.json`, where that matters), and what
+//! clients get (`reply.chat.json`, `stream.responses.sse`, ...).
 
 #![expect(
     clippy::disallowed_methods,
@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::BytesMut;
 use proxyd::translate::responses::Recalled;
-use proxyd::translate::{Config, Prepared, chat, responses};
+use proxyd::translate::{Config, Prepared, chat, completions, responses};
 use proxyd::wire::Dialect;
 use proxyd::wire::error::ApiError;
 use proxyd::wire::responses::Request;
@@ -60,6 +60,10 @@ fn ask_responses(body: &[u8]) -> Result<Prepared<responses::Reply>, ApiError> {
     })
 }
 
+fn ask_completions(body: &[u8]) -> Result<Prepared<completions::Reply>, ApiError> {
+    completions::to_messages(body, Config::default(), |_| None)
+}
+
 /// What is sent upstream, with all that is known beside it, or why it is refused.
 fn sent<R>(translated: Result<Prepared<R>, ApiError>, dialect: Dialect) -> Vec<u8> {
     let prepared = match translated {
@@ -86,6 +90,7 @@ fn sent<R>(translated: Result<Prepared<R>, ApiError>, dialect: Dialect) -> Vec<u
 struct Replies {
     chat: chat::Reply,
     responses: responses::Reply,
+    completions: completions::Reply,
 }
 
 impl Replies {
@@ -101,25 +106,28 @@ impl Replies {
         let chat = json!({"model": "claude-opus-5", "messages": [{"role": "user", "content": "hi"}],
             "stream_options": {"include_usage": true}});
         let responses = json!({"model": "claude-opus-5", "input": "hi", "reasoning": {"summary": "auto"}, "store": false});
+        let completions =
+            json!({"model": "claude-opus-5", "prompt": "hi", "stream_options": {"include_usage": true}});
         Self {
+            completions: ask_completions(&with("completions", completions)).unwrap().reply,
             chat: ask_chat(&with("chat", chat)).unwrap().reply,
             responses: ask_responses(&with("responses", responses)).unwrap().reply,
         }
     }
 
     fn chat_stream(&self, events: &[sse::Event]) -> String {
-        let (mut encoder, mut out) = (chat::Encoder::new(self.chat.clone(), CREATED), BytesMut::new());
-        events.iter().for_each(|event| encoder.on_event(event, &mut out));
-        encoder.on_end(&mut out);
-        String::from_utf8(out.to_vec()).unwrap()
+        let encoder = chat::Encoder::new(self.chat.clone(), CREATED);
+        encode(encoder, events, chat::Encoder::on_event, chat::Encoder::on_end)
     }
 
     fn responses_stream(&self, events: &[sse::Event]) -> String {
-        let mut encoder = responses::Encoder::new(self.responses.clone(), CREATED);
-        let mut out = BytesMut::new();
-        events.iter().for_each(|event| encoder.on_event(event, &mut out));
-        encoder.on_end(&mut out);
-        String::from_utf8(out.to_vec()).unwrap()
+        let encoder = responses::Encoder::new(self.responses.clone(), CREATED);
+        encode(encoder, events, responses::Encoder::on_event, responses::Encoder::on_end)
+    }
+
+    fn completions_stream(&self, events: &[sse::Event]) -> String {
+        let encoder = completions::Encoder::new(self.completions.clone(), CREATED);
+        encode(encoder, events, completions::Encoder::on_event, completions::Encoder::on_end)
     }
 
     fn chat_whole(&self, body: &[u8]) -> Value {
@@ -129,6 +137,26 @@ impl Replies {
     fn responses_whole(&self, body: &[u8]) -> Value {
         serde_json::from_slice(&responses::from_messages(body, &self.responses, CREATED).unwrap()).unwrap()
     }
+
+    fn completions_whole(&self, body: &[u8]) -> Value {
+        let answer = completions::from_messages(body, &self.completions, CREATED).unwrap();
+        serde_json::from_slice(&answer).unwrap()
+    }
+}
+
+/// What an encoder makes of these events and the end behind them.
+fn encode<E>(
+    mut encoder: E,
+    events: &[sse::Event],
+    on_event: impl Fn(&mut E, &sse::Event, &mut BytesMut),
+    on_end: impl FnOnce(&mut E, &mut BytesMut),
+) -> String {
+    let mut out = BytesMut::new();
+    for event in events {
+        on_event(&mut encoder, event, &mut out);
+    }
+    on_end(&mut encoder, &mut out);
+    String::from_utf8(out.to_vec()).unwrap()
 }
 
 /// The events of a stream that comes in these parts.
@@ -143,12 +171,17 @@ fn events(parts: &[&[u8]]) -> Vec<sse::Event> {
 fn expected() -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
     for case in cases("requests") {
-        let [chat, responses] = inputs(&case, ["chat.json", "responses.json"]);
+        let names = ["chat.json", "responses.json", "completions.json"];
+        let [chat, responses, completions] = inputs(&case, names);
         if let Some(body) = chat {
             files.insert(case.join("chat.sent.json"), sent(ask_chat(&body), Dialect::Chat));
         }
         if let Some(body) = responses {
             files.insert(case.join("responses.sent.json"), sent(ask_responses(&body), Dialect::Responses));
+        }
+        if let Some(body) = completions {
+            let sent = sent(ask_completions(&body), Dialect::Completions);
+            files.insert(case.join("completions.sent.json"), sent);
         }
     }
     for case in cases("answers") {
@@ -157,11 +190,13 @@ fn expected() -> BTreeMap<PathBuf, Vec<u8>> {
         if let Some(body) = reply {
             files.insert(case.join("reply.chat.json"), pretty(&replies.chat_whole(&body)));
             files.insert(case.join("reply.responses.json"), pretty(&replies.responses_whole(&body)));
+            files.insert(case.join("reply.completions.json"), pretty(&replies.completions_whole(&body)));
         }
         if let Some(stream) = stream {
             let events = events(&[&stream]);
             files.insert(case.join("stream.chat.sse"), replies.chat_stream(&events).into());
             files.insert(case.join("stream.responses.sse"), replies.responses_stream(&events).into());
+            files.insert(case.join("stream.completions.sse"), replies.completions_stream(&events).into());
         }
     }
     files
@@ -169,7 +204,8 @@ fn expected() -> BTreeMap<PathBuf, Vec<u8>> {
 
 /// Every file that is no input.
 fn found() -> BTreeMap<PathBuf, Vec<u8>> {
-    const INPUTS: [&str; 5] = ["chat.json", "responses.json", "ask.json", "reply.json", "stream.sse"];
+    const INPUTS: [&str; 6] =
+        ["chat.json", "responses.json", "completions.json", "ask.json", "reply.json", "stream.sse"];
     let cases = cases("requests").into_iter().chain(cases("answers"));
     let files = cases.flat_map(|case| fs::read_dir(case).unwrap()).map(|entry| entry.unwrap());
     let outputs = files.filter(|file| !INPUTS.iter().any(|input| file.file_name() == *input));
@@ -229,5 +265,6 @@ fn the_stream_of_each_fixture_reads_the_same_split_at_every_byte() {
         let (replies, single) = (Replies::of(&case), events(&stream.chunks(1).collect::<Vec<_>>()));
         assert_eq!(replies.chat_stream(&single), replies.chat_stream(&whole));
         assert_eq!(replies.responses_stream(&single), replies.responses_stream(&whole));
+        assert_eq!(replies.completions_stream(&single), replies.completions_stream(&whole));
     }
 }
