@@ -301,6 +301,9 @@ async fn what_cannot_be_asked_of_a_stored_response_is_told() {
         (Method::GET, format!("{RESPONSES}/resp_unknown"), 404, json!("response_id")),
         (Method::GET, format!("{RESPONSES}/..%2F..%2Fclaude-a"), 404, json!("response_id")),
         (Method::DELETE, format!("{RESPONSES}/msg_1"), 404, json!("response_id")),
+        (Method::GET, format!("{RESPONSES}/resp_%FF"), 400, json!("response_id")),
+        (Method::GET, format!("{RESPONSES}/resp_%FF/input_items"), 400, json!("response_id")),
+        (Method::DELETE, format!("{RESPONSES}/resp_%FF"), 400, json!("response_id")),
         (Method::PUT, format!("{RESPONSES}/{id}"), 405, Value::Null),
     ] {
         let (got, answer) = send(&daemon, method.clone(), &path, &Value::Null).await;
@@ -332,4 +335,19 @@ async fn tokens_are_counted_with_all_that_the_request_goes_on_from() {
     assert!(further > alone, "{further} and {alone}");
     let sent = fake.requests_to("/v1/messages/count_tokens").pop().expect("a count").json();
     assert!(sent.get("max_tokens").is_none() && sent.get("temperature").is_none(), "{sent}");
+}
+
+#[tokio::test]
+async fn many_references_to_a_large_item_do_not_become_a_huge_request() {
+    let fake = FakeClaude::start().await;
+    let (daemon, _) = TestDaemon::with_account(&fake).await;
+    let first = create(&daemon, &json!({"input": "x".repeat(1_000_000)})).await;
+    let item = format!("msg_{}_in0", id_of(&first).trim_start_matches("resp_"));
+    let reference = json!({"type": "item_reference", "id": item});
+    create(&daemon, &json!({"input": [reference, reference]})).await;
+    let before = fake.requests_to(MESSAGES).len();
+    let error = refused(&daemon, &json!({"input": vec![reference; 40]})).await;
+    assert_eq!(error["param"], "input", "{error}");
+    assert!(error["message"].as_str().expect("a text").contains("too large"), "{error}");
+    assert_eq!(fake.requests_to(MESSAGES).len(), before);
 }

@@ -1,5 +1,6 @@
 //! The Responses API: requests that go on from what is stored, answers that are stored, and what is stored by itself.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use crate::id::RequestId;
 use crate::stored::{RecallError, Record, StoredResponses};
 use crate::translate::Prepared;
 use crate::translate::fields::{self, Table};
-use crate::translate::responses::{self, Recalled, Reply};
+use crate::translate::responses::{self, Reply};
 use crate::wire::error::ApiError;
 use crate::wire::json::raw_of;
 use crate::wire::responses::{Input, InputItem, ItemsQuery, Request, ResponseId, list_input, stored_input};
@@ -33,7 +34,8 @@ struct Asked {
 struct Storing {
     stored: StoredResponses,
     body: Bytes,
-    recalled: Recalled,
+    /// What the request's references stand for.
+    referred: BTreeMap<String, Box<RawValue>>,
     previous: Option<ResponseId>,
 }
 
@@ -140,8 +142,8 @@ impl Proxy {
             Some(self.0.known(model))
         })?;
         let storing = prepared.reply.is_stored().then(|| {
-            let (stored, body) = (self.0.stored.clone(), body.clone());
-            Arc::new(Storing { stored, body, recalled, previous })
+            let (stored, body, referred) = (self.0.stored.clone(), body.clone(), recalled.items);
+            Arc::new(Storing { stored, body, referred, previous })
         });
         Ok(Asked { prepared, storing })
     }
@@ -162,6 +164,9 @@ fn refusal(error: &RecallError, request: &Request<'_>) -> ApiError {
         (RecallError::Off, None) => {
             (request.input.references().first().map_or_else(String::new, |id| item(id)), "item_not_found")
         }
+        (RecallError::TooMuch, _) => {
+            return ApiError::invalid_param("input", format!("input: {error}"));
+        }
         _ => ("previous_response_id".to_owned(), "previous_response_not_found"),
     };
     ApiError::invalid_param(&*param, format!("{param}: {error}")).with_code(code)
@@ -178,7 +183,7 @@ impl Storing {
             id: &'a str,
         }
         let id = serde_json::from_str::<Id<'_>>(response.get()).ok().and_then(|it| ResponseId::parse(it.id));
-        let input = stored_input(&self.body, &self.recalled.items);
+        let input = stored_input(&self.body, &self.referred);
         if let (Some(id), Some(input)) = (id, input) {
             self.stored.put(Record::new(id, self.previous.clone(), input, response));
         } else {

@@ -28,7 +28,7 @@ const LONGEST_CHAIN: usize = 1000;
 const MOST_RECALLED: u64 = 32 * 1024 * 1024;
 /// What waits for the disk may take this much; more is not written, and known as long as it is in memory.
 const MOST_UNWRITTEN: u64 = 64 * 1024 * 1024;
-/// Other work that may wait for the disk. What is left out costs a file that goes later.
+/// Jobs that may wait for the disk before those are left out that cost no more than a file that goes at another time.
 const MOST_JOBS: usize = 10_000;
 /// Between two looks for what is too old.
 const SWEEP_EVERY: Duration = Duration::from_mins(10);
@@ -120,6 +120,8 @@ pub enum RecallError {
         "the conversation that response {id:?} ends is too long to be continued here; send its last part in input"
     )]
     TooLong { id: String },
+    #[error("the items that it refers to are together too large; send fewer references")]
+    TooMuch,
     #[error(
         "item {id:?} is not known: its response was not stored (store: false), was deleted, or was not used for {ttl:#}; send the \
          item itself in input instead of a reference"
@@ -189,19 +191,24 @@ impl StoredResponses {
             Some(record) => record,
             None => self.read(id).await?,
         };
-        self.add(Job::Touch(id.clone(), now));
+        self.add_if_room(Job::Touch(id.clone(), now));
         Some(record)
     }
 
     /// Deletes a response. Whether it was there.
     pub fn delete(&self, id: &ResponseId) -> bool {
-        let was_there = {
+        let (live, removed) = {
             let mut state = self.lock();
             let live = state.shelf.touch(id, self.0.clock.now(), self.0.config.ttl);
-            state.shelf.remove(id) && live
+            (live, state.shelf.remove(id))
         };
-        self.add(Job::Remove(id.clone()));
-        was_there && self.0.config.enabled
+        if removed {
+            self.add(Job::Remove(id.clone()));
+        } else {
+            // There may be a file that cannot be read, of a response that is not known for that.
+            self.add_if_room(Job::Remove(id.clone()));
+        }
+        live && removed && self.0.config.enabled
     }
 
     /// What a request goes on from: the conversation that `previous` ends, and the items of these ids.
@@ -243,13 +250,28 @@ impl StoredResponses {
         Ok(newest_first)
     }
 
+    /// Each response is read and taken apart once, however often its items are referred to; and each reference counts with
+    /// all that it stands for, so that a short request cannot become a huge one.
     async fn items(&self, ids: &[&str]) -> Result<BTreeMap<String, Box<RawValue>>, RecallError> {
+        let unknown = |id: &str| RecallError::UnknownItem { id: id.to_owned(), ttl: self.0.config.ttl };
+        let mut wanted: BTreeMap<ResponseId, BTreeMap<&str, u64>> = BTreeMap::new();
+        for &id in ids {
+            let response = ResponseId::of_item(id).ok_or_else(|| unknown(id))?;
+            *wanted.entry(response).or_default().entry(id).or_default() += 1;
+        }
         let mut found = BTreeMap::new();
-        for id in ids {
-            let unknown = || RecallError::UnknownItem { id: (*id).to_owned(), ttl: self.0.config.ttl };
-            let response = ResponseId::of_item(id).ok_or_else(unknown)?;
-            let record = self.get(&response).await.ok_or_else(unknown)?;
-            found.insert((*id).to_owned(), record.item(id).ok_or_else(unknown)?.to_owned());
+        let mut size = 0_u64;
+        for (response, references) in wanted {
+            let record = self.get(&response).await;
+            let items = record.as_ref().map(|record| record.items());
+            for (id, times) in references {
+                let item = items.as_ref().and_then(|items| items.get(id)).ok_or_else(|| unknown(id))?;
+                size = size.saturating_add(times.saturating_mul(item.get().len() as u64));
+                if size > MOST_RECALLED {
+                    return Err(RecallError::TooMuch);
+                }
+                found.insert(id.to_owned(), item.to_owned());
+            }
         }
         Ok(found)
     }
@@ -296,6 +318,13 @@ impl StoredResponses {
         }
     }
 
+    fn add_if_room(&self, job: Job) {
+        if self.lock().jobs.len() < MOST_JOBS {
+            self.add(job);
+        }
+    }
+
+    /// Removals are never left out: what a person deleted would be there again after a restart.
     fn add(&self, job: Job) {
         let mut state = self.lock();
         if let Job::Write(record, _) = &job {
@@ -305,8 +334,6 @@ impl StoredResponses {
                 return;
             }
             state.unwritten += record.size();
-        } else if state.jobs.len() >= MOST_JOBS {
-            return;
         }
         state.jobs.push_back(job);
         if !std::mem::replace(&mut state.working, true) {
@@ -368,5 +395,40 @@ impl StoredResponses {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::wire::json::raw_of;
+
+    #[tokio::test]
+    async fn what_is_deleted_goes_from_the_disk_however_much_waits_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let config = Config { enabled: true, ttl: SignedDuration::from_secs(1000), most_bytes: 1 << 20 };
+        let clock = ManualClock::at(Timestamp::from_second(1000).unwrap()).clock();
+        let stored = StoredResponses::load(config, store.clone(), clock, Tasks::new()).await;
+        let id = ResponseId::parse("resp_a").unwrap();
+        // Nobody works on what is added from here on.
+        stored.lock().working = true;
+        stored.put(Record::new(
+            id.clone(),
+            None,
+            raw_of(&[0; 0]),
+            raw_of(&serde_json::json!({"output": []})),
+        ));
+        stored.work();
+        stored.lock().working = true;
+        assert!(store.read_response(&id).is_ok());
+        for _ in 0..=MOST_JOBS {
+            assert!(stored.get(&id).await.is_some());
+        }
+        assert_eq!(stored.lock().jobs.len(), MOST_JOBS);
+        assert!(stored.delete(&id) && !stored.delete(&id));
+        stored.work();
+        assert!(store.read_response(&id).is_err());
     }
 }

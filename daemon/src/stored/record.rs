@@ -1,5 +1,6 @@
 //! One stored response: what was asked and what was answered, as it lies on disk. Pure.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -68,18 +69,32 @@ impl Record {
         serde_json::from_str::<Output<'_>>(self.response.get()).ok().map(|response| response.output)
     }
 
-    /// The item with this id: of the output, or of the input, whose items are numbered.
-    pub fn item(&self, id: &str) -> Option<&RawValue> {
-        let place = id.rsplit_once("_in").and_then(|(_, place)| place.parse::<usize>().ok());
-        if let Some(place) = place {
-            let items: Vec<&RawValue> = serde_json::from_str(self.input.get()).ok()?;
-            return items.get(place).copied();
+    /// The items of the output and of the input, to be found by their ids.
+    pub fn items(&self) -> Items<'_> {
+        let output = self.output().map_or("[]", RawValue::get);
+        let output: Vec<&RawValue> = serde_json::from_str(output).unwrap_or_default();
+        let with_id = output.into_iter().filter_map(|item| {
+            let ItemId { id } = serde_json::from_str(item.get()).ok()?;
+            Some((id?, item))
+        });
+        Items { output: with_id.collect(), input: serde_json::from_str(self.input.get()).unwrap_or_default() }
+    }
+}
+
+/// The items of one record.
+#[derive(Debug)]
+pub struct Items<'a> {
+    output: HashMap<&'a str, &'a RawValue>,
+    /// Numbered.
+    input: Vec<&'a RawValue>,
+}
+
+impl<'a> Items<'a> {
+    pub fn get(&self, id: &str) -> Option<&'a RawValue> {
+        match id.rsplit_once("_in").and_then(|(_, place)| place.parse::<usize>().ok()) {
+            Some(place) => self.input.get(place).copied(),
+            None => self.output.get(id).copied(),
         }
-        let items: Vec<&RawValue> = serde_json::from_str(self.output()?.get()).ok()?;
-        let has_id = |item: &&RawValue| {
-            serde_json::from_str::<ItemId<'_>>(item.get()).is_ok_and(|item| item.id == Some(id))
-        };
-        items.into_iter().find(has_id)
     }
 }
 
@@ -127,8 +142,9 @@ mod tests {
     #[test]
     fn items_are_found_by_their_ids() {
         let record = record();
-        assert_eq!(record.item("fc_a_1").unwrap().get(), r#"{"id":"fc_a_1","x":1}"#);
-        assert!(record.item("msg_a_in0").unwrap().get().contains("PROMPT"));
-        assert!(record.item("msg_a_in1").is_none() && record.item("msg_a_7").is_none());
+        let items = record.items();
+        assert_eq!(items.get("fc_a_1").unwrap().get(), r#"{"id":"fc_a_1","x":1}"#);
+        assert!(items.get("msg_a_in0").unwrap().get().contains("PROMPT"));
+        assert!(items.get("msg_a_in1").is_none() && items.get("msg_a_7").is_none());
     }
 }

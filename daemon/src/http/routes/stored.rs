@@ -1,5 +1,6 @@
 //! `/v1/responses/{id}` and what stands below it: responses that were stored.
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Query, State as Extract};
 use axum::response::Response;
 
@@ -12,38 +13,41 @@ use crate::wire::responses::ItemsQuery;
 
 /// The query as it was sent, in order.
 type Pairs = Query<Vec<(String, String)>>;
+/// The response's id, as far as it is text.
+type Id = Result<Path<String>, PathRejection>;
 
-pub(super) async fn one(
-    Extract(state): Extract<State>,
-    Path(response): Path<String>,
-    Query(pairs): Pairs,
-) -> Response {
+pub(super) async fn one(Extract(state): Extract<State>, response: Id, Query(pairs): Pairs) -> Response {
     let id = RequestId::new();
-    let result = match pairs.iter().find(|(name, value)| name == "stream" && value != "false") {
-        Some(_) => Err(ApiError::invalid_param(
+    let streams = pairs.iter().any(|(name, value)| name == "stream" && value != "false");
+    let result = match text(response) {
+        Ok(_) if streams => Err(ApiError::invalid_param(
             "stream",
             "stream: a stored response can be read whole only; leave stream away",
         )
         .into()),
-        None => state.proxy.stored_response(id, &response).await,
+        Ok(response) => state.proxy.stored_response(id, &response).await,
+        Err(error) => Err(error.into()),
     };
     answer(result, Dialect::Responses, id, state.clock.now())
 }
 
-pub(super) async fn delete(Extract(state): Extract<State>, Path(response): Path<String>) -> Response {
+pub(super) async fn delete(Extract(state): Extract<State>, response: Id) -> Response {
     let id = RequestId::new();
-    let result = state.proxy.delete_response(id, &response);
+    let result = match text(response) {
+        Ok(response) => state.proxy.delete_response(id, &response),
+        Err(error) => Err(error.into()),
+    };
     answer(result, Dialect::Responses, id, state.clock.now())
 }
 
 pub(super) async fn input_items(
     Extract(state): Extract<State>,
-    Path(response): Path<String>,
+    response: Id,
     Query(pairs): Pairs,
 ) -> Response {
     let id = RequestId::new();
-    let result = match items_query(pairs) {
-        Ok(query) => state.proxy.input_items(id, &response, &query).await,
+    let result = match text(response).and_then(|response| Ok((response, items_query(pairs)?))) {
+        Ok((response, query)) => state.proxy.input_items(id, &response, &query).await,
         Err(error) => Err(error.into()),
     };
     answer(result, Dialect::Responses, id, state.clock.now())
@@ -53,6 +57,11 @@ pub(super) async fn cancel(Extract(state): Extract<State>) -> Response {
     let message = "only a response that runs in the background can be cancelled, and none does here; to stop one, close its connection";
     let refusal = ApiError::invalid_request(message).into();
     answer(Err(refusal), Dialect::Responses, RequestId::new(), state.clock.now())
+}
+
+fn text(response: Id) -> Result<String, ApiError> {
+    let refusal = |_| ApiError::invalid_param("response_id", "response_id: the id in the path is not UTF-8");
+    response.map(|Path(response)| response).map_err(refusal)
 }
 
 fn items_query(pairs: Vec<(String, String)>) -> Result<ItemsQuery, ApiError> {
