@@ -45,10 +45,11 @@ impl Store {
             let entry = entry?;
             let path = entry.path();
             if path.extension().is_some_and(|extension| extension == "new") {
-                fs::remove_file(&path)?;
+                // What cannot be deleted is no reason to know of none.
+                let _best_effort = fs::remove_file(&path);
                 continue;
             }
-            let meta = entry.metadata()?;
+            let Ok(meta) = entry.metadata() else { continue };
             if let (Some(id), true) = (id_of(&path), meta.is_file()) {
                 let used = Timestamp::from_second(meta.mtime()).unwrap_or(Timestamp::UNIX_EPOCH);
                 found.push(StoredFile { id, bytes: meta.len(), used });
@@ -172,6 +173,7 @@ mod tests {
         store.write_response(&id("resp_a"), b"one", at(100)).unwrap();
         let half = store.responses().join("resp_b.new");
         let foreign = store.responses().join("notes.json");
+        fs::create_dir(store.responses().join("foreign.new")).unwrap();
         for path in [&half, &foreign] {
             OpenOptions::new().write(true).create_new(true).open(path).unwrap();
         }

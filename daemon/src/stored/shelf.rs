@@ -1,7 +1,7 @@
 //! What is stored, and the newest of it in memory: which responses there are, how large and how lately used, and which
 //! have to go. Pure.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::record::Record;
@@ -23,8 +23,12 @@ struct Known {
 pub(super) struct Shelf {
     known: HashMap<ResponseId, Known>,
     bytes: u64,
+    /// Each with its place in the order of use.
+    recent: HashMap<ResponseId, (u64, Arc<Record>)>,
     /// The last one was used last.
-    recent: VecDeque<Arc<Record>>,
+    order: BTreeMap<u64, ResponseId>,
+    /// The next place in it.
+    uses: u64,
     recent_bytes: u64,
 }
 
@@ -46,17 +50,19 @@ impl Shelf {
     pub(super) fn recall(&mut self, record: Arc<Record>) {
         self.forget(&record.id);
         self.recent_bytes = self.recent_bytes.saturating_add(record.size());
-        self.recent.push_back(record);
+        self.order.insert(self.uses, record.id.clone());
+        self.recent.insert(record.id.clone(), (self.uses, record));
+        self.uses += 1;
         while self.recent_bytes > MOST_IN_MEMORY && self.recent.len() > 1 {
-            let oldest = self.recent.pop_front();
-            self.recent_bytes = self.recent_bytes.saturating_sub(oldest.map_or(0, |record| record.size()));
+            let Some((_, oldest)) = self.order.first_key_value() else { break };
+            let oldest = oldest.clone();
+            self.forget(&oldest);
         }
     }
 
     fn forget(&mut self, id: &ResponseId) {
-        if let Some(place) = self.recent.iter().position(|record| record.id == *id)
-            && let Some(record) = self.recent.remove(place)
-        {
+        if let Some((place, record)) = self.recent.remove(id) {
+            self.order.remove(&place);
             self.recent_bytes = self.recent_bytes.saturating_sub(record.size());
         }
     }
@@ -74,7 +80,7 @@ impl Shelf {
 
     /// The record, if it is in memory.
     pub(super) fn recent(&mut self, id: &ResponseId) -> Option<Arc<Record>> {
-        let record = Arc::clone(self.recent.iter().find(|record| record.id == *id)?);
+        let record = Arc::clone(&self.recent.get(id)?.1);
         self.recall(Arc::clone(&record));
         Some(record)
     }
@@ -174,7 +180,10 @@ mod tests {
         shelf.put(record("a", 10), at(0));
         shelf.put(record("a", 10), at(0));
         assert_eq!(shelf.bytes, record("a", 10).size());
-        assert_eq!((shelf.recent.len(), shelf.recent_bytes), (1, record("a", 10).size()));
+        assert_eq!(
+            (shelf.recent.len(), shelf.order.len(), shelf.recent_bytes),
+            (1, 1, record("a", 10).size())
+        );
         assert!(shelf.remove(&id("a")) && !shelf.remove(&id("a")));
         assert_eq!((shelf.bytes, shelf.recent_bytes), (0, 0));
     }
@@ -190,5 +199,6 @@ mod tests {
         shelf.put(record("c", third), at(0));
         assert!(shelf.recent(&id("b")).is_none() && shelf.recent(&id("a")).is_some());
         assert!(shelf.contains(&id("b")), "it lies on disk");
+        assert_eq!((shelf.recent.len(), shelf.order.len()), (2, 2));
     }
 }
