@@ -30,8 +30,13 @@ fn image_source<'a>(url: &Str<'a>, param: &str) -> Result<Source<'a>, ApiError> 
         if !data.base64 {
             return Err(unsupported(param, "image data URL that is not base64"));
         }
-        // Upstream refuses an image whose bytes are of another type than it is told.
-        let media_type = sniff(&data.payload).unwrap_or(declared);
+        // Upstream refuses an image whose bytes are of another type than it is told, or of none that it knows.
+        let Some(media_type) = sniff(&data.payload) else {
+            let text = format!(
+                "image data: it is no JPEG, PNG, GIF or WebP in base64, though its type is {declared}"
+            );
+            return Err(unsupported(param, &text));
+        };
         return Ok(Source::Base64 { media_type, data: data.payload });
     }
     https(url, param, "image")
@@ -45,7 +50,7 @@ pub(super) fn file<'a>(data: &Str<'a>, name: Option<Str<'a>>, param: &str) -> Re
         }
         file_source(url, param)?
     } else if data.starts_with(PDF_HEAD) {
-        Source::Base64 { media_type: "application/pdf", data: data.clone() }
+        Source::Base64 { media_type: "application/pdf", data: unspaced(data.clone()) }
     } else {
         return Err(unsupported(param, "file data: give a data URL of a PDF, a text file or an image"));
     };
@@ -86,8 +91,15 @@ pub(super) fn file_url<'a>(url: &Str<'a>, name: Option<Str<'a>>, param: &str) ->
 }
 
 fn https<'a>(url: &Str<'a>, param: &str, what: &str) -> Result<Source<'a>, ApiError> {
-    if url.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://")) {
+    const SCHEME: &str = "https://";
+    if url.starts_with(SCHEME) {
         return Ok(Source::Url { url: url.clone() });
+    }
+    // In an address any case is right, but upstream knows only this one.
+    if let Some((scheme, rest)) = url.split_at_checked(SCHEME.len())
+        && scheme.eq_ignore_ascii_case(SCHEME)
+    {
+        return Ok(Source::Url { url: Str::owned(format!("{SCHEME}{rest}")) });
     }
     Err(unsupported(param, &format!("{what} address: use an https:// URL or a base64 data URL")))
 }
@@ -111,7 +123,8 @@ impl<'a> DataUrl<'a> {
         let mut parameters = head.split(';');
         let media_type = parameters.next().unwrap_or_default().trim().to_owned();
         let base64 = parameters.any(|parameter| parameter.trim().eq_ignore_ascii_case("base64"));
-        Some(Self { media_type, base64, payload: tail(url, head_end + 1) })
+        let payload = tail(url, head_end + 1);
+        Some(Self { media_type, base64, payload: if base64 { unspaced(payload) } else { payload } })
     }
 }
 
@@ -121,6 +134,14 @@ fn tail<'a>(text: &Str<'a>, start: usize) -> Str<'a> {
         std::borrow::Cow::Borrowed(text) => Str::borrowed(text.get(start..).unwrap_or_default()),
         std::borrow::Cow::Owned(text) => Str::owned(text.get(start..).unwrap_or_default()),
     }
+}
+
+/// Base64 without the line ends that many encoders put into it, and upstream refuses.
+fn unspaced(base64: Str<'_>) -> Str<'_> {
+    if base64.bytes().any(|byte| byte.is_ascii_whitespace()) {
+        return Str::owned(base64.split_ascii_whitespace().collect::<String>());
+    }
+    base64
 }
 
 /// The image type the first bytes tell, if they are those of a type upstream takes.
@@ -163,6 +184,9 @@ mod tests {
             image_of("https://x.test/a.png").unwrap(),
             r#"{"type":"image","source":{"type":"url","url":"https://x.test/a.png"}}"#
         );
+        assert_eq!(image_of("HTTPS://x.test/a.png").unwrap(), image_of("https://x.test/a.png").unwrap());
+        let (start, end) = png.split_at(10);
+        assert_eq!(image_of(&format!("data:image/png;base64, {start}\n{end}\r\n")).unwrap(), expected);
     }
 
     #[test]
@@ -170,6 +194,9 @@ mod tests {
         for url in [
             "data:image/bmp;base64,AAAA",
             "data:image/png,AAAA",
+            "data:image/png;base64,AAAAAAAAAAAAAAAA",
+            "data:image/png;base64,!!!!",
+            "data:image/png;base64,",
             "data:;base64,AAAA",
             "http://x.test/a.png",
             "file:///etc/passwd",
@@ -188,6 +215,10 @@ mod tests {
             r#"{"type":"document","source":{"type":"base64","media_type":"application/pdf","data":"JVBERi0x"},"title":"a.txt"}"#
         );
         assert_eq!(file_of("JVBERi0x").unwrap(), file_of("data:application/pdf;base64,JVBERi0x").unwrap());
+        assert_eq!(
+            file_of("JVBERi0x").unwrap(),
+            file_of("data:application/pdf;base64,JVBE\nRi0x\n").unwrap()
+        );
         assert_eq!(
             file_of("data:text/markdown;charset=utf-8;base64,aGk=").unwrap(),
             r#"{"type":"document","source":{"type":"text","media_type":"text/plain","data":"hi"},"title":"a.txt"}"#
