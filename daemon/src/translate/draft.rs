@@ -82,10 +82,11 @@ impl Draft<'_> {
             let field = self.messages_field;
             ApiError::invalid_param(field, format!("{field}: no message has any content"))
         })?;
-        if self.tools.list.is_empty() && matches!(self.choice, Some(Choice::Required | Choice::Named(_))) {
+        let wants_a_call = self.choice.as_ref().is_some_and(Choice::wants_a_call);
+        let mut tool_choice = self.tools.choose(self.choice, self.parallel)?;
+        if wants_a_call && tool_choice.is_none() {
             dropped.push("tool_choice".to_owned());
         }
-        let mut tool_choice = self.tools.choose(self.choice, self.parallel)?;
         if !model.forced_tool && is_forced(tool_choice.as_ref()) {
             tool_choice = Some(ToolChoice::Auto { disable_parallel_tool_use: self.parallel == Some(false) });
             dropped.push("tool_choice".to_owned());
@@ -134,7 +135,9 @@ impl Draft<'_> {
             dropped.push(self.wish_field.to_owned());
         }
         match given {
-            Some(given) if forced && given.on => dropped.push("thinking".to_owned()),
+            Some(given) if given.on && (forced || (given.has_budget && situation.loop_lost_thinking)) => {
+                dropped.push("thinking".to_owned());
+            }
             Some(given) => {
                 thinks = given.on;
                 thinking = Some(Thinking::Given(given.raw));
@@ -228,6 +231,8 @@ fn end_with_user(turns: &mut Turns<'_>, allowed: bool) -> bool {
 struct GivenThinking<'a> {
     raw: &'a RawValue,
     on: bool,
+    /// Of the kind that cannot start in the middle of a tool loop.
+    has_budget: bool,
     budget: u64,
 }
 
@@ -246,7 +251,12 @@ impl<'a> GivenThinking<'a> {
                 "thinking: expected an object with a type, as in the Messages API",
             )
         })?;
-        Ok(Self { raw, on: &*fields.kind != "disabled", budget: fields.budget_tokens.unwrap_or(0) })
+        Ok(Self {
+            raw,
+            on: &*fields.kind != "disabled",
+            has_budget: &*fields.kind == "enabled",
+            budget: fields.budget_tokens.unwrap_or(0),
+        })
     }
 }
 

@@ -85,6 +85,11 @@ impl Choice {
         }
     }
 
+    /// Whether the answer shall be a call, whatever else it is.
+    pub(super) const fn wants_a_call(&self) -> bool {
+        matches!(self, Self::Required | Self::Named(_) | Self::Allowed { required: true, .. })
+    }
+
     /// The mode of a list of allowed tools.
     pub(super) fn is_required(mode: &str, param: &str) -> Result<bool, ApiError> {
         match mode {
@@ -269,7 +274,8 @@ impl<'a> Tools<'a> {
                 for name in &names {
                     self.check_known(name)?;
                 }
-                self.list.retain(|tool| names.iter().any(|name| name == tool.name()));
+                let allowed: HashSet<&str> = names.iter().map(String::as_str).collect();
+                self.list.retain(|tool| allowed.contains(tool.name()));
                 match (self.list.is_empty(), required) {
                     (true, _) => return Ok(None),
                     (false, true) => ToolChoice::Any { disable_parallel_tool_use },

@@ -173,6 +173,11 @@ fn tool_choices_of_every_form_are_understood() {
     }
     let got = body(&with("claude-opus-5", json!({"tool_choice": "required"})));
     assert_eq!(got.get("tool_choice"), None, "without tools there is nothing to choose");
+    let none = json!({"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": []}});
+    for fields in [json!({"tools": tools, "tool_choice": none}), json!({"tool_choice": none})] {
+        let prepared = prepare(&with("claude-opus-5", fields)).unwrap();
+        assert_eq!(prepared.dropped, ["tool_choice"], "nor where none is allowed");
+    }
     let prepared =
         prepare(&with("claude-opus-5-5", json!({"tools": tools, "tool_choice": "required"}))).unwrap();
     assert_eq!(prepared.dropped, ["tool_choice"], "this model refuses forced tools");
@@ -235,6 +240,12 @@ fn a_tool_loop_whose_thinking_was_lost_goes_on_without() {
     ]});
     let prepared = prepare(&request).unwrap();
     assert_eq!(prepared.dropped, ["reasoning_effort"]);
+    assert!(!String::from_utf8_lossy(&prepared.body).contains("thinking"));
+
+    let mut request = request;
+    request["thinking"] = json!({"type": "enabled", "budget_tokens": 2000});
+    let prepared = prepare(&request).unwrap();
+    assert_eq!(prepared.dropped, ["reasoning_effort", "thinking"], "the client's own is refused, too");
     assert!(!String::from_utf8_lossy(&prepared.body).contains("thinking"));
 }
 
@@ -362,6 +373,11 @@ fn refusals_name_the_field() {
         (json!([]), None, "JSON object"),
         (json!({"messages": []}), Some("model"), "required"),
         (json!({"model": 7, "messages": []}), Some("model"), "expected a string"),
+        (
+            with("m", json!({"tool_choice": 7})),
+            Some("tool_choice"),
+            "expected a string or an object that names a tool",
+        ),
         (json!({"model": "m"}), Some("messages"), "required"),
         (json!({"model": "m", "messages": "hi"}), Some("messages"), "sequence"),
         (json!({"model": "m", "messages": []}), Some("messages"), "no message"),

@@ -314,7 +314,7 @@ const FIELDS: &[Field] = &[
     mapped(
         "thinking",
         r#"{"type":"adaptive"}"#,
-        "Anthropic's own field, passed on as it is. It outranks reasoning_effort, and gives way to a suffix of the model.",
+        "Anthropic's own field, passed on as it is. It outranks reasoning_effort, and gives way to a suffix of the model. Dropped beside a forced tool, and with a budget in a tool loop that lost its thinking.",
     ),
     mapped("cache_control", r#"{"type":"ephemeral"}"#, "Anthropic's own field, passed on as it is."),
 ];

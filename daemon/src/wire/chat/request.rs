@@ -256,6 +256,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for ToolSelection<'a> {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "a string or an object that names a tool")]
 struct ChoiceFields<'a> {
     #[serde(borrow, default)]
     name: Option<Str<'a>>,
@@ -268,6 +269,7 @@ struct ChoiceFields<'a> {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object with a mode and tools")]
 struct Allowed<'a> {
     #[serde(borrow)]
     mode: Str<'a>,
@@ -282,6 +284,7 @@ impl<'a> ChoiceFields<'a> {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object with a name")]
 struct NameField<'a> {
     #[serde(borrow)]
     name: Str<'a>,

@@ -131,6 +131,7 @@ pub enum SelectedTool<'a> {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "a string or an object that names a tool")]
 struct SelectionFields<'a> {
     #[serde(rename = "type", borrow)]
     kind: Str<'a>,
