@@ -5,6 +5,7 @@ use http::{Method, StatusCode};
 use proxy_tests::client::{Reading, frames};
 use proxy_tests::daemon::{Setup, TestDaemon, expired, fake_at, put};
 use proxy_tests::fake_claude::{FakeClaude, OAUTH_BETA, Script};
+use proxy_tests::wait::within;
 use proxyd::clock::{ManualClock, SignedDuration};
 use serde_json::{Value, json};
 
@@ -324,4 +325,52 @@ async fn an_expired_token_on_the_way_is_refreshed_and_the_client_sees_nothing_of
     body["stream"] = json!(true);
     assert_eq!(streamed(&daemon, &body).await.last().unwrap(), "[DONE]");
     assert_eq!(fake.rotations(issued.account), 2);
+}
+
+/// Each of these took minutes while every name was looked for among all the others.
+#[tokio::test]
+async fn many_names_are_read_in_the_time_that_their_number_takes() {
+    const MANY: usize = 45_000;
+    let fake = FakeClaude::start().await;
+    let (daemon, _) = TestDaemon::with_account(&fake).await;
+    let hi = json!({"role": "user", "content": "hi"});
+    let names: Vec<String> = (0..MANY).map(|number| format!("name_{number}")).collect();
+    let backwards: Vec<&String> = names.iter().rev().collect();
+    let tool = |name: &str| json!({"type": "function", "function": {"name": name}});
+    let tool_with = |parameters: Value| json!([{"type": "function", "function": {"name": "f", "strict": true, "parameters": parameters}}]);
+    let call =
+        |name: &String| json!({"role": "assistant", "function_call": {"name": name, "arguments": "{}"}});
+    let mut calls = vec![hi.clone()];
+    calls.extend(names.iter().map(call));
+    calls.extend((0..MANY).map(|_| json!({"role": "function", "name": "name_0", "content": "x"})));
+    let properties: Value = names.iter().map(|name| (name.clone(), json!({"type": "string"}))).collect();
+    let tools: Vec<Value> = names.iter().map(|name| tool(name)).collect();
+    let allowed: Vec<Value> = backwards.iter().map(|name| tool(name)).collect();
+    for (what, mut body) in [
+        ("legacy calls", json!({"messages": calls})),
+        (
+            "allowed tools",
+            json!({"tools": tools, "tool_choice":
+                {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": allowed}}}),
+        ),
+        (
+            "a strict schema",
+            json!({"tools": tool_with(json!({"type": "object", "properties": properties,
+                "required": backwards, "additionalProperties": false}))}),
+        ),
+        (
+            "required alternatives",
+            json!({"tools": tool_with(json!({"anyOf": [{"required": names}, {"required": backwards}]}))}),
+        ),
+    ] {
+        body["model"] = json!(MODEL);
+        // Refused when all the rest is read.
+        body["temperature"] = json!(-1);
+        if body.get("messages").is_none() {
+            body["messages"] = json!([hi]);
+        }
+        let answer = within(what, ask(&daemon, &body)).await;
+        assert_eq!(answer.json::<Value>().await.unwrap()["error"]["param"], "temperature", "{what}");
+    }
+    assert_eq!(fake.requests().len(), 0);
 }

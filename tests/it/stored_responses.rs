@@ -103,6 +103,12 @@ async fn a_client_goes_on_from_a_response_by_its_id() {
         ("user", "three"),
     ];
     assert_eq!(turns(&fake), conversation(&expected));
+
+    // Nothing new is asked.
+    let again = create(&daemon, &json!({"previous_response_id": id_of(&first)})).await;
+    create(&daemon, &json!({"input": "two", "previous_response_id": id_of(&again)})).await;
+    let expected = [("user", "one"), ("assistant", "You said: one|You said: one"), ("user", "two")];
+    assert_eq!(turns(&fake), conversation(&expected));
 }
 
 #[tokio::test]

@@ -37,6 +37,8 @@ pub(super) struct History<'a> {
 struct Exchange<'a> {
     assistant: Vec<Block<'a>>,
     calls: Vec<Call<'a>>,
+    /// Any of the calls has a result.
+    has_results: bool,
     user: Vec<Block<'a>>,
     system: Vec<Block<'a>>,
 }
@@ -57,9 +59,7 @@ struct Latest {
 
 impl Exchange<'_> {
     fn is_answered(&self) -> bool {
-        !self.user.is_empty()
-            || !self.system.is_empty()
-            || self.calls.iter().any(|call| call.result.is_some())
+        self.has_results || !self.user.is_empty() || !self.system.is_empty()
     }
 }
 
@@ -180,10 +180,11 @@ impl<'a> History<'a> {
         };
         let place = latest.calls.get(latest.answered).or(latest.calls.last()).copied();
         latest.answered += 1;
-        let calls = self.exchanges.get_mut(latest.exchange).map(|exchange| &mut exchange.calls);
-        let Some(call) = calls.zip(place).and_then(|(calls, place)| calls.get_mut(place)) else {
+        let Some(exchange) = self.exchanges.get_mut(latest.exchange) else { return false };
+        let Some(call) = place.and_then(|place| exchange.calls.get_mut(place)) else {
             return false;
         };
+        exchange.has_results = true;
         let content = content.into_iter().filter(|block| !is_blank(block)).collect();
         call.result = Some(Block::ToolResult {
             tool_use_id: call.upstream_id.clone(),
@@ -199,7 +200,7 @@ impl<'a> History<'a> {
         let mut out = Turns { system: self.system, turns: Vec::new() };
         let last = self.exchanges.len().saturating_sub(1);
         for (index, exchange) in self.exchanges.into_iter().enumerate() {
-            let Exchange { mut assistant, calls, mut user, system } = exchange;
+            let Exchange { mut assistant, calls, mut user, system, .. } = exchange;
             while assistant.last().is_some_and(Block::is_thinking) {
                 // Upstream takes thinking only in front of something.
                 assistant.pop();

@@ -98,7 +98,7 @@ fn resolve_top_reference(schema: &mut Schema) {
 /// Upstream takes no alternatives at the top: their properties are put together. A property is required if
 /// all alternatives require it (`anyOf`, `oneOf`) or any part does (`allOf`).
 fn merge_variants(schema: &mut Schema, variants: Vec<Value>, all: bool) {
-    let mut required: Option<Vec<Value>> = None;
+    let mut required: Option<Vec<String>> = None;
     for variant in variants {
         let Value::Object(mut variant) = variant else {
             continue;
@@ -111,8 +111,8 @@ fn merge_variants(schema: &mut Schema, variants: Vec<Value>, all: bool) {
                 }
             }
         }
-        let names = match variant.shift_remove("required") {
-            Some(Value::Array(names)) => names,
+        let names: Vec<String> = match variant.shift_remove("required") {
+            Some(Value::Array(names)) => names.into_iter().filter_map(text).collect(),
             _ => Vec::new(),
         };
         required = Some(match required {
@@ -121,19 +121,24 @@ fn merge_variants(schema: &mut Schema, variants: Vec<Value>, all: bool) {
                 before.extend(names);
                 before
             }
-            Some(before) => before.into_iter().filter(|name| names.contains(name)).collect(),
+            Some(mut before) => {
+                let names: HashSet<String> = names.into_iter().collect();
+                before.retain(|name| names.contains(name));
+                before
+            }
         });
     }
     let required = required.unwrap_or_default();
     if !required.is_empty()
         && let Value::Array(known) = schema.entry("required").or_insert_with(|| Value::Array(Vec::new()))
     {
-        for name in required {
-            if !known.contains(&name) {
-                known.push(name);
-            }
-        }
+        let mut seen: HashSet<String> = known.iter().cloned().filter_map(text).collect();
+        known.extend(required.into_iter().filter(|name| seen.insert(name.clone())).map(Value::String));
     }
+}
+
+fn text(value: Value) -> Option<String> {
+    if let Value::String(text) = value { Some(text) } else { None }
 }
 
 /// A strict tool's schema is inside the subset as it is, so `strict` can be asked for.

@@ -45,8 +45,8 @@ impl Budget {
 fn size(schema: &Map<String, Value>) -> (usize, usize) {
     let (mut optional, mut unions) = (0, 0);
     visit(schema, &mut |node| {
-        let required = node.get("required").and_then(Value::as_array);
-        let required: HashSet<&str> = required.into_iter().flatten().filter_map(Value::as_str).collect();
+        let required = node.get("required").and_then(Value::as_array).into_iter().flatten();
+        let required: HashSet<&str> = required.filter_map(Value::as_str).collect();
         let properties = node.get("properties").and_then(Value::as_object);
         optional +=
             properties.map_or(0, |all| all.keys().filter(|name| !required.contains(name.as_str())).count());

@@ -1,5 +1,7 @@
 //! The messages of a Chat Completions request, told to a [`History`] one by one.
 
+use std::collections::HashMap;
+
 use serde_json::value::RawValue;
 
 use crate::translate::cache;
@@ -25,7 +27,8 @@ pub(super) fn read_history<'a>(
         names,
         dropped,
         thinks: capabilities.thinking != ThinkingStyle::None,
-        functions: Vec::new(),
+        functions: HashMap::new(),
+        function_calls: 0,
     };
     for (index, message) in messages.into_iter().enumerate() {
         reader.message(message, &format!("messages[{index}]"))?;
@@ -39,8 +42,9 @@ struct Reader<'a, 'n> {
     dropped: &'n mut Vec<String>,
     /// The model takes thinking blocks back.
     thinks: bool,
-    /// Names of the legacy function calls so far; a call's place in the list is its id.
-    functions: Vec<String>,
+    /// The latest legacy call of each function, by its place among all of them, which is its id.
+    functions: HashMap<String, usize>,
+    function_calls: usize,
 }
 
 impl<'a> Reader<'a, '_> {
@@ -80,7 +84,7 @@ impl<'a> Reader<'a, '_> {
             }
             "function" => {
                 let name = message.name.take().unwrap_or_default();
-                match self.functions.iter().rposition(|known| known == &*name) {
+                match self.functions.get(&*name).copied() {
                     Some(place) => self.result(&function_id(place), message, at, "name"),
                     None => Err(orphan(&format!("{at}.name"), &name)),
                 }
@@ -114,11 +118,12 @@ impl<'a> Reader<'a, '_> {
         }
         if let Some(call) = message.function_call {
             below(self.dropped, &format!("{at}.function_call"), call.unread);
-            let id = function_id(self.functions.len());
+            let id = function_id(self.function_calls);
             let name = self.names.upstream(None, &call.name);
             let input = input_object(call.arguments.as_deref().unwrap_or_default());
             self.history.tool_use(&id, name, input, marker);
-            self.functions.push(call.name.to_string());
+            self.functions.insert(call.name.to_string(), self.function_calls);
+            self.function_calls += 1;
         }
         Ok(())
     }

@@ -24,11 +24,11 @@ struct Tag<'a> {
     id: Option<&'a str>,
 }
 
-/// The input of a request's body as an array of items, with what it refers to in place of each reference. `None` where
-/// the body has no such input.
+/// The input of a request's body as an array of items, with what it refers to in place of each reference; empty where the
+/// body has none. `None` for what is no request.
 pub fn stored_input(body: &[u8], referred: &BTreeMap<String, Box<RawValue>>) -> Option<Box<RawValue>> {
     let fields = Object::parse(body).ok()?;
-    let input = fields.get("input")?;
+    let Some(input) = fields.get("input") else { return Some(raw_of::<[&RawValue]>(&[])) };
     if Kind::of(input) != Kind::Array {
         let text: Value = serde_json::from_str(input.get()).ok()?;
         return Some(raw_of(&json!([{"type": "message", "role": "user", "content": text}])));
@@ -152,7 +152,8 @@ mod tests {
             stored(items, &[("rs_a_0", json!({"r": 1})), ("fc_a_1", json!({"f": 2}))]),
             r#"[{"role":"user","content":"a","n":1.0},{"r":1},{"f":2},{"type":"message","id":"fc_a_1","role":"user"}]"#
         );
-        assert!(stored_input(b"{}", &BTreeMap::new()).is_none());
+        assert_eq!(stored("{}", &[]), "[]");
+        assert!(stored_input(b"7", &BTreeMap::new()).is_none());
     }
 
     fn list(query: &ItemsQuery) -> Result<Value, ApiError> {

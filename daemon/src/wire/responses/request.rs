@@ -65,6 +65,8 @@ impl<'a> Request<'a> {
         let request = Self {
             model,
             input: match fields.get("input") {
+                // What it goes on from is enough.
+                None if fields.get("previous_response_id").is_some() => Input::Items(Vec::new()),
                 None => return Err(ApiError::invalid_param("input", "input: field required")),
                 Some(raw) if Kind::of(raw) == Kind::Array => {
                     Input::Items(fields.read_list("input")?.unwrap_or_default())
