@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::wire::error::ApiError;
+use crate::wire::json::{Kind, reason};
 
 type Schema = Map<String, Value>;
 
@@ -44,8 +45,13 @@ const HOLDS_NAMED: [&str; 3] = ["properties", "$defs", "definitions"];
 const LONGEST_CHAIN: usize = 100;
 
 fn read(raw: &RawValue, param: &str) -> Result<Schema, ApiError> {
-    serde_json::from_str(raw.get())
-        .map_err(|_| ApiError::invalid_param(param, format!("{param}: expected a JSON schema object")))
+    serde_json::from_str(raw.get()).map_err(|error| {
+        let why = match Kind::of(raw) {
+            Kind::Object => reason(&error),
+            _ => "expected a JSON schema object".to_owned(),
+        };
+        ApiError::invalid_param(param, format!("{param}: {why}"))
+    })
 }
 
 /// A tool's parameters as upstream's `input_schema`.

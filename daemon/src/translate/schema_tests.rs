@@ -106,6 +106,14 @@ fn references_that_lead_nowhere_or_in_circles_are_refused() {
 }
 
 #[test]
+fn a_schema_that_is_nested_too_deeply_is_told_so() {
+    let deep = r#"{"properties":{"a":"#.repeat(100) + "{}" + &"}}".repeat(100);
+    let raw = serde_json::from_str::<&RawValue>(&deep).unwrap();
+    let error = tool_input(Some(raw), "p").unwrap_err();
+    assert!(error.message.contains("recursion limit"), "{}", error.message);
+}
+
+#[test]
 fn a_very_long_chain_of_references_is_an_error_and_not_a_crash() {
     let mut defs = Map::new();
     for n in 0..5_000 {

@@ -219,7 +219,8 @@ impl<'a> Reader<'a, '_> {
                     let (own, breakpoint) = (part.cache_control.take(), part.prompt_cache_breakpoint.take());
                     let marker = cache::own(own, breakpoint, (&at, self.dropped));
                     self.note_unread(&mut part, &at);
-                    blocks.push(block(part, allowed, &at)?);
+                    // The marker of a part that is left out says as much of the one before it.
+                    blocks.extend(Some(block(part, allowed, &at)?).filter(|block| !is_blank(block)));
                     mark_last(&mut blocks, marker);
                 }
             }

@@ -295,12 +295,14 @@ fn message_markers_stand_on_the_last_block() {
         {"role": "user", "cache_control": marker, "content": [{"type": "text", "text": "a"}, {"type": "text", "text": " "}]},
         {"role": "assistant", "cache_control": marker, "content": "b", "tool_calls": [{"id": "1", "function": {"name": "f"}}]},
         {"role": "tool", "tool_call_id": "1", "cache_control": marker, "content": "c"},
+        {"role": "user", "content": [{"type": "text", "text": "d"}, {"type": "text", "text": "\n", "cache_control": marker}]},
     ]});
     let got = body(&request);
     assert_eq!(got["messages"][0]["content"][0]["cache_control"], marker);
     assert_eq!(got["messages"][1]["content"][0].get("cache_control"), None);
     assert_eq!(got["messages"][1]["content"][1]["cache_control"], marker);
     assert_eq!(got["messages"][2]["content"][0]["cache_control"], marker);
+    assert_eq!(got["messages"][2]["content"][1]["cache_control"], marker, "the part that bore it is blank");
 }
 
 #[test]

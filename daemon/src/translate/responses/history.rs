@@ -197,7 +197,8 @@ impl<'a> Reader<'a, '_> {
                     }
                     let (own, breakpoint) = (part.cache_control.take(), part.prompt_cache_breakpoint.take());
                     let marker = cache::own(own, breakpoint, (&at, self.dropped));
-                    blocks.push(block(part, media, &at)?);
+                    // The marker of a part that is left out says as much of the one before it.
+                    blocks.extend(Some(block(part, media, &at)?).filter(|block| !is_blank(block)));
                     mark_last(&mut blocks, marker);
                 }
             }
