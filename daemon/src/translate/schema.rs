@@ -264,7 +264,8 @@ fn references(schema: &Schema) -> Result<(), String> {
         if targets.contains_key(&place) {
             continue;
         }
-        let node = place.strip_prefix('#').and_then(|path| root.pointer(path)).and_then(Value::as_object);
+        let path = place.strip_prefix('#').filter(|path| is_pointer(path));
+        let node = path.and_then(|path| root.pointer(path)).and_then(Value::as_object);
         let Some(node) = node else {
             return Err(format!("the reference {place:?} points at nothing inside the schema"));
         };
@@ -281,6 +282,11 @@ fn references(schema: &Schema) -> Result<(), String> {
         }
         None => Ok(()),
     }
+}
+
+/// Whether every tilde is an escape, as RFC 6901 has it: then each place has one name, and is looked at once.
+fn is_pointer(path: &str) -> bool {
+    path.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']))
 }
 
 /// References in a schema, without those that only its definitions hold.

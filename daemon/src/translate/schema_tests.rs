@@ -103,6 +103,9 @@ fn references_that_lead_nowhere_or_in_circles_are_refused() {
     let twice =
         json!({"properties": {"a": {"$ref": "#/$defs/T"}, "b": {"$ref": "#/$defs/T"}}, "$defs": {"T": {}}});
     assert!(answer(&twice).is_ok());
+    let named = |reference: &str| answer(&json!({"properties": {"a~": {}, "b": {"$ref": reference}}}));
+    assert!(named("#/properties/a~0").is_ok());
+    assert!(named("#/properties/a~").unwrap_err().contains("points at nothing"), "a place has one name");
 }
 
 #[test]
