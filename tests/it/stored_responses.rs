@@ -4,13 +4,11 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use http::{Method, StatusCode};
 use proxy_tests::client::{Reading, events};
 use proxy_tests::daemon::{Setup, TestDaemon, put};
 use proxy_tests::fake_claude::FakeClaude;
-use proxy_tests::wait::within;
 use proxyd::clock::{ManualClock, SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -67,15 +65,11 @@ fn stored_dir(daemon: &TestDaemon) -> PathBuf {
     daemon.auth_dir().join(".responses")
 }
 
-/// Waits until no file of a stored response is there.
-async fn nothing_is_left(daemon: &TestDaemon) {
-    let dir = stored_dir(daemon);
-    within("the files are gone", async {
-        while fs::read_dir(&dir).expect("the directory").next().is_some() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    })
-    .await;
+/// Nothing of a stored response is left once all is written that was to be written.
+async fn nothing_is_left(daemon: TestDaemon) {
+    let dir = stored_dir(&daemon);
+    let _home = daemon.stop().await;
+    assert_eq!(fs::read_dir(&dir).expect("the directory").count(), 0);
 }
 
 fn id_of(response: &Value) -> String {
@@ -208,7 +202,7 @@ async fn a_stored_response_can_be_read_listed_and_deleted() {
         let (status, answer) = send(&daemon, method, &path, &Value::Null).await;
         assert_eq!((status, &answer["error"]["code"]), (StatusCode::NOT_FOUND, &json!("response_not_found")));
     }
-    nothing_is_left(&daemon).await;
+    nothing_is_left(daemon).await;
 }
 
 #[tokio::test]
@@ -246,7 +240,7 @@ async fn what_was_not_used_for_its_time_is_deleted() {
     clock.advance(SignedDuration::from_hours(2));
     let home = daemon.stop().await;
     let daemon = TestDaemon::start_in(&fake, setup(), home).await;
-    nothing_is_left(&daemon).await;
+    nothing_is_left(daemon).await;
 }
 
 #[tokio::test]

@@ -141,15 +141,15 @@ impl StoredResponses {
         this
     }
 
-    /// Deletes from now on what is too old.
+    /// Deletes what is too old, now and from now on.
     pub fn start(&self) {
+        self.sweep();
         let this = self.clone();
         self.0.tasks.spawn(async move {
-            while !this.0.tasks.is_stopping() {
-                this.sweep();
+            loop {
                 tokio::select! {
-                    () = tokio::time::sleep(SWEEP_EVERY) => {}
-                    () = this.0.tasks.stopping() => {}
+                    () = tokio::time::sleep(SWEEP_EVERY) => this.sweep(),
+                    () = this.0.tasks.stopping() => return,
                 }
             }
         });
