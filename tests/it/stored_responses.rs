@@ -335,6 +335,11 @@ async fn tokens_are_counted_with_all_that_the_request_goes_on_from() {
     assert!(further > alone, "{further} and {alone}");
     let sent = fake.requests_to("/v1/messages/count_tokens").pop().expect("a count").json();
     assert!(sent.get("max_tokens").is_none() && sent.get("temperature").is_none(), "{sent}");
+    let body = with_model(&json!({"input": "two words", "truncation": "auto"}));
+    let headers = [("content-type", "application/json")];
+    let path = format!("{RESPONSES}/input_tokens");
+    let answer = daemon.send(Method::POST, &path, &headers, body.to_string()).await;
+    assert_eq!(answer.headers().get("x-proxyd-dropped-fields").expect("declared"), "truncation");
 }
 
 #[tokio::test]

@@ -12,13 +12,10 @@ use crate::claude::api::SendError;
 use crate::clock::Timestamp;
 use crate::id::RequestId;
 use crate::pool::NoAccount;
-use crate::proxy::{ProxyError, REQUEST_ID};
+use crate::proxy::{LONG_WAIT, ProxyError, REQUEST_ID};
 use crate::refresh::RefreshError;
 use crate::wire::Dialect;
 use crate::wire::error::ApiError;
-
-/// A wait longer than this is not worth a client's own retries.
-const LONG_WAIT_SECONDS: i64 = 60;
 
 /// What a client is told.
 struct Told {
@@ -41,7 +38,7 @@ pub(super) fn render(error: &ProxyError, dialect: Dialect, id: RequestId, now: T
     if let Some(seconds) = seconds {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
-    if !told.retry || seconds.is_some_and(|seconds| seconds > LONG_WAIT_SECONDS) {
+    if !told.retry || seconds.is_some_and(|seconds| seconds > LONG_WAIT.as_secs()) {
         headers.insert("x-should-retry", HeaderValue::from_static("false"));
     }
     response

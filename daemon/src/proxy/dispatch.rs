@@ -223,7 +223,7 @@ fn name_the_end(headers: &mut HeaderMap, wait: SignedDuration) {
 }
 
 /// A wait longer than this is not worth a client's own retries.
-const LONG_WAIT: SignedDuration = SignedDuration::from_mins(1);
+pub const LONG_WAIT: SignedDuration = SignedDuration::from_mins(1);
 
 /// Times this near to each other are the same limit, told twice.
 const TOLERANCE: SignedDuration = SignedDuration::from_secs(2);

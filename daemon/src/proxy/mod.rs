@@ -32,6 +32,7 @@ use http::{HeaderMap, HeaderValue, Method, header};
 use tokio_util::sync::CancellationToken;
 
 pub use answer::{Answer, Body, held};
+pub use dispatch::LONG_WAIT;
 pub use error::ProxyError;
 pub use headers::REQUEST_ID;
 pub use history::{Entry, History, MOST_REMEMBERED, Story, Try};

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use super::answer::{self, Answer};
 use super::stream::{Encoder, Translate};
-use super::translated::{Translation, failure, read_answer};
+use super::translated::{DROPPED_FIELDS, Translation, failure, read_answer};
 use super::{Exchange, Proxy, ProxyError};
 use crate::id::RequestId;
 use crate::stored::{RecallError, Record, StoredResponses};
@@ -71,13 +71,15 @@ impl Proxy {
         body: &Bytes,
     ) -> Result<Answer, ProxyError> {
         let Asked { prepared, .. } = self.ask(sent, body).await?;
+        let dropped = self.declare(Dialect::Responses, &fields::RESPONSES, &prepared.dropped);
         let exchange = Exchange::translated(id, Dialect::Responses, sent, &prepared).counted();
         let exchange = self.0.with_carried(exchange);
         let attempt = self.unless_cut(self.0.dispatch(&exchange)).await?;
         if !attempt.response.status().is_success() {
             return failure(attempt, &exchange).await;
         }
-        let (headers, counted) = self.unless_cut(read_answer(attempt)).await?;
+        let (mut headers, counted) = self.unless_cut(read_answer(attempt)).await?;
+        headers.extend(dropped.map(|list| (DROPPED_FIELDS, list)));
         let input_tokens = messages::count(&counted).map_err(|_| ProxyError::BadAnswer)?;
         let counted = serde_json::json!({"object": "response.input_tokens", "input_tokens": input_tokens});
         Ok(json(id, headers, raw_of(&counted).get()))

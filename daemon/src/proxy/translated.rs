@@ -25,7 +25,7 @@ const MOST_WHOLE: usize = 64 * 1024 * 1024;
 /// Under this name the OpenAI clients look for the request's id.
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Lists the fields of the request that have no counterpart and were not sent.
-const DROPPED_FIELDS: HeaderName = HeaderName::from_static("x-proxyd-dropped-fields");
+pub(super) const DROPPED_FIELDS: HeaderName = HeaderName::from_static("x-proxyd-dropped-fields");
 
 /// Whether this request may lose a field, whatever the configuration says.
 const STRICT: HeaderName = HeaderName::from_static("x-proxyd-strict");
@@ -122,7 +122,12 @@ impl Proxy {
     }
 
     /// Counts what was dropped, and names it for the client.
-    fn declare(&self, dialect: Dialect, fields: &Table, dropped: &[String]) -> Option<HeaderValue> {
+    pub(super) fn declare(
+        &self,
+        dialect: Dialect,
+        fields: &Table,
+        dropped: &[String],
+    ) -> Option<HeaderValue> {
         for place in dropped {
             // A name of the client's own making is no label: there is no end to them.
             let field = fields.find(place).map_or("other", |field| field.name);
