@@ -1,15 +1,13 @@
 //! The fields of a Chat Completions request.
 
-use super::{Field, Table, answered, dropped, mapped, needless, refused};
+use super::{
+    ANTHROPICS, CACHE_LIFE, Field, NO_COUNTERPART, Table, answered, dropped, mapped, needless, refused,
+};
 
 pub const CHAT: Table =
     Table { title: "Chat Completions", path: "POST /v1/chat/completions", fields: FIELDS, same: &[] };
 
-const NO_COUNTERPART: &str = "Claude has no such setting.";
 const NOTHING_STORED: &str = "Chat completions are not stored.";
-const CACHE_LIFE: &str =
-    "Claude keeps what it cached for five minutes since its last use; `cache_control` can ask for an hour.";
-const ANTHROPICS: &str = "Anthropic's own marker, passed on as it is.";
 
 const FIELDS: &[Field] = &[
     mapped(

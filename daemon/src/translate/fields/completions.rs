@@ -1,11 +1,9 @@
 //! The fields of a request of the older completions.
 
-use super::{Field, Table, answered, dropped, mapped, refused};
+use super::{Field, NO_COUNTERPART, Table, answered, dropped, mapped, refused};
 
 pub const COMPLETIONS: Table =
     Table { title: "Completions (legacy)", path: "POST /v1/completions", fields: FIELDS, same: &[] };
-
-const NO_COUNTERPART: &str = "Claude has no such setting.";
 
 const FIELDS: &[Field] = &[
     mapped(

@@ -56,6 +56,12 @@ pub struct Table {
     pub same: &'static [(&'static str, &'static str)],
 }
 
+// Why fields of several dialects do not become anything else.
+const NO_COUNTERPART: &str = "Claude has no such setting.";
+const CACHE_LIFE: &str =
+    "Claude keeps what it cached for five minutes since its last use; `cache_control` can ask for an hour.";
+const ANTHROPICS: &str = "Anthropic's own marker, passed on as it is.";
+
 const fn field(fate: Fate, name: &'static str, example: &'static str, note: &'static str) -> Field {
     Field { name, fate, example, note }
 }

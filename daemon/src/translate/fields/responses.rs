@@ -1,6 +1,8 @@
 //! The fields of a Responses request.
 
-use super::{Field, Table, answered, dropped, mapped, needless, refused};
+use super::{
+    ANTHROPICS, CACHE_LIFE, Field, NO_COUNTERPART, Table, answered, dropped, mapped, needless, refused,
+};
 
 pub const RESPONSES: Table =
     Table { title: "Responses", path: "POST /v1/responses", fields: FIELDS, same: SAME };
@@ -12,10 +14,6 @@ const SAME: &[(&str, &str)] = &[
     ("tools[].tools[]", "tools[]"),
 ];
 
-const NO_COUNTERPART: &str = "Claude has no such setting.";
-const CACHE_LIFE: &str =
-    "Claude keeps what it cached for five minutes since its last use; `cache_control` can ask for an hour.";
-const ANTHROPICS: &str = "Anthropic's own marker, passed on as it is.";
 const OF_AN_ANSWER: &str = "What an earlier answer said about itself.";
 const AT_ONCE: &str = "A call waits for its output.";
 const CALLER: &str = "Calls come from the model alone.";
