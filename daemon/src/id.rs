@@ -9,6 +9,8 @@ use sha2::{Digest, Sha256};
 /// How many hex digits of a hash name an account: 48 bits, enough for any one person's accounts, short enough
 /// to type.
 const ACCOUNT_ID_DIGITS: usize = 12;
+/// As much of a client key's hash.
+const KEY_ID_BYTES: usize = 6;
 
 /// One identity of the pool: twelve hex digits, stable for as long as the identity is the same.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -50,6 +52,37 @@ impl fmt::Display for AccountId {
 impl fmt::Debug for AccountId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "AccountId({})", self.0)
+    }
+}
+
+/// One client key: `key_` and the beginning of its hash, by which nobody finds the key.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyId(Arc<str>);
+
+impl KeyId {
+    /// What every id begins with, and no name of a key.
+    pub const PREFIX: &'static str = "key_";
+
+    /// The id of the key with this SHA-256.
+    pub fn of_hash(hash: &[u8; 32]) -> Self {
+        let digits = hash.iter().take(KEY_ID_BYTES).map(|byte| format!("{byte:02x}"));
+        Self(format!("{}{}", Self::PREFIX, digits.collect::<String>()).into())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyId({})", self.0)
     }
 }
 
@@ -116,5 +149,12 @@ mod tests {
         assert_eq!(id.as_str().len(), ACCOUNT_ID_DIGITS);
         assert_eq!(AccountId::parse(id.as_str()), Some(id));
         assert_eq!(AccountId::parse("0123456789aB").or(AccountId::parse("0123")), None);
+    }
+
+    #[test]
+    fn a_keys_id_is_the_beginning_of_its_hash() {
+        let mut hash = [0xff; 32];
+        hash[..6].copy_from_slice(&[0x00, 0x1a, 0x2b, 0x3c, 0x4d, 0x5e]);
+        assert_eq!(KeyId::of_hash(&hash).as_str(), "key_001a2b3c4d5e");
     }
 }

@@ -16,6 +16,7 @@ pub mod events;
 pub mod http;
 pub mod id;
 pub mod keeper;
+pub mod keys;
 pub mod login;
 pub mod notice;
 pub mod owners;

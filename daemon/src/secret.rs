@@ -1,5 +1,6 @@
 //! Secrets as types that cannot print. Each leaves its type through `expose` only, and the callers of that
-//! are few: the account's document, the token endpoint's request and [`sensitive_header`].
+//! are few: the account's document, the token endpoint's request, [`sensitive_header`] and the one reply that shows a new
+//! client key.
 
 use std::fmt;
 
@@ -55,6 +56,8 @@ secrets! {
     AuthorizationCode;
     /// The `state` of a login (RFC 6749, section 10.12).
     LoginState;
+    /// What a client presents to be served. Shown once, to whoever had it made; kept as a hash.
+    ClientKey;
 }
 
 impl RefreshToken {

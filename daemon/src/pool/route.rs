@@ -81,7 +81,7 @@ impl<'a> Wanted<'a> {
 }
 
 /// Whether `pattern`, in which `*` stands for any run of characters, matches the whole of `name`.
-fn matches(pattern: &str, name: &str) -> bool {
+pub fn matches(pattern: &str, name: &str) -> bool {
     let (pattern, name) = (pattern.to_ascii_lowercase(), name.to_ascii_lowercase());
     let Some((start, rest)) = pattern.split_once('*') else { return pattern == name };
     let (middle, end) = rest.rsplit_once('*').unwrap_or(("", rest));

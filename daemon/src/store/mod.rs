@@ -10,6 +10,7 @@ mod export;
 mod import;
 mod intent;
 mod journal;
+mod keys_file;
 mod lock;
 mod read;
 mod recover;

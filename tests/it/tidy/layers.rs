@@ -10,7 +10,7 @@ const ROWS: &[&[&str]] = &[
     &["wire", "account", "events"],
     &["translate", "pool", "store", "telemetry", "systemd"],
     &["claude"],
-    &["refresh", "owners", "stored"],
+    &["refresh", "owners", "stored", "keys"],
     &["login", "reload", "admin", "usage", "notice", "keeper"],
     &["proxy"],
     &["http", "control"],
