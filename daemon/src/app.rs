@@ -2,11 +2,10 @@
 //! the daemon is to stop.
 
 use std::future::Future;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
+use nix::sys::resource::{Resource, getrlimit};
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::Admin;
@@ -14,9 +13,10 @@ use crate::chain::ErrorChain;
 use crate::claude::{Api, OAuthClient, Tls, TransportError};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::control::{self, ControlSocket, Group, GroupError, SocketError};
-use crate::http::{self, BindError, Server, Stop};
+use crate::control::{self, ControlSocket, Group};
+use crate::http::{self, Listen, Server, Stop};
 use crate::keeper::Keeper;
+use crate::keys::{Keys, LoadError};
 use crate::login::Logins;
 use crate::notice::Notices;
 use crate::owners::Owners;
@@ -24,12 +24,14 @@ use crate::pool::Pool;
 use crate::proxy::{self, Proxy};
 use crate::refresh::Refresher;
 use crate::reload::Reloader;
+use crate::socket::SocketError;
 use crate::store::{OpenError, Store};
 use crate::stored::StoredResponses;
 use crate::systemd;
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 use crate::usage::Usage;
+use crate::users::LookupError;
 
 /// The whole daemon, bound and loaded, not serving yet.
 #[derive(Debug)]
@@ -46,7 +48,6 @@ pub struct App {
     pool: Arc<Pool>,
     clock: Clock,
     tasks: Tasks,
-    drain: Duration,
     cut: CancellationToken,
 }
 
@@ -60,9 +61,11 @@ pub enum StartError {
     #[error(transparent)]
     Transport(#[from] TransportError),
     #[error(transparent)]
-    Bind(#[from] BindError),
+    Http(#[from] http::StartError),
     #[error(transparent)]
-    Group(#[from] GroupError),
+    Keys(#[from] LoadError),
+    #[error(transparent)]
+    Lookup(#[from] LookupError),
     #[error(transparent)]
     Socket(#[from] SocketError),
 }
@@ -84,11 +87,12 @@ impl App {
             Arc::clone(&pool),
         )?;
         let api = Api::new(&config.claude, &tls, Arc::clone(&pool))?;
-        let server = Server::bind(&config.listen).await?;
+        let tasks = Tasks::new();
+        let keys = Keys::load(store.clone(), clock.clone())?;
+        let server = Server::bind(config.http, &keys, tasks.clone())?;
         let group = config.control_group.clone().map(Group::find).transpose()?;
         let socket = ControlSocket::bind(&config.control_socket, group)?;
 
-        let tasks = Tasks::new();
         let cut = CancellationToken::new();
         let refresher = Refresher::new(
             config.refresh,
@@ -141,7 +145,7 @@ impl App {
         let proxy = Proxy::new(components, config.proxy.clone());
         let info = control::Info {
             started_at: clock.now(),
-            http_listen: server.addresses().to_vec(),
+            http_listen: server.addresses().iter().map(ToString::to_string).collect(),
             control_socket: socket.path().to_owned(),
             callback_port: config.callback_port,
         };
@@ -168,6 +172,7 @@ impl App {
         let http = http::State {
             proxy,
             pool: Arc::clone(&pool),
+            keys,
             clock: clock.clone(),
             tasks: tasks.clone(),
             metrics,
@@ -185,13 +190,12 @@ impl App {
             pool,
             clock,
             tasks,
-            drain: config.drain,
             cut,
         })
     }
 
     /// The HTTP addresses as bound.
-    pub fn addresses(&self) -> &[SocketAddr] {
+    pub fn addresses(&self) -> &[Listen] {
         self.server.addresses()
     }
 
@@ -226,11 +230,9 @@ impl App {
             pool,
             clock,
             tasks,
-            drain,
             cut,
         } = self;
-        let addresses: Vec<_> =
-            server.addresses().iter().map(|address| format!("http://{address}")).collect();
+        let addresses: Vec<_> = server.urls().collect();
         let usable = pool.snapshot().members.iter().filter(|member| member.is_usable(clock.now())).count();
         refresher.start();
         reloader.start();
@@ -243,7 +245,8 @@ impl App {
             }
         });
         let stopping = CancellationToken::new();
-        let serving_http = tasks.spawn(server.serve(http, Stop { stopping: stopping.clone(), drain, cut }));
+        let serving_http =
+            tasks.spawn(server.serve(http, Stop { stopping: stopping.clone(), cut }, descriptors()));
         tracing::info!(listen = addresses.join(" "), accounts.usable = usable, "proxyd is ready");
         if usable == 0 {
             tracing::warn!("no account is usable yet: log one in with `proxyctl login claude`");
@@ -262,6 +265,13 @@ impl App {
         keeper.finish().await;
         tasks.finish().await;
     }
+}
+
+/// How many files may be open at once.
+fn descriptors() -> usize {
+    // Every Linux has this limit; without it the smallest that is usual is assumed.
+    let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft);
+    usize::try_from(limit).unwrap_or(usize::MAX)
 }
 
 fn needs_roots(config: &Config) -> bool {

@@ -14,6 +14,8 @@ mod chat;
 mod completions;
 mod control_tools;
 #[cfg(test)]
+mod data_plane;
+#[cfg(test)]
 mod declared_loss;
 #[cfg(test)]
 mod ends_soon;

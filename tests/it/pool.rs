@@ -36,7 +36,7 @@ async fn pool_of(
         .map(|n| fake.issue_account_in(&format!("person{n}@example.com"), &format!("Org {n}")))
         .collect();
     let settings = settings.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-    let setup = Setup { clock: clock.clock(), settings };
+    let setup = Setup { clock: clock.clock(), settings, ..Setup::default() };
     let daemon = TestDaemon::with(&fake, setup, |dir| {
         for (n, issued) in issued.iter().enumerate() {
             put(dir, &format!("claude-{n}.json"), &issued.auth_file());

@@ -224,7 +224,7 @@ async fn what_was_not_used_for_its_time_is_deleted() {
     let fake = FakeClaude::start().await;
     let issued = fake.issue_account("person@example.com");
     let clock = ManualClock::at(Timestamp::from_second(1_795_464_512).expect("a time"));
-    let setup = || Setup { clock: clock.clock(), settings: vec![("PROXYD_RESPONSES__TTL", "2h".to_owned())] };
+    let setup = || Setup { clock: clock.clock(), ..Setup::of([("PROXYD_RESPONSES__TTL", "2h")]) };
     let daemon = TestDaemon::with(&fake, setup(), |dir| put(dir, "claude-a.json", &issued.auth_file())).await;
     let first = create(&daemon, &json!({"input": "one"})).await;
     let second = create(&daemon, &json!({"input": "two", "previous_response_id": id_of(&first)})).await;

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use http::Method;
 use proxy_tests::client::{Reading, events, frames, read_raw};
 use proxy_tests::daemon::{Setup, TestDaemon, put};
 use proxy_tests::fake_claude::{FakeClaude, Gate, Progress, Script, Step, text_events};
@@ -424,20 +423,4 @@ async fn after_the_stop_nothing_listens_and_no_connection_is_left() {
         let mut rest = Vec::new();
         within("the end of the connection", connection.read_to_end(&mut rest)).await.unwrap();
     }
-}
-
-#[tokio::test]
-async fn a_stream_over_http2_passes_and_stops_upstream_when_it_is_left() {
-    let fake = FakeClaude::start().await;
-    let (daemon, _) = TestDaemon::with_account(&fake).await;
-    let client = reqwest::Client::builder().no_proxy().http2_prior_knowledge().build().unwrap();
-    let ask = || client.request(Method::POST, daemon.url(MESSAGES)).json(&request(MESSAGES, true)).send();
-    let whole = Reading::new(within("an answer", ask()).await.unwrap()).text().await;
-    assert_eq!(events(&whole).last().unwrap().0, "message_stop");
-    let gate = Gate::new();
-    fake.on(MESSAGES).once(interrupted([Step::gate(&gate)]));
-    let mut reading = Reading::new(within("an answer", ask()).await.unwrap());
-    reading.until("first").await;
-    drop(reading);
-    within("upstream sees the client leave", gate.left_by(1)).await;
 }

@@ -20,6 +20,7 @@ const COUNT: &str = "/v1/messages/count_tokens";
 const CHAT: &str = "/v1/chat/completions";
 const RESPONSES: &str = "/v1/responses";
 const MODELS: &str = "/v1/models";
+const JSON_LINE: &str = "content-type: application/json";
 const JSON: (&str, &str) = ("content-type", "application/json");
 const ANTHROPIC: (&str, &str) = ("anthropic-version", "2023-06-01");
 
@@ -395,10 +396,11 @@ async fn a_client_that_sends_all_before_it_reads_hears_why_it_is_refused() {
     let host = format!("host: {}", daemon.address());
     let body = vec![b' '; LIMIT + (8 << 20)];
     for (line, headers, expected) in [
-        ("POST /v1/messages", &[host.as_str()][..], 413),
-        ("POST /v1/messages", &[&host, "content-encoding: zstd"], 415),
-        ("POST /v1/nothing", &[&host], 404),
-        ("PUT /v1/messages", &[&host], 405),
+        ("POST /v1/messages", &[host.as_str(), JSON_LINE][..], 413),
+        ("POST /v1/messages", &[&host, JSON_LINE, "content-encoding: zstd"], 415),
+        ("POST /v1/messages", &[&host], 415),
+        ("POST /v1/nothing", &[&host, JSON_LINE], 404),
+        ("PUT /v1/messages", &[&host, JSON_LINE], 405),
         ("POST /v1/messages", &["host: evil.example"], 421),
     ] {
         let head =
@@ -417,7 +419,8 @@ async fn a_client_that_asks_before_it_sends_too_much_is_told_at_once() {
     let host = format!("host: {}", daemon.address());
     let length = format!("content-length: {}", LIMIT + 1);
     let answer =
-        by_hand(&daemon, &["POST /v1/messages HTTP/1.1", &host, &length, "expect: 100-continue"]).await;
+        by_hand(&daemon, &["POST /v1/messages HTTP/1.1", &host, JSON_LINE, &length, "expect: 100-continue"])
+            .await;
     assert_eq!(answer.status, 413, "{}", answer.head);
 }
 

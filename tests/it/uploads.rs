@@ -204,7 +204,7 @@ async fn what_is_too_large_by_its_own_word_goes_nowhere() {
     let (daemon, _) = TestDaemon::with_account(&fake).await;
     for (path, limit) in [(FILES, 500), (BATCHES, 256)] {
         let head = format!(
-            "POST {path} HTTP/1.1\r\nhost: {}\r\nexpect: 100-continue\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+            "POST {path} HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\nexpect: 100-continue\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
             daemon.address(),
             limit * MIB + 1,
         );
@@ -223,7 +223,7 @@ async fn what_turns_out_too_large_is_cut_and_the_client_told() {
     let fake = FakeClaude::start().await;
     let (daemon, _) = TestDaemon::with_account(&fake).await;
     let (body, _) = pieces(260);
-    let answer = daemon.send(Method::POST, BATCHES, &[("anthropic-version", "2023-06-01")], body).await;
+    let answer = daemon.send(Method::POST, BATCHES, &[("content-type", "application/json")], body).await;
     assert_eq!(answer.status(), 413);
     let told: Value = answer.json().await.unwrap();
     assert_eq!(
@@ -295,7 +295,12 @@ async fn it_reaches_also_a_client_that_sends_all_before_it_reads() {
     connection.write_all(head.as_bytes()).await.unwrap();
     within("the upload is taken", connection.write_all(&vec![b'x'; 60 * MIB])).await.unwrap();
     let answer = read_raw(&mut connection).await;
-    assert_eq!((answer.status, answer.json()["request_id"].clone()), (413, json!("req_FAKEearly")));
+    assert_eq!(
+        (answer.status, answer.json()["request_id"].clone()),
+        (413, json!("req_FAKEearly")),
+        "{}",
+        answer.body
+    );
 }
 
 #[tokio::test]

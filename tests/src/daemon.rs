@@ -52,9 +52,18 @@ pub struct Setup {
     pub clock: Clock,
     /// Extra keys, as in the environment: `("PROXYD_HTTP__DRAIN", "1s")`.
     pub settings: Vec<(&'static str, String)>,
+    /// Where it listens beside a free port of loopback.
+    pub listen: Vec<String>,
 }
 
 impl Setup {
+    /// With these keys.
+    #[must_use]
+    pub fn of<const N: usize>(settings: [(&'static str, &str); N]) -> Self {
+        let settings = settings.map(|(name, value)| (name, value.to_owned())).into();
+        Self { settings, ..Self::default() }
+    }
+
     /// Requests go to the accounts in turns, by weight, so that a test can tell who comes next.
     #[must_use]
     pub fn in_turns() -> Self {
@@ -68,7 +77,7 @@ impl Setup {
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { clock: Clock::system(), settings: Vec::new() }
+        Self { clock: Clock::system(), settings: Vec::new(), listen: Vec::new() }
     }
 }
 
@@ -119,6 +128,12 @@ impl TestDaemon {
         let home = tempfile::tempdir().expect("a temporary directory");
         prepare(&private_dir(home.path().join("auth")));
         Self::start_in(fake, setup, home).await
+    }
+
+    /// With one account, and set up like this.
+    pub async fn with_account_and(fake: &FakeClaude, setup: Setup) -> Self {
+        let file = fake.issue_account("person@example.com").auth_file();
+        Self::with(fake, setup, |dir| put(dir, "claude-a.json", &file)).await
     }
 
     /// In a home that an earlier daemon left behind.
@@ -334,7 +349,7 @@ impl TestDaemon {
 fn config(fake: &FakeClaude, setup: &Setup, home: &Path) -> config::Config {
     let flags = Flags {
         auth_dir: Some(home.join("auth")),
-        listen: vec!["127.0.0.1:0".to_owned()],
+        listen: std::iter::once("127.0.0.1:0".to_owned()).chain(setup.listen.iter().cloned()).collect(),
         control_socket: Some(home.join("run/control.sock")),
         ..Flags::default()
     };

@@ -1,12 +1,12 @@
 //! From raw settings to a valid configuration. Each check names the value's origin, what is wrong and what
 //! would be right; all of them run.
 
+mod http;
+
 use std::fmt;
-use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::time::Duration;
 
 use directories::ProjectDirs;
 
@@ -36,9 +36,7 @@ pub(super) fn config(
     mistakes: &mut Vec<String>,
 ) -> Option<Config> {
     let mut check = Check { settings, mistakes };
-    let listen = check.listen();
-    let drain =
-        check.text("http.drain", |text| duration(text, SignedDuration::ZERO, SignedDuration::from_hours(1)));
+    let http = http::config(&mut check);
     let control_socket = check.path("control.socket", || default_socket(environment));
     let group = check.text("control.group", |text| optional(text.trim(), |name| Ok(name.to_owned())));
     let group_rights = check.text("control.group_rights", str::parse);
@@ -73,8 +71,7 @@ pub(super) fn config(
     let proxy_url = check.text("upstream.proxy_url", |text| optional(text, ProxyUrl::parse));
     let ca_file = check.text("upstream.ca_file", |text| optional(text, |text| Ok(PathBuf::from(text))));
     Some(Config {
-        listen: listen?,
-        drain: Duration::try_from(drain?).unwrap_or_default(),
+        http: http?,
         control_socket: control_socket?,
         control_group: control_group(group?, group_rights?),
         auth_dir: auth_dir?,
@@ -137,6 +134,22 @@ impl Check<'_> {
         parsed.map_or_else(|problem| self.mistake(path, &problem), Some)
     }
 
+    /// Each of a list, which may be empty, as `parse` reads it. Every mistake is told.
+    fn each<T>(&mut self, path: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<Vec<T>> {
+        let texts = match &self.setting(path)?.value {
+            Raw::Texts(texts) => texts.clone(),
+            _ => return self.mistake(path, "must be a list of texts"),
+        };
+        let mut parsed = Vec::new();
+        for text in &texts {
+            match parse(text) {
+                Ok(one) => parsed.push(one),
+                Err(problem) => self.mistake::<()>(path, &problem).unwrap_or_default(),
+            }
+        }
+        (parsed.len() == texts.len()).then_some(parsed)
+    }
+
     fn texts(&mut self, path: &str) -> Option<Vec<String>> {
         match &self.setting(path)?.value {
             Raw::Texts(texts) if !texts.is_empty() && texts.iter().all(|text| !text.trim().is_empty()) => {
@@ -185,28 +198,6 @@ impl Check<'_> {
                 .or_else(|| self.mistake(path, "this user has no home directory to put it in; set it")),
         }
     }
-
-    fn listen(&mut self) -> Option<Vec<SocketAddr>> {
-        let texts = self.texts("http.listen")?;
-        let mut addresses = Vec::new();
-        for text in &texts {
-            match listen_address(text) {
-                Ok(address) => addresses.push(address),
-                Err(problem) => self.mistake::<()>("http.listen", &problem).unwrap_or_default(),
-            }
-        }
-        (addresses.len() == texts.len()).then_some(addresses)
-    }
-}
-
-fn listen_address(text: &str) -> Result<SocketAddr, String> {
-    let address: SocketAddr = text.parse().map_err(|_| {
-        format!("{text:?} is not an address: write ip:port, as in \"127.0.0.1:8080\" or \"[::1]:8080\"")
-    })?;
-    if address.ip().is_loopback() {
-        return Ok(address);
-    }
-    Err(format!("{address} is not a loopback address: proxyd serves programs of this machine and user only"))
 }
 
 fn duration(text: &str, least: SignedDuration, most: SignedDuration) -> Result<SignedDuration, String> {

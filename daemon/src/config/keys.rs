@@ -28,7 +28,101 @@ pub const KEYS: &[Key] = &[
         path: "http.listen",
         kind: Kind::Texts,
         default: Some(r#"["127.0.0.1:8080"]"#),
-        doc: "Addresses that serve HTTP, each as ip:port. Loopback only: programs of the same user are served without a key.",
+        doc: "Where HTTP is served: ip:port, or unix:/path for a unix socket. An address that other machines can reach needs client keys \
+              (proxyctl keys create).",
+    },
+    Key {
+        path: "http.auth",
+        kind: Kind::Text,
+        default: Some(r#""peer-or-key""#),
+        doc: "Who is served: peer-or-key (programs of the user that proxyd runs as, of root and of those below; everybody else needs a client \
+              key), key (everybody needs one), or none-i-know (whoever reaches the address).",
+    },
+    Key {
+        path: "http.users",
+        kind: Kind::Texts,
+        default: Some("[]"),
+        doc: "Further users, by name or number, whose programs need no key.",
+    },
+    Key {
+        path: "http.groups",
+        kind: Kind::Texts,
+        default: Some("[]"),
+        doc: "Groups whose members' programs need no key.",
+    },
+    Key {
+        path: "http.hosts",
+        kind: Kind::Texts,
+        default: Some("[]"),
+        doc: "Names of this machine that requests may be for (their Host), beside the addresses themselves and localhost: name, or name:port.",
+    },
+    Key {
+        path: "http.origins",
+        kind: Kind::Texts,
+        default: Some("[]"),
+        doc: "Web pages that may call, by their origin, as in http://localhost:3000. Every other page is refused.",
+    },
+    Key {
+        path: "http.tls_cert",
+        kind: Kind::Text,
+        default: Some(r#""""#),
+        doc: "A PEM file with the certificate, and those that it depends on, for TLS on every TCP address. Read again when it changes. Empty: \
+              plain HTTP.",
+    },
+    Key {
+        path: "http.tls_key",
+        kind: Kind::Text,
+        default: Some(r#""""#),
+        doc: "The PEM file with its private key.",
+    },
+    Key {
+        path: "http.max_connections",
+        kind: Kind::Integer,
+        default: Some("20000"),
+        doc: "Connections of clients at once; fewer where the limit of open files asks for it. One more takes the place of the one that waits \
+              longest for a request.",
+    },
+    Key {
+        path: "http.max_requests",
+        kind: Kind::Integer,
+        default: Some("12000"),
+        doc: "Requests that are served at once; fewer where the limit of open files asks for it.",
+    },
+    Key {
+        path: "http.max_waiting",
+        kind: Kind::Integer,
+        default: Some("1000"),
+        doc: "Requests above that wait in line, for ten seconds at most. Those above these are refused with retry-after.",
+    },
+    Key {
+        path: "http.first_byte_timeout",
+        kind: Kind::Text,
+        default: Some(r#""60s""#),
+        doc: "How long a connection may say nothing before its first request.",
+    },
+    Key {
+        path: "http.header_timeout",
+        kind: Kind::Text,
+        default: Some(r#""30s""#),
+        doc: "How long the headers of a request may take from their first byte.",
+    },
+    Key {
+        path: "http.body_timeout",
+        kind: Kind::Text,
+        default: Some(r#""60s""#),
+        doc: "How long nothing may come of a request's body.",
+    },
+    Key {
+        path: "http.idle_timeout",
+        kind: Kind::Text,
+        default: Some(r#""5m""#),
+        doc: "How long a connection is kept for its next request.",
+    },
+    Key {
+        path: "http.send_timeout",
+        kind: Kind::Text,
+        default: Some(r#""60s""#),
+        doc: "How long a client may take nothing of what it is sent.",
     },
     Key {
         path: "http.drain",

@@ -8,12 +8,11 @@ mod keys;
 mod load;
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use crate::claude;
 use crate::control::GroupConfig;
+use crate::http;
 use crate::pool;
 use crate::proxy;
 use crate::refresh;
@@ -26,8 +25,7 @@ pub use load::{Environment, Flags, Origin, Setting};
 /// A configuration without mistakes.
 #[derive(Clone, Debug)]
 pub struct Config {
-    pub listen: Vec<SocketAddr>,
-    pub drain: Duration,
+    pub http: http::Config,
     pub control_socket: PathBuf,
     pub control_group: Option<GroupConfig>,
     pub auth_dir: PathBuf,

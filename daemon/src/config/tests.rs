@@ -1,5 +1,7 @@
 //! The configuration as a person writes it.
 
+use std::time::Duration;
+
 use super::*;
 
 fn environment(pairs: &[(&str, &str)]) -> Environment {
@@ -35,11 +37,11 @@ fn nothing_set_is_a_whole_configuration() {
         &environment(&[("STATE_DIRECTORY", "/var/lib/proxyd"), ("RUNTIME_DIRECTORY", "/run/proxyd:/x")]),
     )
     .unwrap();
-    assert_eq!(loaded.config.listen, ["127.0.0.1:8080".parse().unwrap()]);
+    assert_eq!(loaded.config.http.listen, ["127.0.0.1:8080".parse().unwrap()]);
     assert_eq!(loaded.config.auth_dir, PathBuf::from("/var/lib/proxyd/auth"));
     assert_eq!(loaded.config.control_socket, PathBuf::from("/run/proxyd/control.sock"));
     assert_eq!(loaded.config.callback_port, 54545);
-    assert_eq!(loaded.config.drain, Duration::from_secs(30));
+    assert_eq!(loaded.config.http.drain, Duration::from_secs(30));
 }
 
 #[test]
@@ -64,7 +66,7 @@ fn flag_beats_environment_beats_dropin_beats_file() {
     assert_eq!(loaded.config.log_level, Level::Debug);
     assert_eq!(loaded.config.callback_port, 3);
     assert_eq!(loaded.config.claude.oauth.client_id, "b");
-    assert_eq!(loaded.config.drain, Duration::from_secs(1));
+    assert_eq!(loaded.config.http.drain, Duration::from_secs(1));
     let printed = loaded.print();
     assert!(printed.contains("log.level = \"debug\"  # flag --log-level\n"), "{printed}");
     assert!(
@@ -83,8 +85,7 @@ fn every_mistake_is_told_at_once_with_its_place() {
         "config.toml:3:1: there is no key http.lisen; did you mean http.listen?",
         "config.toml:4:1: http.drain must be a text in quotes, not an integer",
         "config.toml:7:2: there is no key nonsense; `proxyd print-config` lists them all",
-        "config.toml:2:1: http.listen: 0.0.0.0:80 is not a loopback address: proxyd serves programs of this machine and user only",
-        "config.toml:2:1: http.listen: \"localhost:1\" is not an address: write ip:port, as in \"127.0.0.1:8080\" or \"[::1]:8080\"",
+        "config.toml:2:1: http.listen: \"localhost:1\" is not an address: write ip:port, as in \"127.0.0.1:8080\" or \"[::1]:8080\", or \"unix:/path\"",
         "config.toml:6:1: claude.api_base_url: \"http://example.com\" must be https: plain http is accepted for loopback addresses only",
     ];
     assert_eq!(found, expected);

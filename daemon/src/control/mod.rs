@@ -12,7 +12,6 @@ mod peer;
 mod socket;
 mod watch;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,8 +26,8 @@ use tonic_health::ServingStatus;
 use tonic_health::server::{HealthReporter, health_reporter};
 
 use self::connection::Connection;
-pub use self::group::{Group, GroupConfig, GroupError, GroupRights};
-pub use socket::{ControlSocket, SocketError};
+pub use self::group::{Group, GroupConfig, GroupRights};
+pub use socket::ControlSocket;
 pub use watch::Watchers;
 
 use crate::admin::Admin;
@@ -64,7 +63,8 @@ pub struct State {
 #[derive(Clone, Debug)]
 pub struct Info {
     pub started_at: Timestamp,
-    pub http_listen: Vec<SocketAddr>,
+    /// As host:port, or unix:/path.
+    pub http_listen: Vec<String>,
     pub control_socket: PathBuf,
     pub callback_port: u16,
 }

@@ -84,7 +84,7 @@ impl Rights {
         let member = caller.member.get_or_init(|| async {
             let group = Arc::clone(group);
             // A lookup that panicked has proved nothing.
-            self.tasks.spawn_blocking(move || group.has(uid, gid)).await.unwrap_or(false)
+            self.tasks.spawn_blocking(move || group.group.has(uid, Some(gid))).await.unwrap_or(false)
         });
         member.await.then_some(match group.rights {
             GroupRights::Read => Right::Read,
@@ -106,7 +106,7 @@ impl Rights {
         match group {
             Some(group) => format!(
                 "only root, the user that proxyd runs as and members of the group {} may {what}",
-                group.name
+                group.group.name
             ),
             None => format!("only root and the user that proxyd runs as may {what}"),
         }
@@ -200,8 +200,8 @@ mod tests {
     }
 
     fn rights(group: Option<GroupRights>) -> Rights {
-        let group = group
-            .map(|rights| Arc::new(Group { name: "operators".to_owned(), gid: Gid::from_raw(50), rights }));
+        let operators = || crate::users::Group { name: "operators".to_owned(), gid: Gid::from_raw(50) };
+        let group = group.map(|rights| Arc::new(Group { group: operators(), rights }));
         Rights { own: Uid::from_raw(1000), group, tasks: Tasks::new() }
     }
 

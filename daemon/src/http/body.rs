@@ -1,5 +1,4 @@
-//! Request bodies, read whole within bounds, or passed on while they come; and those that are refused, taken in so
-//! that the client hears why.
+//! Request bodies, read whole within bounds, or passed on while they come.
 
 use std::io::Read;
 use std::time::Duration;
@@ -7,9 +6,10 @@ use std::time::Duration;
 use axum::body::{Body, HttpBody};
 use bytes::{Bytes, BytesMut};
 use flate2::read::MultiGzDecoder;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT, HeaderMap};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
 use http_body_util::BodyExt as _;
 
+use super::patient::{Interrupted, Stalled};
 use super::upload::Incoming;
 use crate::claude::{CallBody, Upload};
 
@@ -20,31 +20,20 @@ pub(super) const MIB: usize = 1024 * 1024;
 const LIMIT: usize = 32 * MIB;
 /// Memory is taken for what came, not for what was announced; and what is held of a body that is passed on.
 const FIRST_BUFFER: usize = MIB;
-/// A body that makes no progress for this long is given up.
-const STALLED: Duration = Duration::from_mins(1);
-/// What is taken of a refused body, in bytes and in time.
+/// What is taken of an upload that nobody wants any more, in bytes and in time.
 const MOST_DISCARDED: usize = 8 * LIMIT;
 const DISCARDING: Duration = Duration::from_secs(10);
 
 /// Reads and decodes a body.
 pub(super) async fn read(headers: &HeaderMap, mut body: Body) -> Result<Bytes, ApiError> {
-    let encoding = match Encoding::of(headers) {
-        Ok(encoding) => encoding,
-        Err(refusal) => {
-            discard(headers, body).await;
-            return Err(refusal);
-        }
-    };
+    let encoding = Encoding::of(headers)?;
     let announced = announced(headers);
     if announced.is_some_and(|length| length > LIMIT as u64) {
-        discard(headers, body).await;
         return Err(too_large(LIMIT));
     }
     let mut whole = buffer(announced);
     while let Some(data) = next(&mut body).await? {
         if whole.len() + data.len() > LIMIT {
-            drop(whole);
-            drain(body).await;
             return Err(too_large(LIMIT));
         }
         whole.extend_from_slice(&data);
@@ -58,16 +47,9 @@ pub(super) async fn read(headers: &HeaderMap, mut body: Body) -> Result<Bytes, A
 /// A body of at most `limit` bytes: a small one whole, so that it can be sent again, and of a larger one the start,
 /// which says what it refers to; the rest is read while it goes up.
 pub(super) async fn take(headers: &HeaderMap, mut body: Body, limit: usize) -> Result<CallBody, ApiError> {
-    let encoding = match Encoding::of(headers) {
-        Ok(encoding) => encoding,
-        Err(refusal) => {
-            discard(headers, body).await;
-            return Err(refusal);
-        }
-    };
+    let encoding = Encoding::of(headers)?;
     let announced = announced(headers);
     if announced.is_some_and(|length| length > limit as u64) {
-        discard(headers, body).await;
         return Err(too_large(limit));
     }
     let mut start = buffer(announced);
@@ -81,41 +63,30 @@ pub(super) async fn take(headers: &HeaderMap, mut body: Body, limit: usize) -> R
         start.extend_from_slice(&data);
     }
     if matches!(encoding, Encoding::Gzip) {
-        drain(body).await;
         let message =
             format!("a body of more than {} MiB is taken as it is, not with gzip", FIRST_BUFFER / MIB);
         return Err(ApiError::invalid_request(message).with_status(415));
     }
     let start = start.freeze();
-    let incoming = Incoming::new(start.clone(), body, limit, STALLED);
+    let incoming = Incoming::new(start.clone(), body, limit);
     Ok(CallBody::Upload(Upload::new(start, incoming.boxed_unsync())))
 }
 
-/// The next bytes of a body, in time.
+/// The next bytes of a body.
 async fn next(body: &mut Body) -> Result<Option<Bytes>, ApiError> {
     loop {
-        match tokio::time::timeout(STALLED, body.frame()).await {
-            Ok(Some(Ok(frame))) => match frame.into_data() {
+        match body.frame().await {
+            Some(Ok(frame)) => match frame.into_data() {
                 Ok(data) => return Ok(Some(data)),
                 Err(_trailers) => {}
             },
-            Ok(Some(Err(_))) => return Err(broke_off()),
-            Ok(None) => return Ok(None),
-            Err(_) => return Err(stalled(STALLED)),
+            Some(Err(error)) => return Err(interrupted(error)),
+            None => return Ok(None),
         }
     }
 }
 
-/// Takes in a body that is refused, within bounds. Most clients send all of it before they read: were the
-/// connection closed on them meanwhile, they would see it break instead of the reason. One that asked first
-/// (`expect: 100-continue`) is told at once.
-pub(super) async fn discard(headers: &HeaderMap, body: Body) {
-    if !headers.contains_key(EXPECT) {
-        drain(body).await;
-    }
-}
-
-/// Reads what is left of a body, within bounds.
+/// Reads what is left of an upload whose answer came early, within bounds.
 pub(super) async fn drain<B: HttpBody<Data = Bytes> + Unpin>(mut body: B) {
     let draining = async {
         let mut left = MOST_DISCARDED;
@@ -177,11 +148,13 @@ pub(super) fn too_large(limit: usize) -> ApiError {
     ApiError::too_large(format!("the request body is larger than {} MiB", limit / MIB))
 }
 
-pub(super) fn broke_off() -> ApiError {
-    ApiError::invalid_request("the request body broke off")
-}
-
-pub(super) fn stalled(patience: Duration) -> ApiError {
-    let message = format!("the request body made no progress for {} seconds", patience.as_secs());
-    ApiError::new(ErrorKind::Timeout, message).with_status(408)
+/// A body that ended before its end, in words for its client.
+pub(super) fn interrupted(error: axum::Error) -> ApiError {
+    match error.into_inner().downcast_ref() {
+        Some(Interrupted::<hyper::Error>::Stalled(Stalled(patience))) => {
+            let message = format!("the request body made no progress for {} seconds", patience.as_secs_f64());
+            ApiError::new(ErrorKind::Timeout, message).with_status(408)
+        }
+        Some(Interrupted::Broken(_)) | None => ApiError::invalid_request("the request body broke off"),
+    }
 }

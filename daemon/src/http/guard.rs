@@ -1,168 +1,148 @@
-//! Who may call: programs of this machine's same user, and no web page. Pure but for the peer's uid, which
-//! the accept loop found out.
+//! Which requests may come at all, whoever sends them: those that name an address of ours, and no web page but those that are
+//! configured. Pure.
 //!
-//! A page in a browser reaches loopback as easily as any program, so a foreign `Host` (DNS rebinding), any
-//! `Origin` and any cross-site request are refused on every route, and their bodies looked at by nobody.
+//! A page in a browser reaches loopback as easily as any program, so a foreign `Host` (DNS rebinding), any other `Origin` and
+//! any cross-site request are refused on every route, and their bodies looked at by nobody.
 
 use std::net::SocketAddr;
 
-use http::header;
-use http::{HeaderMap, StatusCode, Uri};
+use http::header::{self, HeaderMap, HeaderValue};
+use http::{Method, StatusCode, Uri};
 
 use crate::wire::error::{ApiError, ErrorKind};
 
-/// What the kernel says about the other end of a connection.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Peer {
-    Uid(u32),
-    /// It could not be told: a remote address, or another network namespace.
-    Unknown,
+/// `http.hosts` and `http.origins`.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Guard {
+    /// Further names of ours, with or without a port.
+    pub(super) hosts: Vec<String>,
+    /// Web pages that may call.
+    pub(super) origins: Vec<String>,
 }
 
-/// The rules of one daemon.
-#[derive(Clone, Debug)]
-pub(super) struct Guard {
-    hosts: Vec<String>,
-    uid: u32,
+/// Where a connection came in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Entrance {
+    /// The address that it was made to, of an address that is listened on.
+    Tcp {
+        local: SocketAddr,
+        tls: bool,
+    },
+    Unix,
 }
 
 impl Guard {
-    /// Accepts the bound addresses by number and, on loopback, by `localhost`.
-    pub(super) fn new(bound: &[SocketAddr], uid: u32) -> Self {
-        let mut hosts = Vec::new();
-        for address in bound {
-            let port = address.port();
-            hosts.push(address.to_string());
-            if address.ip().is_loopback() {
-                hosts.push(format!("localhost:{port}"));
-            }
-            if port == 80 {
-                hosts.push(address.ip().to_string());
-                hosts.push("localhost".to_owned());
-            }
-        }
-        Self { hosts, uid }
-    }
-
-    pub(super) fn check(&self, peer: Peer, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {
-        self.check_peer(peer)?;
-        self.check_host(uri, headers)?;
-        check_browser(headers)
-    }
-
-    fn check_peer(&self, peer: Peer) -> Result<(), ApiError> {
-        match peer {
-            Peer::Uid(uid) if uid == self.uid || uid == 0 => Ok(()),
-            Peer::Uid(_) => Err(ApiError::permission(
-                "proxyd serves the programs of the user it runs as, and of root; this connection belongs to another user",
-            )),
-            Peer::Unknown => Err(ApiError::permission(
-                "proxyd serves the programs of the user it runs as, and the system does not tell whose this connection is",
-            )),
-        }
+    /// The configured origin that a request comes from, if it comes from a web page.
+    pub(super) fn check<'a>(
+        &self,
+        entrance: Entrance,
+        uri: &Uri,
+        headers: &'a HeaderMap,
+    ) -> Result<Option<&'a HeaderValue>, ApiError> {
+        self.check_host(entrance, uri, headers)?;
+        self.check_browser(headers)
     }
 
     /// Exactly one host, and one of ours.
-    fn check_host(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {
+    fn check_host(&self, entrance: Entrance, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {
         let mut named = headers.get_all(header::HOST).iter().map(|value| value.to_str().unwrap_or_default());
         let host = match (uri.authority(), named.next(), named.next()) {
-            (Some(authority), None, _) => authority.as_str(),
             (Some(authority), Some(host), None) if authority.as_str().eq_ignore_ascii_case(host) => host,
             (None, Some(host), None) => host,
             _ => return Err(misdirected()),
         };
-        if self.hosts.iter().any(|ours| ours.eq_ignore_ascii_case(host)) {
+        if entrance.is_named(host) || self.hosts.iter().any(|ours| entrance.is_also_named(ours, host)) {
             Ok(())
         } else {
             Err(misdirected())
         }
     }
-}
 
-fn check_browser(headers: &HeaderMap) -> Result<(), ApiError> {
-    if headers.contains_key(header::ORIGIN) {
-        return Err(ApiError::permission(
-            "proxyd does not serve web pages: requests with an Origin header are refused",
-        ));
-    }
-    let site = headers.get("sec-fetch-site").map(http::HeaderValue::as_bytes);
-    match site {
-        None | Some(b"none" | b"same-origin") => Ok(()),
-        Some(_) => {
-            Err(ApiError::permission("proxyd does not serve web pages: cross-site requests are refused"))
+    fn check_browser<'a>(&self, headers: &'a HeaderMap) -> Result<Option<&'a HeaderValue>, ApiError> {
+        let mut origins = headers.get_all(header::ORIGIN).iter();
+        match (origins.next(), origins.next()) {
+            (Some(origin), None) if self.origins.iter().any(|ours| origin.as_bytes() == ours.as_bytes()) => {
+                return Ok(Some(origin));
+            }
+            (None, _) => {}
+            _ => {
+                return Err(ApiError::permission(
+                    "proxyd does not serve web pages: requests with an Origin that is not listed in http.origins are refused",
+                ));
+            }
+        }
+        let mut sites = headers.get_all("sec-fetch-site").iter().map(HeaderValue::as_bytes);
+        match (sites.next(), sites.next()) {
+            (None | Some(b"none" | b"same-origin"), None) => Ok(None),
+            _ => {
+                Err(ApiError::permission("proxyd does not serve web pages: cross-site requests are refused"))
+            }
         }
     }
 }
 
+impl Entrance {
+    /// By number and, on loopback, as `localhost`.
+    fn is_named(self, host: &str) -> bool {
+        let Self::Tcp { local, .. } = self else { return host.eq_ignore_ascii_case("localhost") };
+        let ip = local.ip().to_canonical();
+        let with_port = |name: &str| self.is_also_named(name, host);
+        with_port(&match ip {
+            std::net::IpAddr::V4(ip) => ip.to_string(),
+            std::net::IpAddr::V6(ip) => format!("[{ip}]"),
+        }) || (ip.is_loopback() && with_port("localhost"))
+    }
+
+    /// `name` is meant with this port where it has none of its own, and without one where that is the scheme's.
+    fn is_also_named(self, name: &str, host: &str) -> bool {
+        let is = |name: &str| name.eq_ignore_ascii_case(host);
+        match self {
+            Self::Unix => is(name),
+            Self::Tcp { .. } if has_port(name) => is(name),
+            Self::Tcp { local, tls } => {
+                let port = local.port();
+                is(&format!("{name}:{port}")) || (port == if tls { 443 } else { 80 } && is(name))
+            }
+        }
+    }
+}
+
+/// Whether a name ends with a port; the colons of an IPv6 address are no sign of one.
+fn has_port(name: &str) -> bool {
+    name.rsplit_once(':').is_some_and(|(before, port)| {
+        !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) && !before.is_empty()
+    })
+}
+
+/// A body must say what it is where it is JSON: a web page cannot send that type without being asked first.
+pub(super) fn check_type(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {
+    let has_body = headers.contains_key(header::TRANSFER_ENCODING)
+        || headers.get(header::CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0");
+    let is_file = uri.path().starts_with("/v1/files");
+    if !has_body || is_file || matches!(*method, Method::GET | Method::HEAD) {
+        return Ok(());
+    }
+    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
+    let (Some(kind), None) = (types.next(), types.next()) else { return Err(no_json()) };
+    let kind = kind.to_str().unwrap_or_default();
+    let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let is_json =
+        essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
+    if is_json { Ok(()) } else { Err(no_json()) }
+}
+
+fn no_json() -> ApiError {
+    ApiError::invalid_request(
+        "the body must be JSON and say so: send the header content-type: application/json",
+    )
+    .with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE.as_u16())
+}
+
 fn misdirected() -> ApiError {
-    let message = "the Host header does not name an address this daemon listens on; use the address that `proxyctl status` shows";
+    let message = "the Host header does not name an address this daemon listens on; use the address that `proxyctl status` shows, or list the name in http.hosts";
     ApiError::new(ErrorKind::InvalidRequest, message).with_status(StatusCode::MISDIRECTED_REQUEST.as_u16())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use http::HeaderValue;
-
-    const ME: Peer = Peer::Uid(1000);
-
-    fn guard() -> Guard {
-        Guard::new(&["127.0.0.1:8080".parse().unwrap(), "[::1]:8080".parse().unwrap()], 1000)
-    }
-
-    fn status(peer: Peer, headers: &[(&'static str, &'static str)]) -> u16 {
-        let mut map = HeaderMap::new();
-        for (name, value) in headers {
-            map.append(*name, HeaderValue::from_static(value));
-        }
-        guard()
-            .check(peer, &Uri::from_static("/v1/messages"), &map)
-            .map_or_else(|error| error.status, |()| 200)
-    }
-
-    #[test]
-    fn only_the_bound_addresses_are_hosts() {
-        for host in ["127.0.0.1:8080", "localhost:8080", "LOCALHOST:8080", "[::1]:8080"] {
-            assert_eq!(status(ME, &[("host", host)]), 200, "{host}");
-        }
-        let foreign = [
-            "localhost",
-            "localhost:80",
-            "127.0.0.1",
-            "127.0.0.2:8080",
-            "evil.example:8080",
-            "localhost.evil.example:8080",
-            "",
-            "localhost:8080, x",
-        ];
-        for host in foreign {
-            assert_eq!(status(ME, &[("host", host)]), 421, "{host}");
-        }
-        assert_eq!(status(ME, &[]), 421);
-        assert_eq!(status(ME, &[("host", "localhost:8080"), ("host", "localhost:8080")]), 421);
-    }
-
-    #[test]
-    fn http2_names_its_host_in_the_authority() {
-        let uri = |text: &'static str| Uri::from_static(text);
-        assert!(guard().check(ME, &uri("http://localhost:8080/"), &HeaderMap::new()).is_ok());
-        assert!(guard().check(ME, &uri("http://evil.example/"), &HeaderMap::new()).is_err());
-    }
-
-    #[test]
-    fn web_pages_are_refused() {
-        for origin in ["http://localhost:8080", "https://evil.example", "null", ""] {
-            assert_eq!(status(ME, &[("host", "localhost:8080"), ("origin", origin)]), 403, "{origin}");
-        }
-        assert_eq!(status(ME, &[("host", "localhost:8080"), ("sec-fetch-site", "cross-site")]), 403);
-        assert_eq!(status(ME, &[("host", "localhost:8080"), ("sec-fetch-site", "none")]), 200);
-    }
-
-    #[test]
-    fn other_users_are_refused() {
-        let host = [("host", "localhost:8080")];
-        assert_eq!(status(Peer::Uid(0), &host), 200);
-        assert_eq!(status(Peer::Uid(1001), &host), 403);
-        assert_eq!(status(Peer::Unknown, &host), 403);
-    }
-}
+#[path = "guard_tests.rs"]
+mod tests;

@@ -12,7 +12,13 @@ use nix::sys::socket::{
 };
 use nix::sys::time::{TimeVal, TimeValLike};
 
-use super::guard::Peer;
+/// What the kernel says about the other end of a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) enum Peer {
+    Uid(u32),
+    /// It could not be told: a remote address, or another network namespace.
+    Unknown,
+}
 
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const NLM_F_REQUEST: u16 = 1;

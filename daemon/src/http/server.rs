@@ -1,49 +1,62 @@
-//! The accept loop. `axum::serve` leaves silent and half-open connections standing, so connections are served
-//! here: a deadline for the first byte, one for the headers, and an end when the daemon stops.
+//! The accept loop. `axum::serve` leaves silent and half-open connections standing, so connections are served here: with
+//! deadlines, no more of them than there are descriptors for, and an end when the daemon stops.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::Request;
-use axum::response::Response;
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use tokio::net::{TcpListener, TcpStream};
+use nix::unistd::Gid;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
-use tower::ServiceExt as _;
 
-use super::guard::{Guard, Peer};
-use super::{State, body, error, paths, peer, routes};
-use crate::id::RequestId;
+use super::admission::Admission;
+use super::auth::{Auth, Authenticator, Origin};
+use super::connection::{self, Crowd, Ending, Place};
+use super::gatekeeper::{Gatekeeper, Visitor};
+use super::guard::{Entrance, Guard};
+use super::limits::Limits;
+use super::listener::{Accepted, BindError, Listen, Listener};
+use super::peer::{self, Peer};
+use super::throttle::{Source, Throttle};
+use super::tls::{Certificate, TlsError};
+use super::trust::Trust;
+use super::{Config, State, routes};
+use crate::keys::Keys;
+use crate::socket::Access;
 use crate::tasks::Tasks;
+use crate::users::LookupError;
 
-/// A client may connect ahead of its first request, but not for ever.
-const FIRST_BYTE: Duration = Duration::from_mins(1);
-const HEADERS: Duration = Duration::from_secs(30);
 /// After the cut, streams get this long to write their last event.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// After a failed accept (no descriptors left) the loop waits this long.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
-/// An address that cannot be bound.
+/// Why nothing can be served.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address} (http.listen){}", hint(source))]
-pub struct BindError {
-    pub address: SocketAddr,
-    pub source: io::Error,
+pub enum StartError {
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error(transparent)]
+    Lookup(#[from] LookupError),
+    #[error(
+        "{address} (http.listen) can be reached from other machines, and there is no client key: start proxyd on a loopback address, \
+         make one with `proxyctl keys create NAME`, and start it here then"
+    )]
+    NoKeys { address: Listen },
+    #[error("cannot tell the address of a listening socket")]
+    Address(#[source] io::Error),
 }
 
 /// Bound listeners; nothing is served before [`Server::serve`].
 #[derive(Debug)]
 pub struct Server {
-    listeners: Vec<TcpListener>,
-    addresses: Vec<SocketAddr>,
+    listeners: Vec<Listener>,
+    addresses: Vec<Listen>,
+    trust: Trust,
+    certificate: Option<Arc<Certificate>>,
+    config: Config,
 }
 
 /// How a stop goes.
@@ -51,159 +64,207 @@ pub struct Server {
 pub struct Stop {
     /// Cancelled when accepting is to end.
     pub stopping: CancellationToken,
-    /// The grace period of the streams still open.
-    pub drain: Duration,
-    /// Cancelled by the server when that is over.
+    /// Cancelled by the server when the grace period of the streams still open is over.
     pub cut: CancellationToken,
 }
 
 impl Server {
-    pub async fn bind(addresses: &[SocketAddr]) -> Result<Self, BindError> {
-        let mut listeners = Vec::new();
-        let mut bound = Vec::new();
-        for &address in addresses {
-            let listener =
-                TcpListener::bind(address).await.map_err(|source| BindError { address, source })?;
-            bound.push(listener.local_addr().map_err(|source| BindError { address, source })?);
-            listeners.push(listener);
+    /// Must be called within the runtime that will serve it.
+    pub fn bind(config: Config, keys: &Keys, tasks: Tasks) -> Result<Self, StartError> {
+        let reachable = config.listen.iter().find(|listen| !listen.is_local());
+        if let Some(address) = reachable.filter(|_| config.auth != Auth::Nobody && keys.is_empty()) {
+            return Err(StartError::NoKeys { address: address.clone() });
         }
-        Ok(Self { listeners, addresses: bound })
+        let trust = Trust::new(&config.users, &config.groups, tasks)?;
+        let certificate = config.tls.clone().map(Certificate::load).transpose()?.map(Arc::new);
+        let access = access(config.auth, &trust);
+        let listeners = config.listen.iter().map(|listen| Listener::bind(listen, &access));
+        let listeners = listeners.collect::<Result<Vec<_>, _>>()?;
+        let addresses = listeners.iter().map(Listener::address).collect::<Result<_, _>>();
+        warn_of_open_doors(&config);
+        Ok(Self { listeners, addresses: addresses.map_err(StartError::Address)?, trust, certificate, config })
     }
 
     /// The addresses as bound, with real port numbers.
-    pub fn addresses(&self) -> &[SocketAddr] {
+    pub fn addresses(&self) -> &[Listen] {
         &self.addresses
     }
 
-    /// Serves until told to stop, then drains. When it returns every connection is closed.
-    pub async fn serve(self, state: State, stop: Stop) {
+    /// As a client writes them.
+    pub fn urls(&self) -> impl Iterator<Item = String> {
+        let scheme = if self.certificate.is_some() { "https" } else { "http" };
+        self.addresses.iter().map(move |address| match address {
+            Listen::Tcp(address) => format!("{scheme}://{address}"),
+            Listen::Unix(_) => address.to_string(),
+        })
+    }
+
+    /// Serves until told to stop, then drains. When it returns every connection is closed. `descriptors` is the limit of open
+    /// files.
+    pub async fn serve(self, state: State, stop: Stop, descriptors: usize) {
+        let Self { listeners, trust, certificate, config, .. } = self;
+        let limits = config.limits.within(descriptors);
+        tracing::debug!(connections = limits.connections, requests = limits.requests, "limits");
         let tasks = state.tasks.clone();
-        let guard = Arc::new(Guard::new(&self.addresses, nix::unistd::geteuid().as_raw()));
-        let service = Arc::new(Service { router: routes::router(state), guard });
-        let graceful = Arc::new(GracefulShutdown::new());
-        let connections = Connections { service, tasks: tasks.clone(), kill: CancellationToken::new() };
-        let accepting: Vec<_> = self
-            .listeners
-            .into_iter()
-            .map(|listener| {
-                tasks.spawn(accept(
-                    listener,
-                    connections.clone(),
-                    Arc::clone(&graceful),
-                    stop.stopping.clone(),
-                ))
-            })
-            .collect();
+        let crowd = Arc::new(Crowd::new(limits.connections, config.deadlines));
+        let doors = Doors {
+            gatekeeper: Arc::new(gatekeeper(state, &config, limits)),
+            trust,
+            certificate,
+            crowd: Arc::clone(&crowd),
+            tasks: tasks.clone(),
+            ending: Ending { stopping: stop.stopping.clone(), kill: CancellationToken::new() },
+        };
+        let accepting: Vec<_> =
+            listeners.into_iter().map(|listener| tasks.spawn(accept(listener, doors.clone()))).collect();
+        let (watched, kill) = (Arc::clone(&crowd), doors.ending.kill.clone());
+        let watching = tasks.spawn(async move {
+            tokio::select! {
+                () = watched.watch() => {}
+                () = kill.cancelled() => {}
+            }
+        });
         for loops in accepting {
             // A loop ends when it is told to; one that panicked has closed its listener all the same.
             let _ended = loops.await;
         }
-        // Every loop has ended, and with it every other holder.
-        let drained = async {
-            if let Some(graceful) = Arc::into_inner(graceful) {
-                graceful.shutdown().await;
-            }
-        };
-        tokio::pin!(drained);
-        if tokio::time::timeout(stop.drain, &mut drained).await.is_err() {
+        if tokio::time::timeout(config.drain, crowd.gone()).await.is_err() {
             tracing::warn!("the grace period is over: open streams end with an error event");
             stop.cut.cancel();
-            let _last_words = tokio::time::timeout(LAST_WORDS, &mut drained).await;
+            let _last_words = tokio::time::timeout(LAST_WORDS, crowd.gone()).await;
         }
-        connections.kill.cancel();
+        doors.ending.kill.cancel();
+        let _ended = watching.await;
     }
 }
 
+/// Who can connect to a unix socket at all: whom the configuration names, where it names anybody.
+fn access(auth: Auth, trust: &Trust) -> Access {
+    match (auth, trust.names_users(), trust.groups()) {
+        (Auth::PeerOrKey, false, []) => Access::Owner,
+        (Auth::PeerOrKey, false, [group]) => Access::Group(group.clone()),
+        _ => Access::Everybody,
+    }
+}
+
+fn warn_of_open_doors(config: &Config) {
+    for listen in config.listen.iter().filter(|listen| !listen.is_local()) {
+        if config.auth == Auth::Nobody {
+            tracing::warn!(listen = %listen, "whoever reaches this address may use the accounts: http.auth is none-i-know");
+        }
+        if config.tls.is_none() {
+            tracing::warn!(listen = %listen, "keys and requests cross the network unencrypted here: set http.tls_cert and http.tls_key");
+        }
+    }
+    if config.auth == Auth::Nobody && config.listen.iter().all(Listen::is_local) {
+        tracing::warn!("every user of this machine may use the accounts: http.auth is none-i-know");
+    }
+}
+
+fn gatekeeper(state: State, config: &Config, limits: Limits) -> Gatekeeper {
+    let Config { auth, hosts, origins, deadlines, .. } = config;
+    Gatekeeper {
+        guard: Guard { hosts: hosts.clone(), origins: origins.clone() },
+        authenticator: Authenticator { auth: *auth, keys: state.keys.clone(), throttle: Throttle::default() },
+        admission: Admission::new(limits.requests, limits.waiting),
+        clock: state.clock.clone(),
+        patience: deadlines.body,
+        router: routes::router(state),
+    }
+}
+
+/// What every connection needs.
 #[derive(Clone)]
-struct Connections {
-    service: Arc<Service>,
+struct Doors {
+    gatekeeper: Arc<Gatekeeper>,
+    trust: Trust,
+    certificate: Option<Arc<Certificate>>,
+    crowd: Arc<Crowd>,
     tasks: Tasks,
-    /// Cancelled when connections end whatever they do.
-    kill: CancellationToken,
+    ending: Ending,
 }
 
-struct Service {
-    router: Router,
-    guard: Arc<Guard>,
-}
-
-async fn accept(
-    listener: TcpListener,
-    connections: Connections,
-    graceful: Arc<GracefulShutdown>,
-    stopping: CancellationToken,
-) {
+async fn accept(listener: Listener, doors: Doors) {
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = stopping.cancelled() => return,
+            accepted = async {
+                doors.crowd.room().await;
+                listener.accept().await
+            } => accepted,
+            () = doors.ending.stopping.cancelled() => return,
         };
         match accepted {
-            Ok((stream, remote)) => {
-                let connection = connection(stream, remote, connections.clone(), graceful.watcher());
-                connections.tasks.spawn(connection);
+            Ok(accepted) => {
+                let place = doors.crowd.enter();
+                doors.tasks.spawn(connection(accepted, place, doors.clone()));
             }
             Err(error) => {
                 tracing::warn!(error = %error, "cannot accept a connection");
+                doors.crowd.make_room();
                 tokio::time::sleep(ACCEPT_RETRY).await;
             }
         }
     }
 }
 
-async fn connection(stream: TcpStream, remote: SocketAddr, connections: Connections, watcher: Watcher) {
-    let Connections { service, kill, tasks } = connections;
-    // Without it a client on the same machine may wait 40 ms for the end of an answer.
-    let _best_effort = stream.set_nodelay(true);
-    let Ok(local) = stream.local_addr() else { return };
-    let mut first = [0];
-    let spoke = tokio::select! {
-        spoke = tokio::time::timeout(FIRST_BYTE, stream.peek(&mut first)) => spoke,
-        () = tasks.stopping() => return,
+async fn connection(accepted: Accepted, place: Place, doors: Doors) {
+    let arriving = async {
+        accepted.spoke().await.ok()?;
+        let visitor = visitor(&accepted, &doors).await?;
+        Some((accepted, visitor))
     };
-    if !matches!(spoke, Ok(Ok(1))) {
-        return;
-    }
-    let peer = peer::owner(remote, local);
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS);
-    builder.http2().timer(TokioTimer::new());
-    let handler = service_fn(move |request| handle(Arc::clone(&service), peer, request));
-    let serving = watcher.watch(builder.serve_connection(TokioIo::new(stream), handler).into_owned());
-    tokio::select! {
-        ended = serving => if let Err(error) = ended {
-            tracing::debug!(error = %error, "connection ended");
-        },
-        () = kill.cancelled() => {}
+    let arrived = tokio::select! {
+        arrived = arriving => arrived,
+        () = place.standing.end.cancelled() => None,
+        () = doors.ending.stopping.cancelled() => None,
+    };
+    let Some((accepted, visitor)) = arrived else { return };
+    match (accepted, &doors.certificate) {
+        (Accepted::Unix(stream), _) => serve(stream, visitor, &place, &doors).await,
+        (Accepted::Tcp { stream, .. }, None) => serve(stream, visitor, &place, &doors).await,
+        (Accepted::Tcp { stream, .. }, Some(certificate)) => {
+            let shaken = tokio::select! {
+                shaken = certificate.acceptor().accept(stream) => shaken,
+                () = place.standing.end.cancelled() => return,
+                () = doors.ending.stopping.cancelled() => return,
+            };
+            match shaken {
+                Ok(stream) => serve(stream, visitor, &place, &doors).await,
+                Err(error) => tracing::debug!(error = %error, "no TLS with a client"),
+            }
+        }
     }
 }
 
-async fn handle(
-    service: Arc<Service>,
-    peer: Peer,
-    request: hyper::Request<Incoming>,
-) -> Result<Response, std::convert::Infallible> {
-    let mut request: Request = request.map(axum::body::Body::new);
-    paths::canonicalize(request.uri_mut());
-    if let Err(refusal) = service.guard.check(peer, request.uri(), request.headers()) {
-        let (id, dialect) = (RequestId::new(), error::dialect(request.uri().path(), request.headers()));
-        tracing::warn!(request.id = %id, status = refusal.status, reason = %refusal, "caller refused");
-        let (head, body) = request.into_parts();
-        body::discard(&head.headers, body).await;
-        return Ok(error::refuse(&refusal, dialect, id));
-    }
-    service.router.clone().oneshot(request).await
+async fn serve<S>(stream: S, visitor: Visitor, place: &Place, doors: &Doors)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let handle = |request| {
+        let (gatekeeper, standing) = (Arc::clone(&doors.gatekeeper), Arc::clone(&place.standing));
+        async move { gatekeeper.handle(visitor, &standing, request).await }
+    };
+    connection::serve(stream, place, &doors.ending, handle).await;
 }
 
-fn hint(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            ": another program listens there; stop it, or choose another address with --listen"
+/// Whose connection this is; `None` where it is gone already.
+async fn visitor(accepted: &Accepted, doors: &Doors) -> Option<Visitor> {
+    let (entrance, peer, gid, address) = match accepted {
+        Accepted::Tcp { stream, remote } => {
+            let local = stream.local_addr().ok()?;
+            let tls = doors.certificate.is_some();
+            (Entrance::Tcp { local, tls }, peer::owner(*remote, local), None, Some(remote.ip()))
         }
-        io::ErrorKind::PermissionDenied => {
-            ": ports below 1024 need a privilege; choose another with --listen"
+        Accepted::Unix(stream) => {
+            let peer = stream.peer_cred().ok()?;
+            (Entrance::Unix, Peer::Uid(peer.uid()), Some(Gid::from_raw(peer.gid())), None)
         }
-        io::ErrorKind::AddrNotAvailable => ": this machine has no such address",
-        _ => "",
-    }
+    };
+    let source = match (peer, address) {
+        (Peer::Uid(uid), _) => Source::User(uid),
+        (Peer::Unknown, Some(address)) if !address.to_canonical().is_loopback() => Source::of(address),
+        (Peer::Unknown, _) => Source::Other,
+    };
+    let trusted = doors.trust.trusts(peer, gid).await;
+    Some(Visitor { entrance, origin: Origin { trusted, source } })
 }

@@ -1,16 +1,14 @@
 //! A body that is passed on while its client sends it: its start, which has been read, then the rest, cut where it
-//! passes the limit or where nothing comes any more. It is read only as fast as it is taken.
+//! passes the limit. It is read only as fast as it is taken.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use tokio::time::{Sleep, sleep};
 
-use super::body::{broke_off, stalled, too_large};
+use super::body::{interrupted, too_large};
 use crate::wire::error::ApiError;
 
 pub(super) struct Incoming {
@@ -19,16 +17,12 @@ pub(super) struct Incoming {
     limit: usize,
     /// Bytes that may still come.
     left: usize,
-    /// How long nothing may come.
-    patience: Duration,
-    /// Runs while the client is waited for.
-    waiting: Option<Pin<Box<Sleep>>>,
 }
 
 impl Incoming {
-    pub(super) fn new(start: Bytes, rest: Body, limit: usize, patience: Duration) -> Self {
+    pub(super) fn new(start: Bytes, rest: Body, limit: usize) -> Self {
         let left = limit.saturating_sub(start.len());
-        Self { start, rest, limit, left, patience, waiting: None }
+        Self { start, rest, limit, left }
     }
 }
 
@@ -43,12 +37,7 @@ impl http_body::Body for Incoming {
         if !self.start.is_empty() {
             return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.start)))));
         }
-        let Poll::Ready(frame) = Pin::new(&mut self.rest).poll_frame(context) else {
-            let patience = self.patience;
-            let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(patience)));
-            return waiting.as_mut().poll(context).map(|()| Some(Err(stalled(patience))));
-        };
-        self.waiting = None;
+        let frame = ready!(Pin::new(&mut self.rest).poll_frame(context));
         Poll::Ready(match frame {
             Some(Ok(frame)) => match self.left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
                 Some(left) => {
@@ -57,7 +46,7 @@ impl http_body::Body for Incoming {
                 }
                 None => Some(Err(too_large(self.limit))),
             },
-            Some(Err(_)) => Some(Err(broke_off())),
+            Some(Err(error)) => Some(Err(interrupted(error))),
             None => None,
         })
     }
@@ -81,10 +70,8 @@ impl http_body::Body for Incoming {
 mod tests {
     use super::*;
     use axum::body::HttpBody as _;
-    use futures_util::stream::{self, StreamExt as _};
+    use futures_util::stream;
     use http_body_util::BodyExt as _;
-
-    const LONG: Duration = Duration::from_mins(1);
 
     fn rest(parts: &[Result<&'static str, &'static str>]) -> Body {
         let parts: Vec<_> = parts.iter().map(|part| part.map_err(std::io::Error::other)).collect();
@@ -104,7 +91,7 @@ mod tests {
     }
 
     fn after(start: &'static str, rest: Body, limit: usize) -> Incoming {
-        Incoming::new(Bytes::from_static(start.as_bytes()), rest, limit, LONG)
+        Incoming::new(Bytes::from_static(start.as_bytes()), rest, limit)
     }
 
     #[tokio::test]
@@ -118,12 +105,5 @@ mod tests {
     async fn a_length_that_is_known_is_that_of_all_of_it() {
         assert_eq!(after("ab", Body::from("cde"), 9).size_hint().exact(), Some(5));
         assert_eq!(after("ab", rest(&[Ok("cde")]), 9).size_hint().exact(), None);
-    }
-
-    #[tokio::test]
-    async fn a_client_that_sends_nothing_more_is_given_up() {
-        let stalls = Body::from_stream(rest(&[Ok("c")]).into_data_stream().chain(stream::pending()));
-        let incoming = Incoming::new(Bytes::from_static(b"ab"), stalls, 9, Duration::from_millis(1));
-        assert_eq!(read(incoming).await, ("abc".to_owned(), Some(408)));
     }
 }

@@ -7,7 +7,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-proxyd-request-id");
 pub(super) const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
 pub(super) const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
-pub(super) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+pub const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 /// Hop-by-hop (RFC 9110, section 7.6.1, and what is hop-by-hop by custom).
 const HOP_BY_HOP: [&str; 10] = [

@@ -34,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 pub use answer::{Answer, Body, held};
 pub use dispatch::LONG_WAIT;
 pub use error::ProxyError;
-pub use headers::REQUEST_ID;
+pub use headers::{REQUEST_ID, SHOULD_RETRY};
 pub use history::{Entry, History, MOST_REMEMBERED, Story, Try};
 pub use models::ModelsRequest;
 

@@ -27,7 +27,7 @@ fn the_annotated_file_changes_nothing() {
 
 #[test]
 fn a_unit_gives_a_stop_the_time_of_a_drain_and_of_a_refresh_after_it() {
-    let most = load(packaging().join("proxyd.toml")).config.drain + proxyd::claude::oauth::TOKEN_TIMEOUT;
+    let most = load(packaging().join("proxyd.toml")).config.http.drain + proxyd::claude::oauth::TOKEN_TIMEOUT;
     for kind in ["system", "user"] {
         let unit = packaging().join("../systemd").join(kind).join("proxyd.service");
         let unit = fs::read_to_string(unit).unwrap();

@@ -19,7 +19,7 @@ const ONLY: &[(&[&str], &[&str])] = &[
     // of our signals in main.rs.
     (
         &["std::fs", "tokio::fs"],
-        &["store/", "config/", "control/socket.rs", "claude/transport.rs", "http/peer.rs", "main.rs"],
+        &["store/", "config/", "socket.rs", "claude/transport.rs", "http/peer.rs", "main.rs"],
     ),
     (&["std::env"], &["config/"]),
     (&["std::process::Command", "tokio::process"], &[]),

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use http::header::ALLOW;
 
-use super::{State, body, error};
+use super::{State, error};
 use crate::clock::Timestamp;
 use crate::id::RequestId;
 use crate::proxy::{Answer, ProxyError};
@@ -49,16 +49,14 @@ pub(super) fn router(state: State) -> Router {
 }
 
 async fn not_found(request: Request) -> Response {
-    let (head, body) = request.into_parts();
-    body::discard(&head.headers, body).await;
+    let (head, _) = request.into_parts();
     let path = head.uri.path();
     let refusal = ApiError::not_found(format!("there is no {} {path} here", head.method));
     error::refuse(&refusal, error::dialect(path, &head.headers), RequestId::new())
 }
 
 async fn method_not_allowed(request: Request) -> Response {
-    let (head, body) = request.into_parts();
-    body::discard(&head.headers, body).await;
+    let (head, _) = request.into_parts();
     let path = head.uri.path();
     let allowed = allowed_on(path);
     let message = format!("{} is not allowed on {path}: use {allowed}", head.method);

@@ -1,0 +1,108 @@
+//! One connection and all of them: HTTP/1.1 over whatever stream was accepted, with deadlines, one way to read a request, and
+//! never more connections than there are descriptors for.
+//!
+//! HTTP/2 is not served: every client speaks 1.1, and one connection that carries a hundred streams would have bounds,
+//! deadlines and attacks of its own.
+
+mod crowd;
+mod framing;
+mod gate;
+mod standing;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::Response;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
+
+pub(super) use crowd::{Crowd, Place};
+pub(super) use framing::Fault;
+use gate::Gate;
+pub(super) use standing::{Busy, Standing};
+
+use super::held::Held;
+
+/// The server holds no more of what is read, or is to be written, on one connection.
+const MOST_BUFFERED: usize = 128 * 1024;
+
+/// How long a client may take over each part of a connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadlines {
+    /// To its first byte.
+    pub first_byte: Duration,
+    /// From a request's first byte to the end of its head.
+    pub head: Duration,
+    /// Between two pieces of a body.
+    pub body: Duration,
+    /// Between two requests.
+    pub idle: Duration,
+    /// Taking nothing of what it is sent.
+    pub send: Duration,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self {
+            first_byte: Duration::from_mins(1),
+            head: Duration::from_secs(30),
+            body: Duration::from_mins(1),
+            idle: Duration::from_mins(5),
+            send: Duration::from_mins(1),
+        }
+    }
+}
+
+/// When connections end.
+#[derive(Clone, Debug)]
+pub(super) struct Ending {
+    /// Cancelled when each is to end after the request that it serves or that is on its way.
+    pub(super) stopping: CancellationToken,
+    /// Cancelled when each is to end whatever it does.
+    pub(super) kill: CancellationToken,
+}
+
+/// Serves one connection to its end. Dropping the future closes it.
+pub(super) async fn serve<S, H, F>(stream: S, place: &Place, ending: &Ending, handle: H)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    H: Fn(hyper::Request<Incoming>) -> F + Send,
+    F: Future<Output = Response<Held>> + Send,
+{
+    let gate = Gate::new(stream, Arc::clone(&place.standing));
+    let service = service_fn(|request| {
+        let answer = handle(request);
+        async { Ok::<_, Infallible>(answer.await) }
+    });
+    let mut builder = http1::Builder::new();
+    // The gate sees to it that heads come in time.
+    builder.timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(MOST_BUFFERED);
+    let connection = builder.serve_connection(TokioIo::new(gate), service);
+    let last = async {
+        ending.stopping.cancelled().await;
+        place.standing.between_heads().await;
+    };
+    tokio::pin!(connection, last);
+    let mut is_last = false;
+    loop {
+        tokio::select! {
+            ended = connection.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::debug!(error = %error, "connection ended");
+                }
+                return;
+            }
+            () = last.as_mut(), if !is_last => {
+                is_last = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            () = place.standing.end.cancelled() => return,
+            () = ending.kill.cancelled() => return,
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! What every request goes through before its route, in this order: could it be read, does it name us and come from no web
+//! page, whose is it, is there room for it, and does its key's limit let it in. Refusals are answers in the caller's
+//! dialect.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
+use futures_util::FutureExt as _;
+use http::header::{CONNECTION, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::request::Parts;
+use http::{Method, StatusCode};
+use hyper::body::Incoming;
+use tokio::time::Instant;
+use tower::ServiceExt as _;
+
+use super::admission::{self, Admission, Overloaded};
+use super::auth::{Authenticator, Origin, Refused};
+use super::connection::{Fault, Standing};
+use super::guard::{self, Entrance, Guard};
+use super::held::{self, Held, Places};
+use super::patient::Patient;
+use super::{cors, error, paths};
+use crate::clock::{Clock, SignedDuration};
+use crate::id::RequestId;
+use crate::keys::{Key, Limited};
+use crate::proxy::SHOULD_RETRY;
+use crate::wire::Dialect;
+use crate::wire::error::{ApiError, ErrorKind};
+
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
+
+/// The rules and the routes behind them.
+#[derive(Debug)]
+pub(super) struct Gatekeeper {
+    pub(super) router: Router,
+    pub(super) guard: Guard,
+    pub(super) authenticator: Authenticator,
+    pub(super) admission: Admission,
+    pub(super) clock: Clock,
+    /// How long nothing of a body may come.
+    pub(super) patience: Duration,
+}
+
+/// A connection, as far as its requests are judged by it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Visitor {
+    pub(super) entrance: Entrance,
+    pub(super) origin: Origin,
+}
+
+/// A refusal, and what its answer says beside its words.
+struct Refusal {
+    error: ApiError,
+    /// In seconds.
+    retry_after: Option<u64>,
+}
+
+impl Gatekeeper {
+    pub(super) async fn handle(
+        &self,
+        visitor: Visitor,
+        standing: &Arc<Standing>,
+        request: hyper::Request<Incoming>,
+    ) -> hyper::Response<Held> {
+        let mut places = Places::new(standing.busy());
+        let answer = match standing.fault() {
+            Some(fault) => unread(fault),
+            None => {
+                let request = request.map(|body| Patient::new(body, self.patience));
+                let came = request.body().came();
+                let mut request: Request = request.map(Body::new);
+                paths::canonicalize(request.uri_mut());
+                let mut answer = self.answer(visitor, request, &mut places).await;
+                if !came.all() {
+                    // What was not read is not read any more: the connection ends with the answer, and the gate lingers
+                    // until the client has heard it.
+                    answer.headers_mut().insert(CONNECTION, CLOSE);
+                }
+                answer
+            }
+        };
+        answer.map(|body| Held::new(body, places))
+    }
+
+    async fn answer(&self, visitor: Visitor, request: Request, places: &mut Places) -> Response {
+        let (id, dialect) = (RequestId::new(), error::dialect(request.uri().path(), request.headers()));
+        let page = match self.guard.check(visitor.entrance, request.uri(), request.headers()) {
+            Ok(page) => page.cloned(),
+            Err(error) => return refuse(error.into(), dialect, id),
+        };
+        let preflight =
+            page.as_ref().and_then(|page| cors::preflight(request.method(), request.headers(), page));
+        if let Some(answer) = preflight {
+            return answer;
+        }
+        let (head, body) = request.into_parts();
+        let mut answer = match self.admit(visitor, &head, places).await {
+            Ok(()) => self.route(Request::from_parts(head, body), dialect, id).await,
+            Err(refusal) => refuse(refusal, dialect, id),
+        };
+        cors::settle(answer.headers_mut(), page.as_ref());
+        answer
+    }
+
+    /// Finds out who calls, and takes the places that the request needs.
+    async fn admit(&self, visitor: Visitor, head: &Parts, places: &mut Places) -> Result<(), Refusal> {
+        let Parts { method, uri, headers, .. } = head;
+        let now = Instant::now();
+        let key = self.authenticator.authenticate(visitor.origin, uri, headers, now).map_err(refused)?;
+        guard::check_type(method, uri, headers)?;
+        if !is_cheap(method, uri.path()) {
+            places.admitted = Some(self.admission.admit().await.map_err(|Overloaded| overloaded())?);
+            if let Some(key) = key {
+                let permit = key.admit().await.map_err(|limited| self.limited(&key, &limited))?;
+                places.permit = Some(Arc::new(permit));
+            }
+        }
+        Ok(())
+    }
+
+    /// A panic in a route is this request's, and nobody else's.
+    async fn route(&self, request: Request, dialect: Dialect, id: RequestId) -> Response {
+        let routing = AssertUnwindSafe(self.router.clone().oneshot(request));
+        match routing.catch_unwind().await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(never)) => match never {},
+            Err(panic) => {
+                tracing::error!(request.id = %id, panic = held::what(&*panic), "a request panicked");
+                let error = ApiError::api("proxyd failed at this request; its log says more");
+                error::refuse(&error, dialect, id)
+            }
+        }
+    }
+
+    fn limited(&self, key: &Key, limited: &Limited) -> Refusal {
+        let wait = limited.retry_at.map(|at| at.duration_since(self.clock.now()));
+        let error =
+            ApiError::rate_limit(format!("the client key {} is at its limit: {}", key.name, limited.limit));
+        // One that ends with another request of the key's: nobody knows when that is.
+        let seconds = wait.map_or(1, |wait| whole_seconds(wait));
+        Refusal { error, retry_after: Some(seconds) }
+    }
+}
+
+/// What takes no place: it is answered at once, and tells how the daemon is when there is none.
+fn is_cheap(method: &Method, path: &str) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+        && matches!(path, "/" | "/api/hello" | "/healthz" | "/readyz" | "/metrics")
+}
+
+fn whole_seconds(wait: SignedDuration) -> u64 {
+    let rounded_up = wait.as_secs() + i64::from(wait.subsec_nanos() > 0);
+    u64::try_from(rounded_up).unwrap_or(0).max(1)
+}
+
+fn refused(refused: Refused) -> Refusal {
+    match refused {
+        Refused::Api(error) => error.into(),
+        Refused::Throttled(wait) => Refusal {
+            error: ApiError::rate_limit(
+                "too many wrong client keys came from here: wait, and send the right one",
+            ),
+            retry_after: Some(wait.as_secs().max(1)),
+        },
+    }
+}
+
+fn overloaded() -> Refusal {
+    Refusal {
+        error: ApiError::overloaded(
+            "proxyd serves as many requests as it can already: try again in a moment",
+        ),
+        retry_after: Some(admission::RETRY_AFTER.as_secs()),
+    }
+}
+
+impl From<ApiError> for Refusal {
+    fn from(error: ApiError) -> Self {
+        Self { error, retry_after: None }
+    }
+}
+
+/// The answer to somebody who is not served.
+fn refuse(refusal: Refusal, dialect: Dialect, id: RequestId) -> Response {
+    let Refusal { error, retry_after } = refusal;
+    tracing::info!(request.id = %id, status = error.http_status(dialect), reason = %error, "request refused");
+    let mut answer = error::refuse(&error, dialect, id);
+    let headers = answer.headers_mut();
+    match retry_after {
+        Some(seconds) => drop(headers.insert(RETRY_AFTER, HeaderValue::from(seconds))),
+        // Who does not belong here holds no connection.
+        None => drop(headers.insert(CONNECTION, CLOSE)),
+    }
+    if error.status == StatusCode::UNAUTHORIZED.as_u16() {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"proxyd\""));
+        headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+    }
+    answer
+}
+
+/// The answer to what was no request, and the last one.
+fn unread(fault: Fault) -> Response {
+    let error = ApiError::new(ErrorKind::InvalidRequest, fault.to_string()).with_status(fault.status());
+    let mut answer = refuse(error.into(), error::dialect("", &HeaderMap::new()), RequestId::new());
+    answer.headers_mut().insert(CONNECTION, CLOSE);
+    answer
+}

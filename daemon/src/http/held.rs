@@ -1,0 +1,87 @@
+//! An answer on its way, and what is held for as long as it goes on: its place among the requests that are served, and its key's.
+//! What panics below it ends this one answer.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::body::Body;
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+
+use super::admission::Admitted;
+use super::connection::Busy;
+use crate::keys::Permit;
+
+/// All that is given back with the end of an answer.
+#[derive(Debug)]
+pub(super) struct Places {
+    _busy: Busy,
+    pub(super) admitted: Option<Admitted>,
+    pub(super) permit: Option<Arc<Permit>>,
+}
+
+impl Places {
+    /// Those of a request that has come.
+    pub(super) fn new(busy: Busy) -> Self {
+        Self { _busy: busy, admitted: None, permit: None }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Held {
+    body: Body,
+    _places: Places,
+}
+
+impl Held {
+    pub(super) fn new(body: Body, places: Places) -> Self {
+        Self { body, _places: places }
+    }
+}
+
+/// The answer broke: its connection is cut.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Broken {
+    #[error(transparent)]
+    Body(axum::Error),
+    #[error("serving the answer panicked")]
+    Panicked,
+}
+
+impl http_body::Body for Held {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        let body = Pin::new(&mut self.body);
+        match catch_unwind(AssertUnwindSafe(|| body.poll_frame(context))) {
+            Ok(frame) => frame.map(|frame| frame.map(|frame| frame.map_err(Broken::Body))),
+            Err(panic) => {
+                tracing::error!(panic = what(&*panic), "an answer panicked: its connection is cut");
+                self.body = Body::empty();
+                Poll::Ready(Some(Err(Broken::Panicked)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// What a panic said, where that is text. It names a place in the code and never what a request holds: the lints let nothing
+/// panic with data.
+pub(super) fn what(panic: &(dyn Any + Send)) -> &str {
+    let literal = panic.downcast_ref::<&str>().copied();
+    literal.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without words")
+}

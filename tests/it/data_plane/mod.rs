@@ -1,0 +1,8 @@
+//! Who may call, and what calls endure.
+
+mod deadlines;
+mod framing;
+mod origins;
+mod overload;
+mod tls;
+mod unix_socket;
