@@ -8,7 +8,7 @@ use std::sync::Arc;
 use nix::sys::resource::{Resource, getrlimit};
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::Admin;
+use crate::admin::{Admin, Outside};
 use crate::chain::ErrorChain;
 use crate::claude::{Api, OAuthClient, Tls, TransportError};
 use crate::clock::Clock;
@@ -24,10 +24,11 @@ use crate::pool::Pool;
 use crate::proxy::{self, Proxy};
 use crate::refresh::Refresher;
 use crate::reload::Reloader;
+use crate::sandbox::Places;
 use crate::socket::SocketError;
 use crate::store::{OpenError, Store};
 use crate::stored::StoredResponses;
-use crate::systemd;
+use crate::systemd::{self, Watchdog};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 use crate::usage::Usage;
@@ -51,6 +52,12 @@ pub struct App {
     cut: CancellationToken,
 }
 
+/// A part without which the daemon would be half dead has ended before its time; the log says which. What was in flight is
+/// saved.
+#[derive(Debug, thiserror::Error)]
+#[error("a part of the daemon has ended, so it stopped")]
+pub struct Broken;
+
 /// Why the daemon cannot start. Each names what and where.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -71,8 +78,32 @@ pub enum StartError {
 }
 
 impl App {
-    /// Takes the directory, the sockets and the accounts. Fails before anything is served.
-    pub async fn start(config: Config, clock: Clock) -> Result<Self, StartError> {
+    /// Makes the directories that are missing, and says what the daemon opens from its start on: the sandbox is made of it.
+    pub fn prepare(config: &Config) -> Result<Places, StartError> {
+        Store::make(&config.auth_dir)?;
+        let group = config.control_group.clone().map(Group::find).transpose()?;
+        ControlSocket::make_dir(&config.control_socket, group.as_ref())?;
+        Server::make_dirs(&config.http)?;
+        let sockets = config.http.listen.iter().filter_map(|listen| match listen {
+            Listen::Unix(path) => Some(path),
+            Listen::Tcp(_) => None,
+        });
+        let sockets = sockets.chain([&config.control_socket]);
+        // Certificates are renewed by putting other files in their place.
+        let tls = config.http.tls.iter().flat_map(|files| [&files.cert, &files.key]);
+        let tls = tls.flat_map(|file| [Some(file.clone()), file.canonicalize().ok()]).flatten();
+        let tls = tls.filter_map(|file| file.parent().map(Path::to_owned));
+        let read = config.claude.transport.ca_file.iter().cloned().chain(tls);
+        Ok(Places {
+            state: vec![config.auth_dir.clone()],
+            sockets: sockets.filter_map(|socket| socket.parent().map(Path::to_owned)).collect(),
+            read: read.filter(|place| place.exists()).collect(),
+        })
+    }
+
+    /// Takes the directory, the sockets and the accounts. Fails before anything is served. `outside` opens what a person
+    /// names later.
+    pub async fn start(config: Config, clock: Clock, outside: Outside) -> Result<Self, StartError> {
         let store = Store::open(&config.auth_dir)?;
         for recovered in store.recover().map_err(StartError::Scan)? {
             tracing::warn!(account.id = %recovered.account, "adopted a token that a crash had left behind");
@@ -130,6 +161,7 @@ impl App {
             refresher: refresher.clone(),
             clock: clock.clone(),
             tasks: tasks.clone(),
+            outside,
         };
         let metrics = Arc::new(Metrics::default());
         let components = proxy::Components {
@@ -215,8 +247,13 @@ impl App {
         &self.refresher
     }
 
-    /// Serves until `stop` resolves, drains, saves what is being refreshed, and leaves nothing running.
-    pub async fn run(self, stop: impl Future<Output = ()>) {
+    pub fn tasks(&self) -> &Tasks {
+        &self.tasks
+    }
+
+    /// Serves until `stop` resolves or a part of it breaks, drains, saves what is being refreshed, and leaves nothing
+    /// running.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), Broken> {
         let Self {
             server,
             socket,
@@ -239,21 +276,28 @@ impl App {
         notices.start();
         keeper.start();
         stored.start();
-        let serving_control = tasks.spawn(async move {
+        let serving_control = tasks.spawn_vital("control", async move {
             if let Err(error) = control::serve(socket, control).await {
                 tracing::error!(error = %ErrorChain(&error), "the control plane ended");
             }
         });
         let stopping = CancellationToken::new();
-        let serving_http =
-            tasks.spawn(server.serve(http, Stop { stopping: stopping.clone(), cut }, descriptors()));
+        let serving_http = tasks.spawn_vital(
+            "http server",
+            server.serve(http, Stop { stopping: stopping.clone(), cut }, descriptors()),
+        );
         tracing::info!(listen = addresses.join(" "), accounts.usable = usable, "proxyd is ready");
         if usable == 0 {
             tracing::warn!("no account is usable yet: log one in with `proxyctl login claude`");
         }
         systemd::ready(&format!("{usable} accounts usable"));
+        // Fed to the very end: what is saved at last may take its time.
+        let watchdog = feed(Watchdog::of_process());
 
-        stop.await;
+        let ended = tokio::select! {
+            () = stop => Ok(()),
+            () = tasks.broken() => Err(Broken),
+        };
         tracing::info!("proxyd is stopping");
         systemd::stopping();
         tasks.stop();
@@ -264,6 +308,8 @@ impl App {
         }
         keeper.finish().await;
         tasks.finish().await;
+        watchdog.finish().await;
+        ended
     }
 }
 
@@ -272,6 +318,24 @@ fn descriptors() -> usize {
     // Every Linux has this limit; without it the smallest that is usual is assumed.
     let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft);
     usize::try_from(limit).unwrap_or(usize::MAX)
+}
+
+/// Tells the service manager that the runtime goes on, as long as it does: on one of the runtime's own threads, so that
+/// nothing is told when all of them are stuck.
+fn feed(watchdog: Option<Watchdog>) -> Tasks {
+    let tasks = Tasks::new();
+    let Some(watchdog) = watchdog else { return tasks };
+    let own = tasks.clone();
+    tasks.spawn(async move {
+        while !own.is_stopping() {
+            watchdog.feed();
+            tokio::select! {
+                () = tokio::time::sleep(watchdog.pause()) => {}
+                () = own.stopping() => {}
+            }
+        }
+    });
+    tasks
 }
 
 fn needs_roots(config: &Config) -> bool {

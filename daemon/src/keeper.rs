@@ -46,7 +46,7 @@ impl Keeper {
                 this.keep(&mut kept).await;
             }
         };
-        self.tasks.spawn(keeping.instrument(tracing::info_span!("keeper")));
+        self.tasks.spawn_vital("keeper", keeping.instrument(tracing::info_span!("keeper")));
     }
 
     /// The last write, after the last request.

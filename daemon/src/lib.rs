@@ -24,6 +24,7 @@ pub mod pool;
 pub mod proxy;
 pub mod refresh;
 pub mod reload;
+pub mod sandbox;
 pub mod secret;
 pub mod socket;
 pub mod store;

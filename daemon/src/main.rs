@@ -5,12 +5,16 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use nix::sys::prctl;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, umask};
+use proxyd::admin::Outside;
 use proxyd::app::App;
 use proxyd::chain::ErrorChain;
 use proxyd::cli::{Cli, Command};
 use proxyd::clock::Clock;
 use proxyd::config::{self, Config, Environment, Level};
+use proxyd::sandbox::{self, Restricted};
 use proxyd::telemetry::{self, Output};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::level_filters::LevelFilter;
@@ -19,9 +23,10 @@ use tracing::level_filters::LevelFilter;
 const EXIT_CONFIG: u8 = 78;
 
 fn main() -> ExitCode {
-    // Whatever goes wrong here is no reason not to serve: both only close what is closed already.
-    let _old = umask(Mode::from_bits_truncate(0o077));
-    let _hardened = nix::sys::prctl::set_dumpable(false);
+    if let Err(problem) = harden() {
+        say(&format!("proxyd: {problem}\n"));
+        return ExitCode::FAILURE;
+    }
     let cli = Cli::of_process();
     let environment = Environment::of_process();
     let loaded = match config::load(&cli.flags(), &environment) {
@@ -47,14 +52,46 @@ fn main() -> ExitCode {
     }
 }
 
+/// Before anything secret is read: nobody else may look into this process, nor find what it held in a core file, and what it
+/// makes is its own.
+fn harden() -> Result<(), String> {
+    let _old = umask(Mode::from_bits_truncate(0o077));
+    prctl::set_dumpable(false)
+        .map_err(|error| format!("cannot close its memory to other processes: {error}"))?;
+    // Set already under systemd, whose filter of system calls may forbid setting it again.
+    if getrlimit(Resource::RLIMIT_CORE) != Ok((0, 0)) {
+        setrlimit(Resource::RLIMIT_CORE, 0, 0)
+            .map_err(|error| format!("cannot forbid core files: {error}"))?;
+    }
+    raise_file_limit();
+    Ok(())
+}
+
+/// Each connection takes a descriptor, and the soft limit is low for programs that use select(2). Less is no reason not to
+/// start: the HTTP server takes no more connections than the limit allows.
+fn raise_file_limit() {
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+    {
+        let _as_it_was = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}
+
 fn serve(config: Config) -> anyhow::Result<()> {
+    // Both before the runtime: its threads are restricted as this one is, and that one thread is not.
+    let outside = Outside::start().context("cannot start a thread")?;
+    let places = App::prepare(&config)?;
+    match sandbox::restrict(&config.sandbox, &places)? {
+        Restricted::Fully => tracing::debug!("restricted to its own files by landlock"),
+        Restricted::Not => tracing::warn!("not restricted to its own files: sandbox.landlock is off"),
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
     let result = runtime.block_on(async {
         let mut signals = Signals::new().context("cannot listen for signals")?;
-        let app = App::start(config, Clock::system()).await?;
+        let app = App::start(config, Clock::system(), outside).await?;
         let (asked, stop) = tokio::sync::oneshot::channel::<()>();
         let running = app.run(async {
             // The sender never goes away unsent.
@@ -62,11 +99,11 @@ fn serve(config: Config) -> anyhow::Result<()> {
         });
         tokio::pin!(running);
         tokio::select! {
-            () = &mut running => return Ok(()),
+            ended = &mut running => return Ok(ended?),
             () = signals.next() => drop(asked),
         }
         tokio::select! {
-            () = &mut running => {}
+            ended = &mut running => ended?,
             () = signals.next() => tracing::warn!("asked a second time: stopping at once"),
         }
         Ok(())

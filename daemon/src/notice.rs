@@ -44,7 +44,7 @@ impl Notices {
                 }
             }
         };
-        self.tasks.spawn(looking.instrument(tracing::info_span!("notices")));
+        self.tasks.spawn_vital("notices", looking.instrument(tracing::info_span!("notices")));
     }
 
     /// Looks now: an account came, or the clock was moved.

@@ -69,6 +69,9 @@ pub fn listen_on(
 ) -> Result<(UnixListener, SocketFile), SocketError> {
     let failed = |source| SocketError::Io { of, path: path.to_owned(), source };
     make_dir(path, of, access)?;
+    if let Access::Group(group) = access {
+        warn_of_closed_directories(path, of, group).map_err(failed)?;
+    }
     remove_stale(path, of)?;
     let address = UnixAddr::new(path).map_err(|errno| failed(errno.into()))?;
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
@@ -95,23 +98,26 @@ impl SocketFile {
 }
 
 /// Makes the directory of `socket` with those above it. What is made is the daemon's alone, or lets those through that the
-/// socket is for; what was there stays as it is, and a person is told if it keeps the group out.
-fn make_dir(socket: &Path, of: Purpose, access: &Access) -> Result<(), SocketError> {
+/// socket is for; what was there stays as it is.
+pub fn make_dir(socket: &Path, of: Purpose, access: &Access) -> Result<(), SocketError> {
     let failed = |source| SocketError::Io { of, path: socket.to_owned(), source };
     let Some(dir) = socket.parent() else { return Ok(()) };
     let missing: Vec<&Path> = dir.ancestors().take_while(|above| !above.exists()).collect();
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
-    let group = match access {
-        Access::Owner => return Ok(()),
+    match access {
+        Access::Owner => Ok(()),
+        Access::Group(group) => missing.iter().try_for_each(|made| open_to(made, of, group, 0o710)),
         Access::Everybody => {
             let open = |made: &&Path| fs::set_permissions(made, Permissions::from_mode(0o711));
-            return missing.iter().try_for_each(open).map_err(failed);
+            missing.iter().try_for_each(open).map_err(failed)
         }
-        Access::Group(group) => group,
-    };
-    missing.iter().try_for_each(|made| open_to(made, of, group, 0o710))?;
-    for above in dir.ancestors().filter(|above| !above.as_os_str().is_empty()) {
-        let meta = fs::metadata(above).map_err(failed)?;
+    }
+}
+
+/// Tells a person where a directory keeps the group out.
+fn warn_of_closed_directories(socket: &Path, of: Purpose, group: &Group) -> io::Result<()> {
+    for above in socket.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty()) {
+        let meta = fs::metadata(above)?;
         if !lets_through(meta.mode(), meta.gid(), group.gid) {
             tracing::warn!(
                 "{0} keeps the group {1} from the {2}: `chgrp {1} {0} && chmod g+x {0}` lets it through",

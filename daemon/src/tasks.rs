@@ -11,6 +11,22 @@ use tokio_util::task::TaskTracker;
 pub struct Tasks {
     tracker: TaskTracker,
     stop: CancellationToken,
+    broken: CancellationToken,
+}
+
+/// Reports a loop that ends before its time, by a panic or otherwise.
+struct Vital {
+    tasks: Tasks,
+    name: &'static str,
+}
+
+impl Drop for Vital {
+    fn drop(&mut self) {
+        if !self.tasks.is_stopping() {
+            tracing::error!(task = self.name, "a part of the daemon that must run has ended: it stops");
+            self.tasks.broken.cancel();
+        }
+    }
 }
 
 impl Tasks {
@@ -24,6 +40,24 @@ impl Tasks {
         F: Future<Output: Send + 'static> + Send + 'static,
     {
         self.tracker.spawn(task)
+    }
+
+    /// Runs a loop without which the daemon would be half dead: one that ends, by a panic or otherwise, before the daemon stops
+    /// is told to whoever waits for [`Tasks::broken`].
+    pub fn spawn_vital<F>(&self, name: &'static str, task: F) -> JoinHandle<F::Output>
+    where
+        F: Future<Output: Send + 'static> + Send + 'static,
+    {
+        let vital = Vital { tasks: self.clone(), name };
+        self.spawn(async move {
+            let _vital = vital;
+            task.await
+        })
+    }
+
+    /// Resolves when a part that must run has ended.
+    pub fn broken(&self) -> WaitForCancellationFuture<'_> {
+        self.broken.cancelled()
     }
 
     /// Runs work that blocks (files, locks) off the runtime's own threads, tracked like any other.
@@ -55,5 +89,28 @@ impl Tasks {
         self.stop.cancel();
         self.tracker.close();
         self.tracker.wait().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_loop_that_panics_or_ends_early_is_told_and_one_that_was_told_to_end_is_not() {
+        let tasks = Tasks::new();
+        assert!(tasks.spawn_vital("panics", async { panic!("on purpose") }).await.is_err());
+        tasks.broken().await;
+
+        let tasks = Tasks::new();
+        tasks.spawn_vital("ends", async {}).await.unwrap();
+        tasks.broken().await;
+
+        let tasks = Tasks::new();
+        let own = tasks.clone();
+        let looping = tasks.spawn_vital("loops", async move { own.stopping().await });
+        tasks.finish().await;
+        looping.await.unwrap();
+        assert!(!tasks.broken.is_cancelled());
     }
 }

@@ -23,7 +23,8 @@ use proxy_proto::v1::{
     Account, BeginLoginRequest, BeginLoginResponse, CompleteLoginRequest, CompleteLoginResponse,
     ListAccountsRequest, ListAccountsResponse, RefreshAccountRequest,
 };
-use proxyd::app::App;
+use proxyd::admin::Outside;
+use proxyd::app::{App, Broken};
 use proxyd::clock::Clock;
 use proxyd::config::{self, Environment, Flags};
 use proxyd::notice::Notices;
@@ -92,7 +93,8 @@ pub struct TestDaemon {
     notices: Notices,
     http: reqwest::Client,
     stop: Option<oneshot::Sender<()>>,
-    running: JoinHandle<()>,
+    tasks: Tasks,
+    running: JoinHandle<Result<(), Broken>>,
 }
 
 impl TestDaemon {
@@ -138,12 +140,14 @@ impl TestDaemon {
 
     /// In a home that an earlier daemon left behind.
     pub async fn start_in(fake: &FakeClaude, setup: Setup, home: TempDir) -> Self {
-        let app =
-            App::start(config(fake, &setup, home.path()), setup.clock).await.expect("the daemon starts");
+        let outside = Outside::start().expect("a thread");
+        let app = App::start(config(fake, &setup, home.path()), setup.clock, outside)
+            .await
+            .expect("the daemon starts");
         let address = app.addresses().first().expect("an address").to_string();
         let (stop, stopped) = oneshot::channel();
         let (pool, refresher) = (Arc::clone(app.pool()), app.refresher().clone());
-        let notices = app.notices().clone();
+        let (notices, tasks) = (app.notices().clone(), app.tasks().clone());
         let control_socket = app.control_socket().to_owned();
         let running = Tasks::new().spawn(app.run(async {
             // A dropped sender asks just as well.
@@ -161,6 +165,7 @@ impl TestDaemon {
             notices,
             http,
             stop: Some(stop),
+            tasks,
             running,
         }
     }
@@ -168,8 +173,20 @@ impl TestDaemon {
     /// Asks it to stop, waits for its end and hands back its home.
     pub async fn stop(mut self) -> TempDir {
         self.ask_to_stop();
-        within("the daemon stops", self.running).await.expect("the daemon ends without a panic");
+        let ended = within("the daemon stops", self.running).await.expect("the daemon ends without a panic");
+        ended.expect("no part of it ended before");
         self.home
+    }
+
+    /// Waits for an end that nobody asked for.
+    pub async fn broken(self) -> (Broken, TempDir) {
+        let ended = within("the daemon stops", self.running).await.expect("the daemon ends without a panic");
+        (ended.expect_err("it says that a part of it ended"), self.home)
+    }
+
+    /// The daemon's own tasks.
+    pub fn tasks(&self) -> &Tasks {
+        &self.tasks
     }
 
     /// Asks it to stop and does not wait.

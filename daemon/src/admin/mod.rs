@@ -3,12 +3,14 @@
 
 mod add;
 mod edit;
+mod outside;
 mod retire;
 mod transfer;
 
 use std::sync::Arc;
 
 pub use add::NewCredential;
+pub use outside::Outside;
 pub use retire::Revocation;
 pub use transfer::{Imported, Taken, Transfer};
 
@@ -31,6 +33,7 @@ pub struct Admin {
     pub refresher: Refresher,
     pub clock: Clock,
     pub tasks: Tasks,
+    pub outside: Outside,
 }
 
 /// Why a verb had no effect.

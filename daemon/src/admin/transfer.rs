@@ -42,13 +42,8 @@ pub enum Taken {
 impl Admin {
     /// Takes over every account of a directory, one file after another: one that is refused stops none of the others.
     pub async fn import(&self, dir: &Path, transfer: Transfer) -> Result<Vec<Imported>, AdminError> {
-        let (store, dir) = (self.store.clone(), dir.to_owned());
-        let read = move || {
-            let source = store.open_source(&dir)?;
-            let candidates = source.candidates()?;
-            Ok::<_, AdminError>((Arc::new(source), candidates))
-        };
-        let (source, candidates) = self.blocking(read).await?;
+        let (source, candidates) = self.outside.read(self.store.clone(), dir.to_owned()).await?;
+        let source = Arc::new(source);
         let mut imported = Vec::new();
         for candidate in candidates {
             let path = candidate.path.clone();
@@ -156,11 +151,10 @@ impl Admin {
     }
 
     async fn delete_source(&self, source: Arc<Source>, candidate: Candidate) -> Option<String> {
-        let deleting = self.tasks.spawn_blocking(move || source.delete(&candidate)).await;
-        let problem = match deleting {
+        let problem = match self.outside.delete(source, candidate).await {
             Ok(Ok(())) => return None,
             Ok(Err(error)) => error.to_string(),
-            Err(_) => "the work ended without a result".to_owned(),
+            Err(error) => error.to_string(),
         };
         Some(format!("it is saved here, but the file could not be deleted there: {problem}"))
     }
@@ -171,12 +165,8 @@ impl Admin {
         if member.trouble().unsaved {
             return Err(AdminError::Unsaved);
         }
-        let (store, file, path) = (self.store.clone(), member.account.file.clone(), path.to_owned());
-        let work = move || {
-            let loaded = store.read(&file).map_err(StoreError::Unusable)?;
-            Ok::<_, AdminError>(store.export(&path, &loaded.document)?)
-        };
-        self.blocking(work).await?;
+        let file = member.account.file.clone();
+        self.outside.export(self.store.clone(), file, path.to_owned()).await?;
         tracing::info!(account.id = %id, "account exported");
         Ok(())
     }

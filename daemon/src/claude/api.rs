@@ -91,7 +91,7 @@ struct Base {
 impl Api {
     /// `pool` says which proxies are in use.
     pub fn new(config: &Config, tls: &Tls, pool: Arc<Pool>) -> Result<Self, TransportError> {
-        let ways = Ways::new(config.transport.proxy_url.as_ref(), tls, pool, ModelClient::new)?;
+        let ways = Ways::new(config.transport.through(), tls, pool, ModelClient::new)?;
         let provider = Base::of(&config.api_base_url).ok_or(TransportError::BaseUrl)?;
         Ok(Self { ways: Arc::new(ways), provider })
     }

@@ -6,6 +6,7 @@ pub mod api;
 mod body;
 mod classify;
 mod connect;
+mod exceptions;
 pub mod oauth;
 mod ratelimit;
 pub mod refusal;
@@ -22,6 +23,7 @@ pub use answer::UpstreamBody;
 pub use api::Api;
 pub use body::{CallBody, Upload, UploadBody};
 pub use classify::{Outcome, Verdict, classify};
+pub use exceptions::Exceptions;
 pub use oauth::OAuthClient;
 pub use ratelimit::readings;
 pub use transport::{Tls, TransportError};
@@ -43,8 +45,10 @@ pub struct Config {
 /// The way to the outside.
 #[derive(Clone, Debug, Default)]
 pub struct TransportConfig {
-    /// An http, https, socks5 or socks5h proxy for all traffic; never taken from the environment.
+    /// An http, https, socks5 or socks5h proxy for all traffic.
     pub proxy_url: Option<ProxyUrl>,
+    /// Set where that is the environment's proxy, which is not for everything.
+    pub exceptions: Option<Exceptions>,
     /// A PEM file of roots trusted beside the system's.
     pub ca_file: Option<PathBuf>,
 }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
-use super::transport::{self, Tls, TransportError};
+use super::transport::{self, Through, Tls, TransportError};
 use super::ways::{Way, Ways};
 use super::{TransportConfig, ratelimit};
 use crate::account::{Identity, OAuth};
@@ -133,8 +133,8 @@ impl OAuthClient {
         clock: Clock,
         pool: Arc<Pool>,
     ) -> Result<Self, TransportError> {
-        let make = |proxy: Option<&_>, tls: &_| transport::oauth_client(proxy, tls, TOKEN_TIMEOUT);
-        let ways = Arc::new(Ways::new(transport.proxy_url.as_ref(), tls, pool, make)?);
+        let make = |through: Through<'_>, tls: &_| transport::oauth_client(through, tls, TOKEN_TIMEOUT);
+        let ways = Arc::new(Ways::new(transport.through(), tls, pool, make)?);
         Ok(Self { config, ways, clock })
     }
 

@@ -1,8 +1,8 @@
 //! Connections to the outside: one TLS configuration and one way through a proxy, for both HTTP clients.
 //!
 //! Model traffic takes hyper's pooled client over HTTP/1.1: each stream then has a connection of its own, and
-//! none waits for a server's limit of streams per connection. No redirect is followed, no proxy is taken from
-//! the environment, and certificate checks cannot be switched off.
+//! none waits for a server's limit of streams per connection. No redirect is followed, neither client looks for a
+//! proxy in the environment, no session's keys are written to a file, and certificate checks cannot be switched off.
 
 use std::fs::File;
 use std::io::{self, BufReader};
@@ -21,9 +21,10 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
-use super::USER_AGENT;
 use super::body::Outgoing;
 use super::connect::{ResolvedHere, Timed};
+use super::exceptions::Exceptions;
+use super::{TransportConfig, USER_AGENT};
 use crate::address::ProxyUrl;
 
 /// For the connection to upstream, or to the proxy.
@@ -100,6 +101,25 @@ type Body = Outgoing;
 /// Over TLS, or not, as the address says, and in time.
 type Ready<C> = Timed<HttpsConnector<C>>;
 
+/// What a client's traffic goes through.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Through<'a> {
+    Nothing,
+    Proxy(&'a ProxyUrl),
+    /// A proxy, but for these.
+    ProxyExcept(&'a ProxyUrl, &'a Exceptions),
+}
+
+impl TransportConfig {
+    pub(super) fn through(&self) -> Through<'_> {
+        match (&self.proxy_url, &self.exceptions) {
+            (None, _) => Through::Nothing,
+            (Some(proxy), None) => Through::Proxy(proxy),
+            (Some(proxy), Some(exceptions)) => Through::ProxyExcept(proxy, exceptions),
+        }
+    }
+}
+
 /// hyper's pooled client, by the way it takes.
 #[derive(Clone, Debug)]
 pub(super) enum ModelClient {
@@ -108,13 +128,35 @@ pub(super) enum ModelClient {
     /// Names are resolved at the proxy (`socks5h`).
     Socks(Client<Ready<SocksV5<HttpConnector>>, Body>),
     SocksByAddress(Client<Ready<ResolvedHere<SocksV5<HttpConnector>>>, Body>),
+    Split(Arc<Split>),
+}
+
+/// By a proxy, but for some hosts.
+#[derive(Debug)]
+pub(super) struct Split {
+    proxied: ModelClient,
+    direct: ModelClient,
+    exceptions: Exceptions,
+}
+
+impl Split {
+    fn to(&self, uri: &Uri) -> &ModelClient {
+        if self.exceptions.has(uri) { &self.direct } else { &self.proxied }
+    }
 }
 
 impl ModelClient {
-    pub(super) fn new(proxy: Option<&ProxyUrl>, tls: &Tls) -> Result<Self, TransportError> {
+    pub(super) fn new(through: Through<'_>, tls: &Tls) -> Result<Self, TransportError> {
         let direct = tcp();
-        let Some(proxy) = proxy else {
-            return Ok(Self::Direct(client(direct, tls)));
+        let proxy = match through {
+            Through::Nothing => return Ok(Self::Direct(client(direct, tls))),
+            Through::Proxy(proxy) => proxy,
+            Through::ProxyExcept(proxy, exceptions) => {
+                let proxied = Self::new(Through::Proxy(proxy), tls)?;
+                let direct = Self::new(Through::Nothing, tls)?;
+                let exceptions = exceptions.clone();
+                return Ok(Self::Split(Arc::new(Split { proxied, direct, exceptions })));
+            }
         };
         let problem = |problem: String| TransportError::Proxy { problem };
         let uri: Uri = proxy.server().parse().map_err(|error| problem(format!("{error}")))?;
@@ -149,6 +191,7 @@ impl ModelClient {
             Self::Tunnel(client) => client.request(request).await,
             Self::Socks(client) => client.request(request).await,
             Self::SocksByAddress(client) => client.request(request).await,
+            Self::Split(split) => Box::pin(split.to(request.uri()).request(request)).await,
         }
     }
 }
@@ -156,7 +199,7 @@ impl ModelClient {
 /// The client of the OAuth, profile and usage endpoints. Each call has a connection of its own: on one that was kept
 /// and closed by the other side nobody could tell a call that was never seen from one whose answer is lost.
 pub(super) fn oauth_client(
-    proxy: Option<&ProxyUrl>,
+    through: Through<'_>,
     tls: &Tls,
     timeout: Duration,
 ) -> Result<reqwest::Client, TransportError> {
@@ -168,10 +211,18 @@ pub(super) fn oauth_client(
         .pool_max_idle_per_host(0)
         .connect_timeout(READY_TIMEOUT)
         .timeout(timeout);
+    let proxy = match through {
+        Through::Nothing => None,
+        Through::Proxy(proxy) => Some(reqwest::Proxy::all(proxy.expose().as_str())),
+        Through::ProxyExcept(proxy, Exceptions(hosts)) => {
+            let proxy = reqwest::Proxy::https(proxy.expose().as_str());
+            Some(proxy.map(|proxy| proxy.no_proxy(reqwest::NoProxy::from_string(hosts))))
+        }
+    };
     if let Some(proxy) = proxy {
-        let proxy = reqwest::Proxy::all(proxy.expose().as_str())
-            .map_err(|error| TransportError::Proxy { problem: error.without_url().to_string() })?;
-        builder = builder.proxy(proxy);
+        let problem =
+            |error: reqwest::Error| TransportError::Proxy { problem: error.without_url().to_string() };
+        builder = builder.proxy(proxy.map_err(problem)?);
     }
     builder.build().map_err(TransportError::Client)
 }

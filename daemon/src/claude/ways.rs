@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::transport::{Tls, TransportError};
+use super::transport::{Through, Tls, TransportError};
 use crate::account::Account;
 use crate::address::ProxyUrl;
 use crate::pool::Pool;
@@ -41,8 +41,8 @@ impl Way {
     }
 }
 
-/// How a client for a proxy is made.
-type Make<C> = fn(Option<&ProxyUrl>, &Tls) -> Result<C, TransportError>;
+/// How a client for a way is made.
+type Make<C> = fn(Through<'_>, &Tls) -> Result<C, TransportError>;
 
 /// The clients of all ways, made when first needed. There is one for each proxy, however many accounts use it.
 #[derive(Debug)]
@@ -62,15 +62,15 @@ struct Made<C> {
 }
 
 impl<C: Clone> Ways<C> {
-    /// `proxy` is that of the configuration.
+    /// `configured` is what the configuration says.
     pub(super) fn new(
-        proxy: Option<&ProxyUrl>,
+        configured: Through<'_>,
         tls: &Tls,
         pool: Arc<Pool>,
         make: Make<C>,
     ) -> Result<Self, TransportError> {
         let made = Mutex::new(Made { generation: pool.snapshot().generation(), clients: HashMap::new() });
-        Ok(Self { configured: make(proxy, tls)?, tls: tls.clone(), make, pool, made })
+        Ok(Self { configured: make(configured, tls)?, tls: tls.clone(), make, pool, made })
     }
 
     /// The client of a way.
@@ -81,7 +81,7 @@ impl<C: Clone> Ways<C> {
         if let Some(client) = made.clients.get(proxy) {
             return Ok(client.clone());
         }
-        let client = (self.make)(Some(proxy), &self.tls)?;
+        let client = (self.make)(Through::Proxy(proxy), &self.tls)?;
         made.clients.insert(proxy.clone(), client.clone());
         Ok(client)
     }
@@ -114,9 +114,13 @@ mod tests {
 
     /// A client that knows only where it goes; each is made once.
     fn ways(pool: &Arc<Pool>) -> Ways<Arc<str>> {
-        let make: Make<Arc<str>> =
-            |proxy, _| Ok(proxy.map_or_else(|| "direct".into(), |proxy| proxy.server().into()));
-        Ways::new(None, &Tls::load(None, false).unwrap(), Arc::clone(pool), make).unwrap()
+        let make: Make<Arc<str>> = |through, _| {
+            Ok(match through {
+                Through::Nothing => "direct".into(),
+                Through::Proxy(proxy) | Through::ProxyExcept(proxy, _) => proxy.server().into(),
+            })
+        };
+        Ways::new(Through::Nothing, &Tls::load(None, false).unwrap(), Arc::clone(pool), make).unwrap()
     }
 
     fn pool() -> Arc<Pool> {

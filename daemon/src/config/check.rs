@@ -14,10 +14,10 @@ use super::Config;
 use super::keys::Key;
 use super::load::{Environment, Raw, Setting};
 use crate::address::{ProxyUrl, upstream_url};
-use crate::claude::{self, TransportConfig, oauth};
+use crate::claude::{self, Exceptions, TransportConfig, oauth};
 use crate::clock::{SignedDuration, span};
 use crate::control::{GroupConfig, GroupRights};
-use crate::{pool, proxy, refresh, stored, translate};
+use crate::{pool, proxy, refresh, sandbox, stored, translate};
 
 /// How much is logged.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -33,6 +33,7 @@ pub enum Level {
 pub(super) fn config(
     settings: &[(&'static Key, Setting)],
     environment: &Environment,
+    exceptions: Option<String>,
     mistakes: &mut Vec<String>,
 ) -> Option<Config> {
     let mut check = Check { settings, mistakes };
@@ -69,7 +70,9 @@ pub(super) fn config(
     let scopes = check.texts("claude.oauth.scopes");
     let callback_port = check.port("claude.oauth.callback_port");
     let proxy_url = check.text("upstream.proxy_url", |text| optional(text, ProxyUrl::parse));
+    let _asked = check.boolean("upstream.proxy_from_environment");
     let ca_file = check.text("upstream.ca_file", |text| optional(text, |text| Ok(PathBuf::from(text))));
+    let landlock = check.text("sandbox.landlock", str::parse);
     Some(Config {
         http: http?,
         control_socket: control_socket?,
@@ -105,7 +108,16 @@ pub(super) fn config(
                 client_id: client_id?,
                 scopes: scopes?,
             },
-            transport: TransportConfig { proxy_url: proxy_url?, ca_file: ca_file? },
+            transport: TransportConfig {
+                proxy_url: proxy_url?,
+                ca_file: ca_file?,
+                exceptions: exceptions.map(Exceptions),
+            },
+        },
+        sandbox: sandbox::Config {
+            landlock: landlock?,
+            certificates: certificates(environment),
+            notify_socket: environment.get("NOTIFY_SOCKET").map(PathBuf::from),
         },
     })
 }
@@ -220,6 +232,13 @@ fn not_empty(text: &str) -> Result<String, String> {
 
 fn optional<T>(text: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Result<Option<T>, String> {
     if text.is_empty() { Ok(None) } else { parse(text).map(Some) }
+}
+
+/// Where the environment says that trusted certificates are, as OpenSSL reads it.
+fn certificates(environment: &Environment) -> Vec<PathBuf> {
+    let directories = environment.get("SSL_CERT_DIR").unwrap_or_default().split(':');
+    let named = environment.get("SSL_CERT_FILE").into_iter().chain(directories);
+    named.filter(|path| !path.is_empty()).map(PathBuf::from).collect()
 }
 
 /// What systemd made for us wins over guesses.

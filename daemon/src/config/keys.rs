@@ -302,13 +302,27 @@ pub const KEYS: &[Key] = &[
         path: "upstream.proxy_url",
         kind: Kind::Text,
         default: Some(r#""""#),
-        doc: "An http, https, socks5 or socks5h proxy for everything that goes out. Empty: none; the environment's are never used.",
+        doc: "An http, https, socks5 or socks5h proxy for everything that goes out. Empty: none, unless the next key says otherwise.",
+    },
+    Key {
+        path: "upstream.proxy_from_environment",
+        kind: Kind::Boolean,
+        default: Some("false"),
+        doc: "Whether HTTPS_PROXY, else ALL_PROXY (both in either case) of proxyd's own environment stands for an empty upstream.proxy_url, \
+              except to the hosts in NO_PROXY. Plain http, which goes to loopback only, takes no proxy of the environment.",
     },
     Key {
         path: "upstream.ca_file",
         kind: Kind::Text,
         default: Some(r#""""#),
         doc: "A PEM file of certificates to trust beside the system's.",
+    },
+    Key {
+        path: "sandbox.landlock",
+        kind: Kind::Text,
+        default: Some(r#""required""#),
+        doc: "required: proxyd closes itself, by the kernel's landlock, to every file that it does not use, and does not start where the kernel \
+              cannot do all of that (it can since Linux 5.13). off: for older kernels.",
     },
 ];
 

@@ -55,11 +55,13 @@ pub struct Setting {
 }
 
 impl Environment {
-    /// That of this process. Variables that are not UTF-8 are not ours.
+    /// That of this process. A name that is not UTF-8 is not ours; a value that is not keeps its place, to be refused
+    /// where it is used.
     pub fn of_process() -> Self {
-        let utf8 =
-            |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
-        Self(std::env::vars_os().filter_map(utf8).collect())
+        let text = |(name, value): (OsString, OsString)| {
+            Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
+        };
+        Self(std::env::vars_os().filter_map(text).collect())
     }
 
     pub fn get(&self, name: &str) -> Option<&str> {

@@ -6,6 +6,7 @@
 mod check;
 mod keys;
 mod load;
+mod proxy_environment;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ use crate::http;
 use crate::pool;
 use crate::proxy;
 use crate::refresh;
+use crate::sandbox;
 use crate::stored;
 
 pub use check::Level;
@@ -36,6 +38,7 @@ pub struct Config {
     pub log_level: Level,
     pub claude: claude::Config,
     pub callback_port: u16,
+    pub sandbox: sandbox::Config,
 }
 
 /// Everything that is wrong with a configuration.
@@ -60,8 +63,9 @@ pub struct Loaded {
 
 /// Reads every source and checks every value.
 pub fn load(flags: &Flags, environment: &Environment) -> Result<Loaded, Mistakes> {
-    let (settings, mut mistakes) = load::settings(flags, environment);
-    let config = check::config(&settings, environment, &mut mistakes);
+    let (mut settings, mut mistakes) = load::settings(flags, environment);
+    let exceptions = proxy_environment::put_in(&mut settings, environment, &mut mistakes);
+    let config = check::config(&settings, environment, exceptions, &mut mistakes);
     match config {
         Some(config) if mistakes.is_empty() => Ok(Loaded { config, settings }),
         _ => Err(Mistakes(mistakes)),

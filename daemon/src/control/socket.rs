@@ -5,7 +5,7 @@ use std::path::Path;
 use tokio::net::UnixListener;
 
 use super::group::Group;
-use crate::socket::{Access, Purpose, SocketError, SocketFile, listen_on};
+use crate::socket::{Access, Purpose, SocketError, SocketFile, listen_on, make_dir};
 
 const CONTROL: Purpose = Purpose {
     name: "control socket",
@@ -23,10 +23,14 @@ pub struct ControlSocket {
 }
 
 impl ControlSocket {
+    /// Makes the socket's directory, as [`ControlSocket::bind`] does.
+    pub fn make_dir(socket: &Path, group: Option<&Group>) -> Result<(), SocketError> {
+        make_dir(socket, CONTROL, &access(group))
+    }
+
     /// Must be called within the runtime that will serve it.
     pub fn bind(path: &Path, group: Option<Group>) -> Result<Self, SocketError> {
-        let access = group.as_ref().map_or(Access::Owner, |group| Access::Group(group.group.clone()));
-        let (listener, file) = listen_on(path, CONTROL, &access)?;
+        let (listener, file) = listen_on(path, CONTROL, &access(group.as_ref()))?;
         let listener = UnixListener::from_std(listener).map_err(|source| SocketError::Io {
             of: CONTROL,
             path: path.to_owned(),
@@ -42,4 +46,8 @@ impl ControlSocket {
     pub(super) fn into_parts(self) -> (UnixListener, Option<Group>, SocketFile) {
         (self.listener, self.group, self.file)
     }
+}
+
+fn access(group: Option<&Group>) -> Access {
+    group.map_or(Access::Owner, |group| Access::Group(group.group.clone()))
 }

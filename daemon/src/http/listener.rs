@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 
-use crate::socket::{Access, Purpose, SocketError, SocketFile, listen_on};
+use crate::socket::{Access, Purpose, SocketError, SocketFile, listen_on, make_dir};
 
 const HTTP: Purpose =
     Purpose { name: "HTTP socket", option: "--listen", key: "http.listen", group_key: "http.groups" };
@@ -93,6 +93,16 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
+}
+
+/// Makes the directories of unix sockets, as binding them does.
+pub(super) fn make_dirs(listen: &[Listen], access: &Access) -> Result<(), BindError> {
+    for listen in listen {
+        if let Listen::Unix(path) = listen {
+            make_dir(path, HTTP, access)?;
+        }
+    }
+    Ok(())
 }
 
 impl Accepted {

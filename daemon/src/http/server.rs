@@ -15,7 +15,7 @@ use super::connection::{self, Crowd, Ending, Place};
 use super::gatekeeper::{Gatekeeper, Visitor};
 use super::guard::{Entrance, Guard};
 use super::limits::Limits;
-use super::listener::{Accepted, BindError, Listen, Listener};
+use super::listener::{Accepted, BindError, Listen, Listener, make_dirs};
 use super::peer::{self, Peer};
 use super::throttle::{Source, Throttle};
 use super::tls::{Certificate, TlsError};
@@ -69,6 +69,12 @@ pub struct Stop {
 }
 
 impl Server {
+    /// Makes the directories of unix sockets.
+    pub fn make_dirs(config: &Config) -> Result<(), StartError> {
+        let trust = Trust::new(&config.users, &config.groups, Tasks::new())?;
+        Ok(make_dirs(&config.listen, &access(config.auth, &trust))?)
+    }
+
     /// Must be called within the runtime that will serve it.
     pub fn bind(config: Config, keys: &Keys, tasks: Tasks) -> Result<Self, StartError> {
         let reachable = config.listen.iter().find(|listen| !listen.is_local());
@@ -115,10 +121,12 @@ impl Server {
             tasks: tasks.clone(),
             ending: Ending { stopping: stop.stopping.clone(), kill: CancellationToken::new() },
         };
-        let accepting: Vec<_> =
-            listeners.into_iter().map(|listener| tasks.spawn(accept(listener, doors.clone()))).collect();
+        let accepting: Vec<_> = listeners
+            .into_iter()
+            .map(|listener| tasks.spawn_vital("http", accept(listener, doors.clone())))
+            .collect();
         let (watched, kill) = (Arc::clone(&crowd), doors.ending.kill.clone());
-        let watching = tasks.spawn(async move {
+        let watching = tasks.spawn_vital("http deadlines", async move {
             tokio::select! {
                 () = watched.watch() => {}
                 () = kill.cancelled() => {}

@@ -102,7 +102,7 @@ impl Refresher {
                 }
             }
         };
-        self.0.tasks.spawn(looping.instrument(tracing::info_span!("refresh_loop")));
+        self.0.tasks.spawn_vital("refresh", looping.instrument(tracing::info_span!("refresh_loop")));
     }
 
     /// Looks at the pool now: an account came, changed, or the clock was moved.

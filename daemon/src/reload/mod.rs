@@ -46,7 +46,8 @@ impl Reloader {
     /// Watches the directory from now on.
     pub fn start(&self) {
         let this = self.clone();
-        self.tasks.spawn(async move { this.run().await }.instrument(tracing::info_span!("reload")));
+        let running = async move { this.run().await }.instrument(tracing::info_span!("reload"));
+        self.tasks.spawn_vital("reload", running);
     }
 
     async fn run(self) {

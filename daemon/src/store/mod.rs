@@ -87,11 +87,17 @@ pub enum Edit {
 }
 
 impl Store {
+    /// Makes the directory where it is missing, with those above it, for this user alone.
+    pub fn make(path: &Path) -> Result<(), OpenError> {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+        made.map_err(|source| OpenError::Io { path: path.to_owned(), source })
+    }
+
     /// Takes the directory: makes it where it is missing, closes it to others, locks it, and shows by a trial
     /// reservation that it can be written.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let io_error = |source| OpenError::Io { path: path.to_owned(), source };
-        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io_error)?;
+        Self::make(path)?;
         let path = path.canonicalize().map_err(io_error)?;
         let dir = File::open(&path).map_err(io_error)?;
         let meta = dir.metadata().map_err(io_error)?;

@@ -145,7 +145,7 @@ impl StoredResponses {
     pub fn start(&self) {
         self.sweep();
         let this = self.clone();
-        self.0.tasks.spawn(async move {
+        self.0.tasks.spawn_vital("stored responses", async move {
             loop {
                 tokio::select! {
                     () = tokio::time::sleep(SWEEP_EVERY) => this.sweep(),
