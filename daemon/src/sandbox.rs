@@ -66,7 +66,7 @@ pub struct Config {
     pub landlock: Landlock,
     /// Files and directories of trusted certificates that the environment names.
     pub certificates: Vec<PathBuf>,
-    /// systemd's, or whoever started us; an abstract one starts with `@`.
+    /// Of systemd, or whoever started us.
     pub notify_socket: Option<PathBuf>,
 }
 
@@ -124,7 +124,7 @@ pub fn restrict(config: &Config, places: &Places) -> Result<Restricted, SandboxE
     if config.landlock == Landlock::Off {
         return Ok(Restricted::Not);
     }
-    let (abi, ruleset) = newest(config)?;
+    let (abi, ruleset) = newest()?;
     let ruleset = allow(ruleset, abi, config, places)?;
     let status = ruleset.restrict_self().map_err(SandboxError::Rules)?;
     judge(&status).map_err(|lack| SandboxError::Unavailable { lack })?;
@@ -132,32 +132,21 @@ pub fn restrict(config: &Config, places: &Places) -> Result<Restricted, SandboxE
 }
 
 /// The rules of the newest landlock that this kernel has in full.
-fn newest(config: &Config) -> Result<(ABI, RulesetCreated), SandboxError> {
-    let full = KNOWN.iter().find_map(|abi| Some((*abi, ruleset(*abi, config).ok()?)));
+fn newest() -> Result<(ABI, RulesetCreated), SandboxError> {
+    let full = KNOWN.iter().find_map(|abi| Some((*abi, ruleset(*abi).ok()?)));
     full.ok_or_else(|| SandboxError::Unavailable { lack: lack() })
 }
 
 /// Everything that this version of landlock can deny is denied from the start.
-fn ruleset(abi: ABI, config: &Config) -> Result<RulesetCreated, RulesetError> {
+fn ruleset(abi: ABI) -> Result<RulesetCreated, RulesetError> {
     let mut ruleset = Ruleset::default()
         .set_compatibility(CompatLevel::HardRequirement)
         .handle_access(AccessFs::from_all(abi))?;
-    let mut scopes = Scope::from_all(abi);
-    if is_abstract(config) {
-        // Whoever started us is told through it.
-        scopes.remove(Scope::AbstractUnixSocket);
-    }
+    let scopes = Scope::from_all(abi);
     if !scopes.is_empty() {
         ruleset = ruleset.scope(scopes)?;
     }
     ruleset.create()
-}
-
-fn is_abstract(config: &Config) -> bool {
-    config
-        .notify_socket
-        .as_ref()
-        .is_some_and(|socket| socket.as_os_str().as_encoded_bytes().starts_with(b"@"))
 }
 
 /// Asks once more for the least there is, without insisting, which tells what is missing. The daemon ends after this.

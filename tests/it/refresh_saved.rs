@@ -51,6 +51,27 @@ async fn a_client_that_hangs_up_during_its_refresh_loses_nothing() {
 }
 
 #[tokio::test]
+async fn a_part_of_the_daemon_that_panics_ends_it_and_what_is_in_flight_is_saved_first() {
+    let fake = FakeClaude::start().await;
+    let (daemon, issued, gate) = rotated_but_not_answered(&fake).await;
+    // Stands for any of the loops: each is started so.
+    let panicking = daemon.tasks().spawn_vital("broken on purpose", async { panic!("on purpose") });
+    assert!(panicking.await.is_err());
+    within("it stops serving", async {
+        while daemon.control_socket().exists() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert!(daemon.is_running());
+    gate.open();
+    let (broken, home) = daemon.broken().await;
+    assert_eq!(broken.to_string(), "a part of the daemon has ended, so it stopped");
+    let saved = proxy_tests::daemon::read(&home.path().join("auth").join(FILE));
+    assert_eq!(saved["refresh_token"], json!(fake.current_refresh_token(issued.account)));
+}
+
+#[tokio::test]
 async fn stopping_during_a_refresh_waits_until_the_new_token_is_on_disk() {
     let fake = FakeClaude::start().await;
     let (mut daemon, issued, gate) = rotated_but_not_answered(&fake).await;

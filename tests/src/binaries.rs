@@ -198,7 +198,8 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    async fn ready(mut live: Live) -> Self {
+    /// Waits until a program that was started serves.
+    pub async fn ready(mut live: Live) -> Self {
         let line = live.stderr_line("proxyd is ready").await;
         let (_, address) = line.split_once("http://").expect("the address it listens on");
         let address: String =

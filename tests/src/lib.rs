@@ -12,4 +12,5 @@ pub mod needs;
 pub mod proxy_server;
 pub mod sshd;
 pub mod terminal;
+pub mod tls_front;
 pub mod wait;

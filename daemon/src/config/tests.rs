@@ -155,3 +155,95 @@ fn the_annotated_file_is_a_valid_configuration_whether_or_not_its_lines_are_swit
         loaded.settings.iter().filter(|(_, setting)| matches!(setting.origin, Origin::File { .. })).count();
     assert_eq!(from_file, KEYS.iter().filter(|key| key.default.is_some()).count());
 }
+
+#[test]
+fn landlock_is_required_unless_it_is_switched_off() {
+    let (_dir, flags) = with_file("");
+    let variables = [("SSL_CERT_FILE", "/a/b.pem"), ("SSL_CERT_DIR", "/c:/d"), ("NOTIFY_SOCKET", "/n")];
+    let config = load(&flags, &environment(&variables)).unwrap().config.sandbox;
+    assert_eq!(config.landlock, sandbox::Landlock::Required);
+    assert_eq!(config.certificates, ["/a/b.pem", "/c", "/d"].map(PathBuf::from));
+    assert_eq!(config.notify_socket, Some("/n".into()));
+    let (_dir, flags) = with_file("[sandbox]\nlandlock = \"off\"\n");
+    assert_eq!(load(&flags, &environment(&[])).unwrap().config.sandbox.landlock, sandbox::Landlock::Off);
+    assert_eq!(
+        mistakes("[sandbox]\nlandlock = \"maybe\"\n"),
+        ["config.toml:2:1: sandbox.landlock: \"maybe\" must be required or off"]
+    );
+}
+
+/// The proxy and the exceptions, where the environment's is asked for.
+fn environments_proxy(
+    file: &str,
+    variables: &[(&str, &str)],
+) -> Result<(String, Option<String>), Vec<String>> {
+    let (_dir, flags) = with_file(file);
+    let transport =
+        load(&flags, &environment(variables)).map_err(|mistakes| mistakes.0)?.config.claude.transport;
+    let proxy = transport.proxy_url.map(|proxy| proxy.expose().to_string());
+    Ok((proxy.unwrap_or_default(), transport.exceptions.map(|exceptions| exceptions.0)))
+}
+
+const ASKED: &str = "[upstream]\nproxy_from_environment = true\n";
+
+#[test]
+fn the_environments_proxy_counts_only_where_it_is_asked_for() {
+    let all = [
+        ("HTTPS_PROXY", "http://p.example:1"),
+        ("ALL_PROXY", "socks5://q.example:2"),
+        ("no_proxy", "x.example"),
+    ];
+    assert_eq!(environments_proxy("", &all), Ok((String::new(), None)));
+    assert_eq!(
+        environments_proxy(ASKED, &all),
+        Ok(("http://p.example:1/".to_owned(), Some("x.example".to_owned())))
+    );
+    let own = format!("{ASKED}proxy_url = \"http://own.example:3\"\n");
+    assert_eq!(environments_proxy(&own, &all), Ok(("http://own.example:3/".to_owned(), None)));
+    for (variables, proxy) in [
+        (&[("https_proxy", "p.example:1")][..], "http://p.example:1/"),
+        (&[("all_proxy", "socks5h://q.example:2")], "socks5h://q.example:2"),
+        (&[("HTTPS_PROXY", ""), ("ALL_PROXY", "http://q.example:2")], "http://q.example:2/"),
+        (
+            &[("HTTPS_PROXY", "http://p.example:1"), ("https_proxy", "http://p.example:1")],
+            "http://p.example:1/",
+        ),
+    ] {
+        assert_eq!(environments_proxy(ASKED, variables), Ok((proxy.to_owned(), Some(String::new()))));
+    }
+    for variables in [&[][..], &[("http_proxy", "http://p.example:1"), ("NO_PROXY", "*")]] {
+        assert_eq!(environments_proxy(ASKED, variables), Ok((String::new(), None)));
+    }
+}
+
+#[test]
+fn a_proxy_of_the_environment_that_cannot_be_used_is_a_mistake_that_names_its_variable_alone() {
+    let secret = "http://me:FAKE-password@p.example:1";
+    for (variables, mistake) in [
+        (
+            &[("HTTPS_PROXY", secret), ("https_proxy", "http://q.example")][..],
+            "environment HTTPS_PROXY: upstream.proxy_from_environment: says something else than https_proxy: unset one of them",
+        ),
+        (
+            &[("HTTPS_PROXY", secret), ("NO_PROXY", "a"), ("no_proxy", "b")],
+            "environment NO_PROXY: upstream.proxy_from_environment: says something else than no_proxy: unset one of them",
+        ),
+        (
+            &[("ALL_PROXY", "ftp://me:FAKE-password@p.example")],
+            "environment ALL_PROXY: upstream.proxy_url: must start with http, https, socks5 or socks5h, not ftp",
+        ),
+        (
+            &[("https_proxy", "http://me:FAKE-password\u{fffd}@p.example")],
+            "environment https_proxy: upstream.proxy_from_environment: is not UTF-8",
+        ),
+    ] {
+        assert_eq!(environments_proxy(ASKED, variables), Err(vec![mistake.to_owned()]));
+    }
+    let (_dir, flags) = with_file(ASKED);
+    let printed = load(&flags, &environment(&[("HTTPS_PROXY", secret)])).unwrap().print();
+    assert!(
+        printed.contains("upstream.proxy_url = \"http://me:****@p.example:1/\"  # environment HTTPS_PROXY\n"),
+        "{printed}"
+    );
+    assert!(!printed.contains("FAKE-password"));
+}

@@ -12,6 +12,8 @@ use tokio::net::UnixStream;
 use tokio::sync::OnceCell;
 use tonic::transport::server::Connected;
 
+use super::incoming::Place;
+
 /// Who calls.
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
@@ -23,11 +25,14 @@ pub(super) struct Caller {
 
 /// A stream of bytes whose caller is known.
 #[derive(Debug)]
-pub(super) struct Connection(UnixStream);
+pub(super) struct Connection {
+    stream: UnixStream,
+    _place: Place,
+}
 
 impl Connection {
-    pub(super) fn new(stream: UnixStream) -> Self {
-        Self(stream)
+    pub(super) fn new(stream: UnixStream, place: Place) -> Self {
+        Self { stream, _place: place }
     }
 }
 
@@ -35,7 +40,7 @@ impl Connected for Connection {
     type ConnectInfo = Caller;
 
     fn connect_info(&self) -> Caller {
-        let peer = self.0.peer_cred().ok();
+        let peer = self.stream.peer_cred().ok();
         let identity = peer.map(|peer| (Uid::from_raw(peer.uid()), Gid::from_raw(peer.gid())));
         Caller { identity, member: Arc::default() }
     }
@@ -47,20 +52,20 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
+        Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buf)
+        Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

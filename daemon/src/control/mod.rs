@@ -6,6 +6,7 @@ mod connection;
 mod convert;
 mod daemon;
 mod group;
+mod incoming;
 mod login_failure;
 mod logins;
 mod peer;
@@ -19,13 +20,10 @@ use std::time::Duration;
 use proxy_proto::v1::accounts_server::{self, AccountsServer};
 use proxy_proto::v1::daemon_server::{self, DaemonServer};
 use proxy_proto::v1::logins_server::{self, LoginsServer};
-use tokio_stream::StreamExt as _;
-use tokio_stream::wrappers::UnixListenerStream;
 use tonic::transport::Server;
 use tonic_health::ServingStatus;
 use tonic_health::server::{HealthReporter, health_reporter};
 
-use self::connection::Connection;
 pub use self::group::{Group, GroupConfig, GroupRights};
 pub use socket::ControlSocket;
 pub use watch::Watchers;
@@ -91,7 +89,7 @@ pub async fn serve(socket: ControlSocket, state: State) -> Result<(), ServeError
     };
     let (health, health_service) = health_reporter();
     tell_health(&health, ServingStatus::Serving).await;
-    let incoming = UnixListenerStream::new(listener).map(|accepted| accepted.map(Connection::new));
+    let incoming = incoming::incoming(listener);
     let serving = Server::builder()
         .layer(peer::Rights::of_this_process(group, tasks.clone()))
         .add_service(health_service)

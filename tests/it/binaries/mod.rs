@@ -6,6 +6,7 @@ mod commands;
 mod crash;
 mod explain;
 mod full_disk;
+mod hardening;
 mod login;
 mod rights;
 mod ssh;

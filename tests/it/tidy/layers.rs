@@ -8,7 +8,7 @@ use super::{hold, uses};
 const ROWS: &[&[&str]] = &[
     &["id", "secret", "clock", "chain", "tasks", "address", "users"],
     &["wire", "account", "events", "socket"],
-    &["translate", "pool", "store", "telemetry", "systemd"],
+    &["translate", "pool", "store", "telemetry", "systemd", "sandbox"],
     &["claude"],
     &["refresh", "owners", "stored", "keys"],
     &["login", "reload", "admin", "usage", "notice", "keeper"],

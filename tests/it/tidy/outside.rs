@@ -15,6 +15,7 @@ const ONLY: &[(&[&str], &[&str])] = &[
     (&["clap"], &["cli.rs"]),
     (&["tracing_subscriber", "tracing_journald"], &["telemetry/"]),
     (&["sd_notify"], &["systemd.rs"]),
+    (&["landlock"], &["sandbox.rs"]),
     // Certificates are read in transport.rs, the kernel's table of connections in peer.rs, and what it says
     // of our signals in main.rs.
     (
