@@ -134,6 +134,11 @@ pub fn span(text: &str) -> Option<SignedDuration> {
     span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()
 }
 
+/// A span of time as it is shown to people: `5m`, `1h 30m`.
+pub fn in_words(span: std::time::Duration) -> String {
+    SignedDuration::try_from(span).map_or_else(|_| format!("{span:?}"), |span| format!("{span:#}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

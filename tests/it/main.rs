@@ -30,6 +30,8 @@ mod formats;
 #[cfg(test)]
 mod generated;
 #[cfg(test)]
+mod keep_alive;
+#[cfg(test)]
 mod login;
 #[cfg(test)]
 mod models;

@@ -55,6 +55,8 @@ pub struct Setup {
     pub settings: Vec<(&'static str, String)>,
     /// Where it listens beside a free port of loopback.
     pub listen: Vec<String>,
+    /// When a streaming request's head goes down though upstream has not answered; no key sets it.
+    pub late_head: Option<Duration>,
 }
 
 impl Setup {
@@ -78,7 +80,7 @@ impl Setup {
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { clock: Clock::system(), settings: Vec::new(), listen: Vec::new() }
+        Self { clock: Clock::system(), settings: Vec::new(), listen: Vec::new(), late_head: None }
     }
 }
 
@@ -376,7 +378,9 @@ fn config(fake: &FakeClaude, setup: &Setup, home: &Path) -> config::Config {
     // No configuration of the machine that runs the tests.
     let isolated = [("CONFIGURATION_DIRECTORY".to_owned(), home.join("config").display().to_string())];
     let environment: Environment = settings.chain(isolated).collect();
-    config::load(&flags, &environment).expect("a valid configuration").config
+    let mut config = config::load(&flags, &environment).expect("a valid configuration").config;
+    config.proxy.late_head = setup.late_head.unwrap_or(config.proxy.late_head);
+    config
 }
 
 /// A connection to a control socket.

@@ -7,6 +7,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 use directories::ProjectDirs;
 
@@ -38,6 +39,7 @@ pub(super) fn config(
 ) -> Option<Config> {
     let mut check = Check { settings, mistakes };
     let http = http::config(&mut check);
+    let keep_alive = check.text("http.keep_alive", keep_alive);
     let control_socket = check.path("control.socket", || default_socket(environment));
     let group = check.text("control.group", |text| optional(text.trim(), |name| Ok(name.to_owned())));
     let group_rights = check.text("control.group_rights", str::parse);
@@ -71,6 +73,7 @@ pub(super) fn config(
     let callback_port = check.port("claude.oauth.callback_port");
     let proxy_url = check.text("upstream.proxy_url", |text| optional(text, ProxyUrl::parse));
     let _asked = check.boolean("upstream.proxy_from_environment");
+    let silence = check.text("upstream.silence_timeout", limit);
     let ca_file = check.text("upstream.ca_file", |text| optional(text, |text| Ok(PathBuf::from(text))));
     let landlock = check.text("sandbox.landlock", str::parse);
     Some(Config {
@@ -88,6 +91,9 @@ pub(super) fn config(
             wait: wait?,
             queue: queue? as usize,
             translation: translate::Config { strict: strict?, prompt_cache: prompt_cache? },
+            keep_alive: keep_alive?,
+            late_head: proxy::LATE_HEAD,
+            silence: silence?,
         },
         responses: stored::Config {
             enabled: store_responses?,
@@ -220,6 +226,22 @@ fn duration(text: &str, least: SignedDuration, most: SignedDuration) -> Result<S
     } else {
         Err(format!("{text:?} must be from {least:#} to {most:#}"))
     }
+}
+
+/// How long upstream may take to something.
+fn limit(text: &str) -> Result<Duration, String> {
+    let limit = duration(text, SignedDuration::from_millis(10), SignedDuration::from_hours(1))?;
+    Ok(Duration::try_from(limit).unwrap_or_default())
+}
+
+/// `None`: off.
+fn keep_alive(text: &str) -> Result<Option<Duration>, String> {
+    if span(text).is_some_and(|span| span.is_zero()) {
+        return Ok(None);
+    }
+    let interval = duration(text, SignedDuration::from_millis(10), SignedDuration::from_mins(10))
+        .map_err(|problem| format!("{problem}; \"0s\" switches it off"))?;
+    Ok(Some(Duration::try_from(interval).unwrap_or_default()))
 }
 
 fn control_group(name: Option<String>, rights: GroupRights) -> Option<GroupConfig> {

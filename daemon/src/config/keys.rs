@@ -131,6 +131,13 @@ pub const KEYS: &[Key] = &[
         doc: "How long open streams may go on after a stop was asked for. Then they end with an error event.",
     },
     Key {
+        path: "http.keep_alive",
+        kind: Kind::Text,
+        default: Some(r#""15s""#),
+        doc: "A stream's client that was sent nothing for this long gets a ping or a comment, so that it does not give up a stream that lives. \
+              A stream that upstream has not begun after 45 seconds begins with them, and an error is then an event in it. 0s: never.",
+    },
+    Key {
         path: "control.socket",
         kind: Kind::Text,
         default: None,
@@ -310,6 +317,12 @@ pub const KEYS: &[Key] = &[
         default: Some("false"),
         doc: "Whether HTTPS_PROXY, else ALL_PROXY (both in either case) of proxyd's own environment stands for an empty upstream.proxy_url, \
               except to the hosts in NO_PROXY. Plain http, which goes to loopback only, takes no proxy of the environment.",
+    },
+    Key {
+        path: "upstream.silence_timeout",
+        kind: Kind::Text,
+        default: Some(r#""5m""#),
+        doc: "An answer of which nothing came from upstream for this long is given up; upstream sends pings in between.",
     },
     Key {
         path: "upstream.ca_file",

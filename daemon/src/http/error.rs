@@ -1,6 +1,5 @@
-//! The one edge where an error becomes a response, in the caller's own dialect. Statuses are chosen by what
-//! clients do with them: a pool without accounts must not be retried for minutes in silence, and a limit
-//! names its end.
+//! The one edge where an error becomes a response, in the caller's own dialect. What it says, [`ProxyError::told`]
+//! knows.
 
 use axum::body::Body;
 use axum::response::Response;
@@ -8,27 +7,15 @@ use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 
 use crate::chain::ErrorChain;
-use crate::claude::api::SendError;
 use crate::clock::Timestamp;
 use crate::id::RequestId;
-use crate::pool::NoAccount;
 use crate::proxy::{LONG_WAIT, ProxyError, REQUEST_ID};
-use crate::refresh::RefreshError;
 use crate::wire::Dialect;
 use crate::wire::error::ApiError;
 
-/// What a client is told.
-struct Told {
-    error: ApiError,
-    /// When it may try again.
-    retry_at: Option<Timestamp>,
-    /// Whether trying again by itself can help.
-    retry: bool,
-}
-
 /// An error of ours as the client's answer. Logged here, once.
 pub(super) fn render(error: &ProxyError, dialect: Dialect, id: RequestId, now: Timestamp) -> Response {
-    let told = told(error);
+    let told = error.told();
     tracing::info!(request.id = %id, status = told.error.http_status(dialect), error = %ErrorChain(error), "request failed");
     let mut response = refuse(&told.error, dialect, id);
     let headers = response.headers_mut();
@@ -74,70 +61,10 @@ pub(super) fn dialect(path: &str, headers: &HeaderMap) -> Dialect {
     }
 }
 
-fn told(error: &ProxyError) -> Told {
-    let passing = |error| Told { error, retry_at: None, retry: true };
-    let lasting = |error| Told { error, retry_at: None, retry: false };
-    match error {
-        ProxyError::Api(error) => passing(error.clone()),
-        ProxyError::NoAccount(nobody) => match nobody {
-            NoAccount::Empty | NoAccount::AllOut { .. } | NoAccount::OwnerOut { .. } => {
-                lasting(no_account(nobody.to_string()))
-            }
-            NoAccount::Excluded { .. } => lasting(
-                ApiError::not_found(nobody.to_string()).with_param("model").with_code("model_not_found"),
-            ),
-            NoAccount::Cooling { until, .. } => {
-                Told { error: ApiError::rate_limit(nobody.to_string()), retry_at: Some(*until), retry: true }
-            }
-            NoAccount::Exhausted => {
-                passing(ApiError::bad_gateway("the account left the pool meanwhile; send the request again"))
-            }
-        },
-        ProxyError::Refresh(cause) => match &**cause {
-            RefreshError::NeedsLogin { .. } | RefreshError::NotRenewable | RefreshError::Closed(_) => {
-                lasting(no_account(cause.to_string()))
-            }
-            RefreshError::TooSoon { retry_at } => Told {
-                error: ApiError::rate_limit(format!("no fresh token yet: {}", ErrorChain(&**cause))),
-                retry_at: Some(*retry_at),
-                retry: true,
-            },
-            RefreshError::Gone
-            | RefreshError::CannotSave(_)
-            | RefreshError::Unsaved
-            | RefreshError::Unusable(_)
-            | RefreshError::Issuer(_)
-            | RefreshError::Stopping
-            | RefreshError::Aborted => {
-                passing(ApiError::bad_gateway(format!("no fresh token: {}", ErrorChain(&**cause))))
-            }
-        },
-        ProxyError::Send(cause) => match cause {
-            // The chain of causes is a library's words, and stays in the log.
-            SendError::Connect(_) | SendError::Proxy(_) | SendError::HungUp(_) => {
-                passing(ApiError::bad_gateway(cause.to_string()))
-            }
-            SendError::Upload(error) => passing(error.clone()),
-            SendError::Timeout => passing(ApiError::timeout(cause.to_string())),
-            SendError::Credential(_) | SendError::Closed(_) | SendError::NoWay(_) => {
-                lasting(no_account(cause.to_string()))
-            }
-        },
-        ProxyError::Stopping => passing(ApiError::overloaded(error.to_string())),
-        ProxyError::Redirected(_) | ProxyError::BadAnswer => {
-            passing(ApiError::bad_gateway(error.to_string()))
-        }
-    }
-}
-
-/// 403: clients show its text at once, where a 401 would be retried for minutes and a 503 for ever.
-fn no_account(message: String) -> ApiError {
-    ApiError::permission(message).with_code("no_usable_account")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pool::NoAccount;
 
     fn rendered(error: &ProxyError, dialect: Dialect) -> (u16, Option<String>, Option<String>) {
         let response = render(error, dialect, RequestId::new(), Timestamp::UNIX_EPOCH);

@@ -10,9 +10,11 @@ use http_body::{Frame, SizeHint};
 use http_body_util::{BodyExt as _, Limited};
 
 use super::attempt::Attempt;
+use super::encoder::Encoder;
 use super::headers::{self, REQUEST_ID, SHOULD_RETRY, UPSTREAM_REQUEST_ID};
 use super::history::Telling;
-use super::stream::{Encoder, Pump};
+use super::late::Late;
+use super::stream::Pump;
 use super::{Exchange, Inner, ProxyError};
 use crate::id::RequestId;
 use crate::pool::Endpoint;
@@ -25,11 +27,13 @@ const MOST_HELD: usize = 1024 * 1024;
 /// What a client gets.
 pub type Answer = Response<Body>;
 
-/// A body downstream: whole, or pumped from upstream as it comes.
+/// A body downstream: whole, or pumped from upstream as it comes, if need be after its head.
 #[derive(Debug)]
 pub enum Body {
     Whole(Option<Bytes>),
     Pumped(Box<Pump>),
+    /// Its head went down before upstream answered.
+    Late(Box<Late>),
 }
 
 /// Upstream's body broke off where the protocol has no way to say so: the connection is cut instead of
@@ -57,6 +61,7 @@ impl http_body::Body for Body {
                 bytes.take().filter(|bytes| !bytes.is_empty()).map(|bytes| Ok(Frame::data(bytes))),
             ),
             Self::Pumped(pump) => pump.poll_data(context).map(|data| data.map(|data| data.map(Frame::data))),
+            Self::Late(late) => late.poll_frame(context),
         }
     }
 
@@ -68,6 +73,7 @@ impl http_body::Body for Body {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Self::Pumped(pump) => pump.size_hint(),
+            Self::Late(_) => SizeHint::default(),
         }
     }
 }

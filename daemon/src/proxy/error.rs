@@ -1,5 +1,5 @@
-//! Why a request has no answer from upstream, and whose fault that is. Becomes text at one edge only,
-//! `http::error`.
+//! Why a request has no answer from upstream, and whose fault that is. Becomes words in one place only,
+//! [`super::told`].
 
 use std::sync::Arc;
 

@@ -10,20 +10,25 @@ mod budget;
 mod carried;
 mod conversation;
 mod dispatch;
+mod encoder;
 mod error;
 mod gzip;
 mod headers;
 mod history;
+mod late;
 mod listing;
 mod models;
 mod native_events;
 mod queue;
+mod quiet;
 mod ready;
 mod responses;
 mod stream;
+mod told;
 mod translated;
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -36,7 +41,9 @@ pub use dispatch::LONG_WAIT;
 pub use error::ProxyError;
 pub use headers::{REQUEST_ID, SHOULD_RETRY};
 pub use history::{Entry, History, MOST_REMEMBERED, Story, Try};
+pub use late::LATE_HEAD;
 pub use models::ModelsRequest;
+pub use told::Told;
 
 use crate::claude::CallBody;
 use crate::claude::api::{Api, Call};
@@ -53,6 +60,7 @@ use crate::wire::{Dialect, messages, splice};
 use budget::Budget;
 use carried::Carried;
 use conversation::Conversation;
+use late::Expected;
 use models::ModelCache;
 use queue::Queue;
 
@@ -88,6 +96,8 @@ pub struct Exchange {
     pub model: String,
     /// As the body names it; `None` for a call without a body.
     written: Option<String>,
+    /// The client asks for a stream.
+    streams: bool,
     pub call: Call,
     /// What it belongs to, for the choice of its account.
     conversation: Option<Conversation>,
@@ -95,7 +105,7 @@ pub struct Exchange {
 }
 
 /// How requests are carried.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// When every account is out until a time that was named, a request waits this long for one of them before it is
     /// refused.
@@ -103,6 +113,12 @@ pub struct Config {
     /// No more requests than these wait at once.
     pub queue: usize,
     pub translation: translate::Config,
+    /// A stream's client that was sent nothing for this long gets a sign of life; `None`: never.
+    pub keep_alive: Option<Duration>,
+    /// A streaming request's head goes down at the latest after this long, where there is a `keep_alive`.
+    pub late_head: Duration,
+    /// An answer's body of which nothing came from upstream for this long is given up.
+    pub silence: Duration,
 }
 
 /// What the proxy works with.
@@ -117,6 +133,12 @@ pub struct Components {
     pub metrics: Arc<Metrics>,
     /// Cancelled when the grace period of a stop is over.
     pub cut: CancellationToken,
+}
+
+impl Config {
+    fn quiet(&self) -> quiet::Limits {
+        quiet::Limits { keep_alive: self.keep_alive, silence: self.silence }
+    }
 }
 
 impl Proxy {
@@ -148,8 +170,13 @@ impl Proxy {
     /// the answer come back.
     pub async fn pass_through(&self, exchange: Exchange) -> Result<Answer, ProxyError> {
         let exchange = self.0.with_carried(exchange);
-        let attempt = self.unless_cut(self.0.dispatch(&exchange)).await?;
-        Ok(answer::native(attempt, &exchange, &self.0))
+        let expected = exchange.streams.then(|| Expected::native(exchange.id));
+        let this = self.clone();
+        let work = async move {
+            let attempt = this.unless_cut(this.0.dispatch(&exchange)).await?;
+            Ok(answer::native(attempt, &exchange, &this.0))
+        };
+        self.0.in_time(expected, work).await
     }
 
     /// Work that nobody waits for any longer once the grace period of a stop is over.
@@ -173,13 +200,15 @@ impl Exchange {
         let peek = messages::peek(&body)?;
         tracing::debug!(request.id = %id, model = %peek.model, stream = peek.stream, "messages");
         let conversation = conversation::of_headers(&head.headers).or_else(|| conversation::of_body(&peek));
+        let streams = peek.stream && endpoint == Endpoint::Messages;
         let model = peek.model.into_owned();
         let path = head.uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/v1/messages"));
         let headers = &head.headers;
         let headers = headers::for_upstream(headers);
         let call = Call { method: Method::POST, path, headers, body: body.into() };
         let (dialect, written) = (Dialect::Messages, Some(model.clone()));
-        Ok(Self { id, dialect, endpoint, written, model, call, conversation, carried: Carried::default() })
+        let carried = Carried::default();
+        Ok(Self { id, dialect, endpoint, written, streams, model, call, conversation, carried })
     }
 
     /// A request about no model: it goes up as the client sent it, and its body while the client sends it.
@@ -196,6 +225,7 @@ impl Exchange {
             endpoint,
             model,
             written: None,
+            streams: false,
             call,
             conversation: Some(conversation),
             carried: Carried::default(),
@@ -216,7 +246,8 @@ impl Exchange {
         let beginning = || conversation::of_body(&messages::peek(&prepared.body).ok()?);
         let conversation = conversation::of_headers(sent).or_else(session).or_else(beginning);
         let (endpoint, carried) = (Endpoint::Messages, Carried::default());
-        Self { id, dialect, endpoint, model, written, call, conversation, carried }
+        let streams = prepared.stream;
+        Self { id, dialect, endpoint, model, written, streams, call, conversation, carried }
     }
 
     /// The same request, its tokens only counted.

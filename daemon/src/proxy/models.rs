@@ -239,6 +239,7 @@ impl Proxy {
             endpoint: Endpoint::Models,
             model,
             written: None,
+            streams: false,
             call,
             conversation: None,
             carried: Carried::default(),

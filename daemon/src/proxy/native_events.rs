@@ -10,6 +10,9 @@ use crate::wire::error::{ApiError, ErrorKind};
 /// As much of a line as is needed to tell what it is.
 const HEAD: usize = 64;
 
+/// As upstream itself shows that it lives.
+pub(super) const PING: &[u8] = b"event: ping\ndata: {\"type\": \"ping\"}\n\n";
+
 /// Watches the bytes go by.
 #[derive(Debug, Default)]
 pub(super) struct NativeEvents {
@@ -44,6 +47,12 @@ impl NativeEvents {
                 self.end_line();
             }
         }
+    }
+
+    /// Whether an event of ours can stand here: the one before is complete, as far as the LF that may belong to its last
+    /// line's end, and it was not the last one.
+    pub(super) fn is_between_events(&self) -> bool {
+        !(self.ended || self.in_line || self.in_event || self.after_cr)
     }
 
     /// What ends the stream in the protocol's own way, if upstream did not.
@@ -169,5 +178,43 @@ mod tests {
         assert_eq!(after(&invalid).error(), Some(ErrorKind::InvalidRequest));
         assert_eq!(after(&format!("{START}{STOP}")).error(), None);
         assert_eq!(after(START).error(), None);
+    }
+
+    #[test]
+    fn a_ping_wherever_one_may_stand_leaves_every_other_event_as_it_was() {
+        let parsed = |bytes: &[u8]| {
+            let mut reader = crate::wire::sse::Reader::new(4096);
+            let mut events = reader.push(bytes).unwrap();
+            events.extend(reader.finish());
+            events.retain(|event| event.event != "ping");
+            events
+        };
+        let comment = ": upstream's own\n\ndata: {}\nid: 1\n\n\n";
+        for text in [
+            format!("{START}{comment}{STOP}"),
+            format!("{START}{comment}{STOP}").replace('\n', "\r\n"),
+            format!("{START}{START}{ERROR}"),
+        ] {
+            let events_of = parsed(text.as_bytes());
+            let mut places = 0;
+            for first in 0..=text.len() {
+                for second in first..=text.len() {
+                    let mut events = NativeEvents::default();
+                    let mut sent = Vec::new();
+                    for part in [&text[..first], &text[first..second], &text[second..]] {
+                        events.observe(part.as_bytes());
+                        sent.extend_from_slice(part.as_bytes());
+                        if events.is_between_events() {
+                            places += 1;
+                            sent.extend_from_slice(PING);
+                        }
+                    }
+                    assert_eq!(parsed(&sent), events_of, "{first} {second}");
+                    // After the end nothing more is said.
+                    assert!(!sent.ends_with(PING), "{first} {second}");
+                }
+            }
+            assert!(places > text.len(), "{places}");
+        }
     }
 }

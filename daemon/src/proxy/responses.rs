@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::answer::{self, Answer};
-use super::stream::{Encoder, Translate};
+use super::encoder::{Encoder, Translate};
 use super::translated::{DROPPED_FIELDS, Translation, failure, read_answer};
 use super::{Exchange, Proxy, ProxyError};
 use crate::id::RequestId;

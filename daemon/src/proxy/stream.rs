@@ -2,93 +2,39 @@
 //! What is ready leaves together, what is alone leaves at once, and nothing is read from upstream that the
 //! client has not taken: there is no queue.
 
-use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body::{Body as _, SizeHint};
 use http_body_util::BodyExt as _;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::answer::BrokenOff;
+use super::encoder::Encoder;
 use super::gzip::Gunzip;
 use super::history::Telling;
-use super::native_events::NativeEvents;
+use super::quiet::{Due, Quiet};
 use super::ready::Ready;
 use super::{Inner, ProxyError};
 use crate::claude::UpstreamBody;
-use crate::clock::Clock;
+use crate::clock::{Clock, in_words};
 use crate::owners::Witness;
 use crate::pool::{Lease, Reach, Signal};
-use crate::translate::{chat, completions, responses};
 use crate::wire::error::{self, ApiError, ErrorKind};
 use crate::wire::sse;
 
 /// A frame downstream grows no larger by coalescing.
 const MOST_COALESCED: usize = 64 * 1024;
-/// An event upstream may not be longer: 300 kB deltas occur.
-const MOST_PER_EVENT: usize = 16 * 1024 * 1024;
-
-/// What becomes of upstream's bytes.
-#[derive(Debug)]
-pub(super) enum Encoder {
-    /// A body that is no stream of events, as it comes.
-    Plain,
-    /// A Messages stream, as it comes, followed so that a cut is told.
-    Events(NativeEvents),
-    /// A Messages stream, in another dialect.
-    Translated { reader: sse::Reader, dialect: Box<dyn Translate> },
-}
-
-/// One dialect's state machine: events in, bytes out.
-pub(super) trait Translate: fmt::Debug + Send {
-    fn on_event(&mut self, event: &sse::Event, out: &mut BytesMut);
-    fn on_error(&mut self, error: &ApiError, out: &mut BytesMut);
-    fn on_end(&mut self, out: &mut BytesMut);
-    fn is_done(&self) -> bool;
-    /// Tells the time in Unix seconds, for dialects that say when an answer was completed.
-    fn set_time(&mut self, now: i64);
-}
-
-macro_rules! translate {
-    ($($encoder:ty, $set_time:expr;)*) => {$(
-        impl Translate for $encoder {
-            fn on_event(&mut self, event: &sse::Event, out: &mut BytesMut) {
-                self.on_event(event, out);
-            }
-
-            fn on_error(&mut self, error: &ApiError, out: &mut BytesMut) {
-                self.on_error(error, out);
-            }
-
-            fn on_end(&mut self, out: &mut BytesMut) {
-                self.on_end(out);
-            }
-
-            fn is_done(&self) -> bool {
-                self.is_done()
-            }
-
-            fn set_time(&mut self, now: i64) {
-                ($set_time)(self, now);
-            }
-        }
-    )*};
-}
-
-translate! {
-    chat::Encoder, |_: &mut chat::Encoder, _| ();
-    completions::Encoder, |_: &mut completions::Encoder, _| ();
-    responses::Encoder, responses::Encoder::set_time;
-}
-
 /// How upstream's body ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Ending {
     Complete,
     BrokenOff,
     Unreadable,
+    /// It did not: nothing came for too long.
+    Silent,
     /// It did not: the daemon's grace period is over.
     Stopping,
 }
@@ -110,20 +56,11 @@ pub struct Pump {
     cutting: Pin<Box<WaitForCancellationFutureOwned>>,
     /// Encoded and not handed on yet.
     ready: Ready,
+    quiet: Quiet,
     /// The connection is to be cut after what is ready.
     broken: bool,
     /// What the stream said about the account, beyond its status.
     signal: Option<Signal>,
-}
-
-impl Encoder {
-    pub(super) fn events() -> Self {
-        Self::Events(NativeEvents::default())
-    }
-
-    pub(super) fn translated(dialect: impl Translate + 'static) -> Self {
-        Self::Translated { reader: sse::Reader::new(MOST_PER_EVENT), dialect: Box::new(dialect) }
-    }
 }
 
 impl Pump {
@@ -146,6 +83,7 @@ impl Pump {
             cut: inner.cut.clone(),
             cutting: Box::pin(inner.cut.clone().cancelled_owned()),
             ready: Ready::default(),
+            quiet: Quiet::new(inner.config.quiet()),
             broken: false,
             signal: None,
         }
@@ -155,9 +93,14 @@ impl Pump {
     /// status of its own.
     pub(super) async fn first_event(&mut self) -> Result<(), ApiError> {
         while let Some(upstream) = &mut self.upstream {
-            let data = match upstream.frame().await {
-                Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
-                Some(Err(_)) | None => break,
+            let data = match tokio::time::timeout(self.quiet.silence(), upstream.frame()).await {
+                Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
+                Ok(Some(Err(_)) | None) => break,
+                Err(_) => {
+                    self.lease.settle(&Signal::Unreachable);
+                    self.telling.end(SILENT);
+                    return Err(silent(self.quiet.silence()));
+                }
             };
             let events = self.read(&data).map_err(|error| {
                 tracing::warn!(error = %error, "upstream's body cannot be read");
@@ -194,6 +137,7 @@ impl Pump {
             }
             match Pin::new(upstream).poll_frame(context) {
                 Poll::Ready(Some(Ok(frame))) => {
+                    self.quiet.heard();
                     if let Ok(data) = frame.into_data() {
                         self.take(&data);
                     }
@@ -206,16 +150,31 @@ impl Pump {
                 Poll::Pending => {
                     if self.cutting.as_mut().poll(context).is_ready() {
                         self.end(Ending::Stopping);
+                    } else if self.ready.len() == 0 {
+                        self.wait(context);
                     }
                     break;
                 }
             }
         }
         match self.ready.take() {
-            Some(data) => Poll::Ready(Some(Ok(data))),
+            Some(data) => {
+                self.quiet.told();
+                Poll::Ready(Some(Ok(data)))
+            }
             None if self.upstream.is_some() => Poll::Pending,
             None if std::mem::take(&mut self.broken) => Poll::Ready(Some(Err(BrokenOff))),
             None => Poll::Ready(None),
+        }
+    }
+
+    /// Upstream has nothing, and neither has the client anything to take: it gets a sign of life when one is due.
+    fn wait(&mut self, context: &mut Context<'_>) {
+        let keep_alive = self.encoder.keep_alive();
+        match self.quiet.poll(keep_alive.is_some(), context) {
+            Poll::Ready(Due::KeepAlive) => self.ready.push(keep_alive.unwrap_or_default()),
+            Poll::Ready(Due::Silence) => self.end(Ending::Silent),
+            Poll::Pending => {}
         }
     }
 
@@ -277,7 +236,7 @@ impl Pump {
     fn end(&mut self, ending: Ending) {
         self.upstream = None;
         let ending = self.end_gzip(ending);
-        let error = ending.error();
+        let error = ending.error(self.quiet.silence());
         let out = self.ready.buffer();
         let complete = match &mut self.encoder {
             Encoder::Plain => {
@@ -311,6 +270,7 @@ impl Pump {
             _ if self.signal.is_some() => ", but it ended with an error of upstream",
             _ if complete => "",
             Ending::Unreadable => ", but it cannot be read",
+            Ending::Silent => SILENT,
             _ => ", but upstream broke it off",
         });
         let blamed = !complete && ending != Ending::Stopping;
@@ -345,8 +305,9 @@ impl Drop for Pump {
 
 impl Ending {
     /// What the client is told where the protocol did not end.
-    fn error(self) -> ApiError {
+    fn error(self, silence: Duration) -> ApiError {
         match self {
+            Self::Silent => silent(silence),
             Self::Complete | Self::BrokenOff => ApiError::upstream_disconnected(),
             Self::Unreadable => unreadable(),
             Self::Stopping => ApiError::overloaded(ProxyError::Stopping.to_string()),
@@ -361,6 +322,14 @@ enum Unreadable {
     Gzip(#[from] std::io::Error),
     #[error(transparent)]
     Events(#[from] sse::TooLong),
+}
+
+/// How the story of a request ends whose answer's body stopped.
+const SILENT: &str = ", but then upstream said nothing any more";
+
+fn silent(silence: Duration) -> ApiError {
+    let message = format!("upstream sent nothing of its answer for {}", in_words(silence));
+    ApiError::timeout(message).with_code("upstream_silent")
 }
 
 fn unreadable() -> ApiError {

@@ -7,10 +7,12 @@ use http_body_util::BodyExt as _;
 
 use super::answer::{self, Answer, Body};
 use super::attempt::Attempt;
+use super::encoder::Encoder;
 use super::gzip::Gunzip;
 use super::headers::{self, UPSTREAM_REQUEST_ID};
 use super::history::Telling;
-use super::stream::{Encoder, Pump};
+use super::late::{Expected, HeadCame, stream_headers};
+use super::stream::Pump;
 use super::{Exchange, Proxy, ProxyError};
 use crate::claude::UpstreamBody;
 use crate::id::RequestId;
@@ -31,7 +33,7 @@ pub(super) const DROPPED_FIELDS: HeaderName = HeaderName::from_static("x-proxyd-
 const STRICT: HeaderName = HeaderName::from_static("x-proxyd-strict");
 
 /// How an answer becomes the client's, per dialect.
-pub(super) trait Translation: Clone + Send {
+pub(super) trait Translation: Clone + Send + 'static {
     const DIALECT: Dialect;
     const FIELDS: &Table;
 
@@ -107,18 +109,28 @@ impl Proxy {
     ) -> Result<Answer, ProxyError> {
         let exchange = self.0.with_carried(Exchange::translated(id, R::DIALECT, sent, &prepared));
         let dropped = self.declare(R::DIALECT, R::FIELDS, &prepared.dropped);
-        let created = self.0.clock.now().as_second();
-        let mut answer = match self.answer(&exchange, prepared.reply.clone(), created).await {
-            // Nothing has gone down yet. The account that was cut off comes last now, so another one is asked where there is one.
-            Err(error) if is_cut_off(&error) && self.0.may_ask_again() => {
-                self.answer(&exchange, prepared.reply, created).await?
-            }
-            answered => answered?,
+        let header = dropped.map(|list| (DROPPED_FIELDS, list));
+        let (created, reply) = (self.0.clock.now().as_second(), prepared.reply);
+        let head_came = HeadCame::default();
+        let expected = prepared.stream.then(|| Expected {
+            id,
+            encoder: reply.clone().encoder(created),
+            header: header.clone(),
+            head_came: head_came.clone(),
+        });
+        let this = self.clone();
+        let work = async move {
+            let mut answer = match this.answer(&exchange, reply.clone(), created, &head_came).await {
+                // Nothing has gone down yet. The account that was cut off comes last now, so another one is asked where there is one.
+                Err(error) if is_cut_off(&error) && this.0.may_ask_again() => {
+                    this.answer(&exchange, reply, created, &head_came).await?
+                }
+                answered => answered?,
+            };
+            answer.headers_mut().extend(header);
+            Ok(answer)
         };
-        if let Some(list) = dropped {
-            answer.headers_mut().insert(DROPPED_FIELDS, list);
-        }
-        Ok(answer)
+        self.0.in_time(expected, work).await
     }
 
     /// Counts what was dropped, and names it for the client.
@@ -142,8 +154,10 @@ impl Proxy {
         exchange: &Exchange,
         reply: R,
         created: i64,
+        head_came: &HeadCame,
     ) -> Result<Answer, ProxyError> {
         let attempt = self.unless_cut(self.0.dispatch(exchange)).await?;
+        head_came.tell();
         if attempt.response.status().is_success() {
             self.success(attempt, exchange, reply, created).await
         } else {
@@ -171,8 +185,7 @@ impl Proxy {
         let of = (attempt.lease, Telling::goes_on(&attempt.entry));
         let mut pump = Pump::new(body, gunzip, reply.encoder(created), of, witness, &self.0);
         self.unless_cut(async { pump.first_event().await.map_err(ProxyError::from) }).await?;
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        headers.extend(stream_headers());
         answer::mark(&mut headers, exchange.id, StatusCode::OK);
         Ok(answer::respond(StatusCode::OK, headers, Body::Pumped(Box::new(pump))))
     }
@@ -213,7 +226,10 @@ pub(super) async fn failure(attempt: Attempt, exchange: &Exchange) -> Result<Ans
     let Opened { headers, gunzip, body, .. } = open(attempt.response);
     let error = error::from_upstream(status.as_u16(), &read_whole(body, gunzip).await?);
     let status = StatusCode::from_u16(error.http_status(exchange.dialect)).unwrap_or(StatusCode::BAD_GATEWAY);
-    Ok(answer::whole(status, headers, exchange.id, error.body(exchange.dialect, None), "application/json"))
+    let body = error.body(exchange.dialect, None);
+    let mut answer = answer::whole(status, headers, exchange.id, body, "application/json");
+    answer.extensions_mut().insert(error);
+    Ok(answer)
 }
 
 /// An answer that does not stream: its head as far as a client of another dialect may see it, and its body.

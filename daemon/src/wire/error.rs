@@ -167,6 +167,12 @@ impl ApiError {
         Self::new(ErrorKind::Api, message)
     }
 
+    /// A mistake of ours.
+    pub fn internal() -> Self {
+        Self::api("proxyd made a mistake and ended this request; its log says more")
+            .with_code("internal_error")
+    }
+
     /// Upstream could not be reached, or its answer broke off before its headers.
     pub fn bad_gateway(message: impl Into<String>) -> Self {
         Self::api(message).with_status(502)

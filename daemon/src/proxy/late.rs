@@ -1,0 +1,190 @@
+//! A stream whose head does not wait for upstream's: when upstream takes long to answer, the client gets its head and
+//! signs of life while accounts are still asked inside the body. What comes of that becomes the stream, or an error
+//! event in the client's dialect. Until then another account can be asked: nothing of an answer has gone down.
+
+use std::fmt;
+use std::panic::AssertUnwindSafe;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use http::header::{self, HeaderMap, HeaderValue};
+use http::{StatusCode, header::HeaderName};
+use http_body::{Body as _, Frame};
+use http_body_util::BodyExt as _;
+use tokio::sync::Notify;
+use tokio::time::{Interval, MissedTickBehavior, sleep};
+
+use super::answer::{self, Answer, Body, BrokenOff};
+use super::encoder::Encoder;
+use super::{Inner, ProxyError};
+use crate::chain::ErrorChain;
+use crate::id::RequestId;
+use crate::wire::error::{self, ApiError};
+
+/// A streaming request's head goes down at the latest after this long: many clients and what stands before them give up
+/// after a minute without a byte.
+pub const LATE_HEAD: Duration = Duration::from_secs(45);
+
+/// Tells that upstream's head has come: from then on its first event is waited for no longer than any other.
+#[derive(Clone, Debug, Default)]
+pub(super) struct HeadCame(Arc<Notify>);
+
+/// What is known of a streaming request's answer before there is one.
+#[derive(Debug)]
+pub(super) struct Expected {
+    pub(super) id: RequestId,
+    /// Says how the stream shows that it lives, and how it fails.
+    pub(super) encoder: Encoder,
+    /// For the head, beside what every stream's says.
+    pub(super) header: Option<(HeaderName, HeaderValue)>,
+    pub(super) head_came: HeadCame,
+}
+
+/// Accounts are asked until there is a stream, or the reason why there is none.
+type Work = Pin<Box<dyn Future<Output = Result<Body, ApiError>> + Send>>;
+
+/// The body of an answer that came too late for its head.
+pub struct Late {
+    state: State,
+    encoder: Encoder,
+    ticking: Interval,
+}
+
+enum State {
+    Asking(Work),
+    Streaming(Box<Body>),
+    Failed,
+}
+
+impl Expected {
+    /// A Messages stream's.
+    pub(super) fn native(id: RequestId) -> Self {
+        Self { id, encoder: Encoder::events(), header: None, head_came: HeadCame::default() }
+    }
+}
+
+impl HeadCame {
+    pub(super) fn tell(&self) {
+        self.0.notify_one();
+    }
+}
+
+impl Inner {
+    /// The answer that `work` gives, or, of a stream, in time the head of one whose body goes on with `work`.
+    pub(super) async fn in_time(
+        &self,
+        expected: Option<Expected>,
+        work: impl Future<Output = Result<Answer, ProxyError>> + Send + 'static,
+    ) -> Result<Answer, ProxyError> {
+        let (Some(expected), Some(keep_alive)) = (expected, self.config.keep_alive) else {
+            return work.await;
+        };
+        let mut work = Box::pin(work);
+        let first_event_is_late = async {
+            expected.head_came.0.notified().await;
+            sleep(keep_alive).await;
+        };
+        tokio::select! {
+            biased;
+            answer = &mut work => return answer,
+            () = sleep(self.config.late_head) => {}
+            () = first_event_is_late => {}
+        }
+        let Expected { id, encoder, header, .. } = expected;
+        tracing::debug!(request.id = %id, "the answer is late: its stream begins without it");
+        let mut headers = stream_headers();
+        headers.extend(header);
+        answer::mark(&mut headers, id, StatusCode::OK);
+        let work = AssertUnwindSafe(stream(id, work)).catch_unwind();
+        let work = work.map(move |stream| stream.unwrap_or_else(|_panic| Err(panicked(id))));
+        let late = Late { state: State::Asking(Box::pin(work)), encoder, ticking: ticking(keep_alive) };
+        Ok(answer::respond(StatusCode::OK, headers, Body::Late(Box::new(late))))
+    }
+}
+
+/// The head of a stream that we write.
+pub(super) fn stream_headers() -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers
+}
+
+/// The first tick comes at once, each next one when the one before was taken.
+fn ticking(interval: Duration) -> Interval {
+    let mut ticking = tokio::time::interval(interval);
+    ticking.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticking
+}
+
+fn panicked(id: RequestId) -> ApiError {
+    tracing::error!(request.id = %id, "a panic ended a request");
+    ApiError::internal()
+}
+
+/// The stream that `work` gives, or what its client is told instead.
+async fn stream(
+    id: RequestId,
+    work: impl Future<Output = Result<Answer, ProxyError>>,
+) -> Result<Body, ApiError> {
+    let answer = match work.await {
+        Ok(answer) => answer,
+        Err(error) => {
+            tracing::info!(request.id = %id, error = %ErrorChain(&error), "request failed after its head");
+            return Err(error.told().error);
+        }
+    };
+    let status = answer.status();
+    if status.is_success() && answer::is_event_stream(answer.headers()) {
+        return Ok(answer.into_body());
+    }
+    // A refusal that was translated is there in words already.
+    if let Some(error) = answer.extensions().get::<ApiError>() {
+        return Err(error.clone());
+    }
+    let refusal = answer::held(answer).await.map_err(|error| error.told().error)?;
+    let words = pin!(refusal.into_body()).collect().await.map(|words| words.to_bytes()).unwrap_or_default();
+    Err(error::in_its_own_words(status.as_u16(), &words).unwrap_or_else(|| {
+        ApiError::bad_gateway(format!("upstream answered with status {status} and no stream"))
+            .with_code("upstream_not_streamed")
+    }))
+}
+
+impl Late {
+    pub(super) fn poll_frame(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        loop {
+            let asking = match &mut self.state {
+                State::Asking(asking) => asking,
+                State::Streaming(body) => return Pin::new(body).poll_frame(context),
+                State::Failed => return Poll::Ready(None),
+            };
+            match asking.as_mut().poll(context) {
+                Poll::Ready(Ok(body)) => self.state = State::Streaming(Box::new(body)),
+                Poll::Ready(Err(error)) => {
+                    self.state = State::Failed;
+                    return Poll::Ready(Some(Ok(Frame::data(self.encoder.fail(&error)))));
+                }
+                Poll::Pending => {
+                    ready!(self.ticking.poll_tick(context));
+                    if let Some(keep_alive) = self.encoder.keep_alive() {
+                        return Poll::Ready(Some(Ok(Frame::data(keep_alive))));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Says nothing of the request.
+impl fmt::Debug for Late {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Late").finish_non_exhaustive()
+    }
+}
