@@ -80,6 +80,8 @@ mod translation;
 #[cfg(test)]
 mod uploads;
 #[cfg(test)]
+mod upstream_limits;
+#[cfg(test)]
 mod usage;
 #[cfg(test)]
 mod watch;

@@ -114,9 +114,9 @@ fn faults() -> Vec<(Vec<Step>, &'static str)> {
     let half = Step::data("event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"ind");
     vec![
         (vec![Step::Cut], "closed the connection"),
-        (vec![Step::Reset], "closed the connection"),
+        (vec![Step::Reset], "reset the connection"),
         (vec![half.clone(), Step::Cut], "closed the connection"),
-        (vec![half, Step::Reset], "closed the connection"),
+        (vec![half, Step::Reset], "reset the connection"),
         (vec![Step::event("error", &error)], "Too many at once."),
         (vec![Step::data("event: content_block_delta\ndata: nonsense\n\n")], "cannot be read"),
     ]

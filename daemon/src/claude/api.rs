@@ -2,6 +2,8 @@
 //! added here and nowhere else.
 
 use std::borrow::Cow;
+use std::error::Error as _;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,19 +13,17 @@ use http::{Method, Request, Response, Uri};
 use hyper_util::client::legacy;
 use url::Url;
 
-use super::answer::UpstreamBody;
+use super::answer::{UpstreamBody, io_kind};
 use super::body::CallBody;
-use super::transport::{ModelClient, Tls, TransportError};
+use super::connect::TooSlow;
+use super::transport::{MOST_BUFFERED, ModelClient, Tls, TransportError};
 use super::ways::{Closed, Way, Ways};
-use super::{Config, USER_AGENT};
+use super::{Config, TransportConfig, USER_AGENT};
 use crate::account::{Account, Credential};
+use crate::clock::in_words;
 use crate::pool::{Lease, Pool};
 use crate::secret::sensitive_header;
 use crate::wire::error::ApiError;
-
-/// How long upstream may take to its answer's head: a large answer that is not streamed can take ten minutes. An
-/// upload may take longer for as long as it goes on.
-const HEAD_TIMEOUT: Duration = Duration::from_mins(15);
 
 /// What an OAuth token needs among the betas.
 pub(super) const OAUTH_BETA: &str = "oauth-2025-04-20";
@@ -54,10 +54,18 @@ pub enum SendError {
     /// The account's proxy cannot be reached, refuses (407), or does not get through to upstream.
     #[error("upstream cannot be reached through the account's proxy")]
     Proxy(#[source] legacy::Error),
+    #[error("no connection to upstream within {}", in_words(*limit))]
+    ConnectTimeout { limit: Duration, source: legacy::Error },
     #[error("upstream hung up before it answered")]
     HungUp(#[source] legacy::Error),
-    #[error("upstream sent no answer within {} minutes", HEAD_TIMEOUT.as_secs() / 60)]
-    Timeout,
+    #[error("upstream reset the connection before it answered")]
+    Reset(#[source] legacy::Error),
+    #[error("upstream's answer has more headers than the {} KiB that are read", MOST_BUFFERED / 1024)]
+    LargeHead(#[source] legacy::Error),
+    #[error("upstream's answer is not HTTP")]
+    NotHttp(#[source] legacy::Error),
+    #[error("upstream sent no answer within {}", in_words(*.0))]
+    Timeout(Duration),
     /// The client's own body was too large, broke off, or made no progress.
     #[error("the client's upload did not come to its end")]
     Upload(#[source] ApiError),
@@ -77,6 +85,9 @@ pub enum SendError {
 pub struct Api {
     ways: Arc<Ways<ModelClient>>,
     provider: Base,
+    connect_timeout: Duration,
+    head_timeout: Duration,
+    silence_timeout: Duration,
 }
 
 /// Where calls go.
@@ -91,9 +102,10 @@ struct Base {
 impl Api {
     /// `pool` says which proxies are in use.
     pub fn new(config: &Config, tls: &Tls, pool: Arc<Pool>) -> Result<Self, TransportError> {
-        let ways = Ways::new(config.transport.through(), tls, pool, ModelClient::new)?;
+        let TransportConfig { connect_timeout, head_timeout, silence_timeout, .. } = config.transport;
+        let ways = Ways::new(&config.transport, tls, pool, ModelClient::new)?;
         let provider = Base::of(&config.api_base_url).ok_or(TransportError::BaseUrl)?;
-        Ok(Self { ways: Arc::new(ways), provider })
+        Ok(Self { ways: Arc::new(ways), provider, connect_timeout, head_timeout, silence_timeout })
     }
 
     /// Sends `call` by the lease's credential, the way its account goes, and waits for the answer's head. Dropping
@@ -110,15 +122,33 @@ impl Api {
         *request.method_mut() = call.method;
         *request.uri_mut() = self.base(account)?.uri(call.path);
         *request.headers_mut() = headers;
-        let answer = in_time(client.request(request), &body).await;
+        let answer = in_time(client.request(request), &body, self.head_timeout).await;
         if let Some(fault) = body.fault() {
             return Err(SendError::Upload(fault));
         }
         match answer {
             Some(Err(error)) if error.is_connect() && way.is_own() => Err(SendError::Proxy(error)),
-            Some(Err(error)) if error.is_connect() => Err(SendError::Connect(error)),
-            Some(answer) => answer.map(|answer| answer.map(UpstreamBody::new)).map_err(SendError::HungUp),
-            None => Err(SendError::Timeout),
+            Some(Err(error)) => Err(self.failed(error)),
+            Some(Ok(answer)) => Ok(answer.map(|body| UpstreamBody::new(body, self.silence_timeout))),
+            None => Err(SendError::Timeout(self.head_timeout)),
+        }
+    }
+
+    /// Why there is no head.
+    fn failed(&self, error: legacy::Error) -> SendError {
+        if error.is_connect() {
+            return if is_too_slow(&error) {
+                SendError::ConnectTimeout { limit: self.connect_timeout, source: error }
+            } else {
+                SendError::Connect(error)
+            };
+        }
+        let http = error.source().and_then(|source| source.downcast_ref::<hyper::Error>());
+        match http {
+            Some(http) if http.is_parse_too_large() => SendError::LargeHead(error),
+            Some(http) if http.is_parse() => SendError::NotHttp(error),
+            Some(http) if io_kind(http) == Some(io::ErrorKind::ConnectionReset) => SendError::Reset(error),
+            _ => SendError::HungUp(error),
         }
     }
 
@@ -134,12 +164,25 @@ impl Api {
     }
 }
 
+/// Whether a connection was not made in time, by our limit or a part of it.
+fn is_too_slow(error: &legacy::Error) -> bool {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let timed_out = |error: &io::Error| error.kind() == io::ErrorKind::TimedOut;
+        if cause.is::<TooSlow>() || cause.downcast_ref::<io::Error>().is_some_and(timed_out) {
+            return true;
+        }
+        source = cause.source();
+    }
+    false
+}
+
 /// The answer's head, or `None` when it is late: nothing came, and nothing more of the body went, for the time it has.
-async fn in_time<T>(answer: impl Future<Output = T>, body: &CallBody) -> Option<T> {
+async fn in_time<T>(answer: impl Future<Output = T>, body: &CallBody, limit: Duration) -> Option<T> {
     tokio::pin!(answer);
     let mut taken = 0;
     loop {
-        match tokio::time::timeout(HEAD_TIMEOUT, &mut answer).await {
+        match tokio::time::timeout(limit, &mut answer).await {
             Ok(answer) => return Some(answer),
             Err(_) if body.taken() > taken => taken = body.taken(),
             Err(_) => return None,

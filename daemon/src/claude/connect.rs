@@ -9,6 +9,8 @@ use std::time::Duration;
 use http::Uri;
 use tower_service::Service;
 
+use crate::clock::in_words;
+
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type Connecting<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 
@@ -22,8 +24,8 @@ pub(super) struct Timed<C> {
 
 /// The connection was not made in time.
 #[derive(Debug, thiserror::Error)]
-#[error("no connection within {} seconds", .0.as_secs())]
-struct TooSlow(Duration);
+#[error("no connection within {}", in_words(*.0))]
+pub(super) struct TooSlow(Duration);
 
 impl<C> Timed<C> {
     pub(super) fn new(inner: C, limit: Duration) -> Self {

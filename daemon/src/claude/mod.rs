@@ -15,11 +15,12 @@ mod usage;
 mod ways;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use url::Url;
 
 use crate::address::ProxyUrl;
-pub use answer::UpstreamBody;
+pub use answer::{BodyError, UpstreamBody};
 pub use api::Api;
 pub use body::{CallBody, Upload, UploadBody};
 pub use classify::{Outcome, Verdict, classify};
@@ -43,7 +44,7 @@ pub struct Config {
 }
 
 /// The way to the outside.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct TransportConfig {
     /// An http, https, socks5 or socks5h proxy for all traffic.
     pub proxy_url: Option<ProxyUrl>,
@@ -51,4 +52,10 @@ pub struct TransportConfig {
     pub exceptions: Option<Exceptions>,
     /// A PEM file of roots trusted beside the system's.
     pub ca_file: Option<PathBuf>,
+    /// For the making of a connection: through the proxy, and TLS, too.
+    pub connect_timeout: Duration,
+    /// From a call to its answer's head. An upload may take longer for as long as it goes on.
+    pub head_timeout: Duration,
+    /// An answer's body of which nothing came for this long is given up.
+    pub silence_timeout: Duration,
 }

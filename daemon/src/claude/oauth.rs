@@ -133,8 +133,10 @@ impl OAuthClient {
         clock: Clock,
         pool: Arc<Pool>,
     ) -> Result<Self, TransportError> {
-        let make = |through: Through<'_>, tls: &_| transport::oauth_client(through, tls, TOKEN_TIMEOUT);
-        let ways = Arc::new(Ways::new(transport.through(), tls, pool, make)?);
+        let make = |through: Through<'_>, tls: &_, connect| {
+            transport::oauth_client(through, tls, connect, TOKEN_TIMEOUT)
+        };
+        let ways = Arc::new(Ways::new(transport, tls, pool, make)?);
         Ok(Self { config, ways, clock })
     }
 

@@ -27,10 +27,8 @@ use super::exceptions::Exceptions;
 use super::{TransportConfig, USER_AGENT};
 use crate::address::ProxyUrl;
 
-/// For the connection to upstream, or to the proxy.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// For all of it: the proxy's handshake and TLS, too.
-const READY_TIMEOUT: Duration = Duration::from_secs(20);
+/// One stream holds no more of what upstream sent than this here, and no answer has a larger head.
+pub(super) const MOST_BUFFERED: usize = 64 * 1024;
 /// Shorter than the idle limit of the usual load balancer (60 s), so that a connection is rarely found
 /// closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
@@ -146,14 +144,15 @@ impl Split {
 }
 
 impl ModelClient {
-    pub(super) fn new(through: Through<'_>, tls: &Tls) -> Result<Self, TransportError> {
-        let direct = tcp();
+    /// Each connection is made in `timeout`.
+    pub(super) fn new(through: Through<'_>, tls: &Tls, timeout: Duration) -> Result<Self, TransportError> {
+        let direct = tcp(timeout);
         let proxy = match through {
-            Through::Nothing => return Ok(Self::Direct(client(direct, tls))),
+            Through::Nothing => return Ok(Self::Direct(client(direct, tls, timeout))),
             Through::Proxy(proxy) => proxy,
             Through::ProxyExcept(proxy, exceptions) => {
-                let proxied = Self::new(Through::Proxy(proxy), tls)?;
-                let direct = Self::new(Through::Nothing, tls)?;
+                let proxied = Self::new(Through::Proxy(proxy), tls, timeout)?;
+                let direct = Self::new(Through::Nothing, tls, timeout)?;
                 let exceptions = exceptions.clone();
                 return Ok(Self::Split(Arc::new(Split { proxied, direct, exceptions })));
             }
@@ -168,7 +167,7 @@ impl ModelClient {
                     let basic = basic(&user, &password).map_err(|error| problem(error.to_string()))?;
                     tunnel = tunnel.with_auth(basic);
                 }
-                Ok(Self::Tunnel(client(tunnel, tls)))
+                Ok(Self::Tunnel(client(tunnel, tls, timeout)))
             }
             scheme @ ("socks5" | "socks5h") => {
                 let mut socks = SocksV5::new(uri, direct);
@@ -176,9 +175,9 @@ impl ModelClient {
                     socks = socks.with_auth(user, password);
                 }
                 Ok(if scheme == "socks5h" {
-                    Self::Socks(client(socks, tls))
+                    Self::Socks(client(socks, tls, timeout))
                 } else {
-                    Self::SocksByAddress(client(ResolvedHere(socks), tls))
+                    Self::SocksByAddress(client(ResolvedHere(socks), tls, timeout))
                 })
             }
             other => Err(problem(format!("its scheme must be http, https, socks5 or socks5h, not {other}"))),
@@ -201,6 +200,7 @@ impl ModelClient {
 pub(super) fn oauth_client(
     through: Through<'_>,
     tls: &Tls,
+    connect_timeout: Duration,
     timeout: Duration,
 ) -> Result<reqwest::Client, TransportError> {
     let mut builder = reqwest::Client::builder()
@@ -209,7 +209,7 @@ pub(super) fn oauth_client(
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .pool_max_idle_per_host(0)
-        .connect_timeout(READY_TIMEOUT)
+        .connect_timeout(connect_timeout)
         .timeout(timeout);
     let proxy = match through {
         Through::Nothing => None,
@@ -227,12 +227,13 @@ pub(super) fn oauth_client(
     builder.build().map_err(TransportError::Client)
 }
 
-fn tcp() -> HttpConnector {
+/// To upstream, or to the proxy; what comes after it has half of the time in any case.
+fn tcp(timeout: Duration) -> HttpConnector {
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     // Without it a small write waits up to 40 ms for the acknowledgement of the one before.
     tcp.set_nodelay(true);
-    tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    tcp.set_connect_timeout(Some(timeout / 2));
     tcp.set_keepalive(Some(Duration::from_secs(30)));
     tcp
 }
@@ -245,7 +246,7 @@ fn over_tls<C>(connector: C, tls: &Tls) -> HttpsConnector<C> {
         .wrap_connector(connector)
 }
 
-fn client<C>(connector: C, tls: &Tls) -> Client<Ready<C>, Body>
+fn client<C>(connector: C, tls: &Tls, timeout: Duration) -> Client<Ready<C>, Body>
 where
     Ready<C>: Connect + Clone,
 {
@@ -253,7 +254,8 @@ where
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE_TIMEOUT)
         .pool_max_idle_per_host(IDLE_CONNECTIONS)
-        .build(Timed::new(over_tls(connector, tls), READY_TIMEOUT))
+        .http1_max_buf_size(MOST_BUFFERED)
+        .build(Timed::new(over_tls(connector, tls), timeout))
 }
 
 fn basic(user: &str, password: &str) -> Result<HeaderValue, http::header::InvalidHeaderValue> {

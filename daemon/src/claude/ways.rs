@@ -3,7 +3,9 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use super::TransportConfig;
 use super::transport::{Through, Tls, TransportError};
 use crate::account::Account;
 use crate::address::ProxyUrl;
@@ -41,14 +43,15 @@ impl Way {
     }
 }
 
-/// How a client for a way is made.
-type Make<C> = fn(Through<'_>, &Tls) -> Result<C, TransportError>;
+/// How a client for a way is made, whose connections are made in this time.
+type Make<C> = fn(Through<'_>, &Tls, Duration) -> Result<C, TransportError>;
 
 /// The clients of all ways, made when first needed. There is one for each proxy, however many accounts use it.
 #[derive(Debug)]
 pub(super) struct Ways<C> {
     configured: C,
     tls: Tls,
+    connect_timeout: Duration,
     make: Make<C>,
     pool: Arc<Pool>,
     made: Mutex<Made<C>>,
@@ -62,15 +65,16 @@ struct Made<C> {
 }
 
 impl<C: Clone> Ways<C> {
-    /// `configured` is what the configuration says.
     pub(super) fn new(
-        configured: Through<'_>,
+        transport: &TransportConfig,
         tls: &Tls,
         pool: Arc<Pool>,
         make: Make<C>,
     ) -> Result<Self, TransportError> {
         let made = Mutex::new(Made { generation: pool.snapshot().generation(), clients: HashMap::new() });
-        Ok(Self { configured: make(configured, tls)?, tls: tls.clone(), make, pool, made })
+        let connect_timeout = transport.connect_timeout;
+        let configured = make(transport.through(), tls, connect_timeout)?;
+        Ok(Self { configured, tls: tls.clone(), connect_timeout, make, pool, made })
     }
 
     /// The client of a way.
@@ -81,7 +85,7 @@ impl<C: Clone> Ways<C> {
         if let Some(client) = made.clients.get(proxy) {
             return Ok(client.clone());
         }
-        let client = (self.make)(Through::Proxy(proxy), &self.tls)?;
+        let client = (self.make)(Through::Proxy(proxy), &self.tls, self.connect_timeout)?;
         made.clients.insert(proxy.clone(), client.clone());
         Ok(client)
     }
@@ -114,13 +118,22 @@ mod tests {
 
     /// A client that knows only where it goes; each is made once.
     fn ways(pool: &Arc<Pool>) -> Ways<Arc<str>> {
-        let make: Make<Arc<str>> = |through, _| {
+        let make: Make<Arc<str>> = |through, _, _| {
             Ok(match through {
                 Through::Nothing => "direct".into(),
                 Through::Proxy(proxy) | Through::ProxyExcept(proxy, _) => proxy.server().into(),
             })
         };
-        Ways::new(Through::Nothing, &Tls::load(None, false).unwrap(), Arc::clone(pool), make).unwrap()
+        let second = Duration::from_secs(1);
+        let transport = TransportConfig {
+            proxy_url: None,
+            exceptions: None,
+            ca_file: None,
+            connect_timeout: second,
+            head_timeout: second,
+            silence_timeout: second,
+        };
+        Ways::new(&transport, &Tls::load(None, false).unwrap(), Arc::clone(pool), make).unwrap()
     }
 
     fn pool() -> Arc<Pool> {

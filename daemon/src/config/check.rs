@@ -73,7 +73,9 @@ pub(super) fn config(
     let callback_port = check.port("claude.oauth.callback_port");
     let proxy_url = check.text("upstream.proxy_url", |text| optional(text, ProxyUrl::parse));
     let _asked = check.boolean("upstream.proxy_from_environment");
-    let silence = check.text("upstream.silence_timeout", limit);
+    let connect_timeout = check.text("upstream.connect_timeout", limit);
+    let head_timeout = check.text("upstream.head_timeout", limit);
+    let silence_timeout = check.text("upstream.silence_timeout", limit);
     let ca_file = check.text("upstream.ca_file", |text| optional(text, |text| Ok(PathBuf::from(text))));
     let landlock = check.text("sandbox.landlock", str::parse);
     Some(Config {
@@ -93,7 +95,6 @@ pub(super) fn config(
             translation: translate::Config { strict: strict?, prompt_cache: prompt_cache? },
             keep_alive: keep_alive?,
             late_head: proxy::LATE_HEAD,
-            silence: silence?,
         },
         responses: stored::Config {
             enabled: store_responses?,
@@ -118,6 +119,9 @@ pub(super) fn config(
                 proxy_url: proxy_url?,
                 ca_file: ca_file?,
                 exceptions: exceptions.map(Exceptions),
+                connect_timeout: connect_timeout?,
+                head_timeout: head_timeout?,
+                silence_timeout: silence_timeout?,
             },
         },
         sandbox: sandbox::Config {

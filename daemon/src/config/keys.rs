@@ -319,6 +319,19 @@ pub const KEYS: &[Key] = &[
               except to the hosts in NO_PROXY. Plain http, which goes to loopback only, takes no proxy of the environment.",
     },
     Key {
+        path: "upstream.connect_timeout",
+        kind: Kind::Text,
+        default: Some(r#""20s""#),
+        doc: "How long the making of a connection may take, through the proxy and with TLS.",
+    },
+    Key {
+        path: "upstream.head_timeout",
+        kind: Kind::Text,
+        default: Some(r#""15m""#),
+        doc: "How long upstream may take to its answer's head: a large answer that is not streamed can take ten minutes. An upload may take \
+              longer for as long as it goes on.",
+    },
+    Key {
         path: "upstream.silence_timeout",
         kind: Kind::Text,
         default: Some(r#""5m""#),

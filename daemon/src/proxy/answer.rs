@@ -11,9 +11,11 @@ use http_body_util::{BodyExt as _, Limited};
 
 use super::attempt::Attempt;
 use super::encoder::Encoder;
+use super::fault::Fault;
 use super::headers::{self, REQUEST_ID, SHOULD_RETRY, UPSTREAM_REQUEST_ID};
 use super::history::Telling;
 use super::late::Late;
+use super::meter::Meter;
 use super::stream::Pump;
 use super::{Exchange, Inner, ProxyError};
 use crate::id::RequestId;
@@ -79,21 +81,31 @@ impl http_body::Body for Body {
 }
 
 /// A Messages answer as upstream gave it.
-pub(super) fn native(attempt: Attempt, exchange: &Exchange, inner: &Inner) -> Answer {
-    let (head, body) = attempt.response.into_parts();
+pub(super) async fn native(
+    attempt: Attempt,
+    exchange: &Exchange,
+    inner: &Inner,
+) -> Result<Answer, ProxyError> {
+    let (head, mut body) = attempt.response.into_parts();
     let mut headers = headers::for_downstream(&head.headers);
     let gunzip = take_gzip(&mut headers);
     mark(&mut headers, exchange.id, head.status);
     if !head.status.is_success() && !is_json(&headers) {
-        return unreadable(head.status, &headers, exchange.id);
+        return Ok(unreadable(head.status, &headers, exchange.id));
     }
     // A file is what it is, also where it holds events.
     let events = is_event_stream(&headers) && exchange.endpoint != Endpoint::Files;
     let encoder = if events { Encoder::events() } else { Encoder::Plain };
+    if !events {
+        // As long as nothing has gone down, an answer that does not come can be told.
+        body.begin().await.map_err(Fault::from)?;
+    }
+    let meter = (head.status.is_success() && exchange.endpoint == Endpoint::Messages)
+        .then(|| if events { Meter::new(inner) } else { Meter::of_whole(inner) });
     let witness = head.status.is_success().then(|| inner.witness(exchange, &attempt.lease)).flatten();
     let telling = Telling::goes_on(&attempt.entry);
-    let pump = Pump::new(body, gunzip, encoder, (attempt.lease, telling), witness, inner);
-    respond(head.status, headers, Body::Pumped(Box::new(pump)))
+    let pump = Pump::new(body, gunzip, encoder, (attempt.lease, telling), witness, inner).metered(meter);
+    Ok(respond(head.status, headers, Body::Pumped(Box::new(pump))))
 }
 
 /// The answer with all of its body here, for one that is worth little without and is small: a refusal.

@@ -168,13 +168,30 @@ pub(super) fn was_sent(result: &Result<Attempt, ProxyError>) -> bool {
             !matches!(error, SendError::Credential(_) | SendError::Closed(_) | SendError::NoWay(_))
         }
         ProxyError::Refresh(_) | ProxyError::NoAccount(_) => false,
-        ProxyError::Api(_) | ProxyError::Redirected(_) | ProxyError::BadAnswer | ProxyError::Stopping => true,
+        ProxyError::Api(_)
+        | ProxyError::Redirected(_)
+        | ProxyError::Body(_)
+        | ProxyError::BadAnswer
+        | ProxyError::Stopping => true,
     }
 }
 
 pub(super) fn is_dead_connection(result: Option<&Result<Attempt, ProxyError>>) -> bool {
     let Some(Err(ProxyError::Send(error))) = result else { return false };
-    matches!(error, SendError::Connect(_) | SendError::Proxy(_) | SendError::HungUp(_))
+    match error {
+        SendError::Connect(_)
+        | SendError::ConnectTimeout { .. }
+        | SendError::Proxy(_)
+        | SendError::HungUp(_)
+        | SendError::Reset(_) => true,
+        SendError::LargeHead(_)
+        | SendError::NotHttp(_)
+        | SendError::Timeout(_)
+        | SendError::Upload(_)
+        | SendError::Credential(_)
+        | SendError::Closed(_)
+        | SendError::NoWay(_) => false,
+    }
 }
 
 /// What an account's traffic has in common with that of others.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
+use super::fault::Fault;
 use crate::claude::api::SendError;
 use crate::pool::NoAccount;
 use crate::refresh::RefreshError;
@@ -27,7 +28,10 @@ pub enum ProxyError {
     Send(#[source] SendError),
     #[error("upstream answered with a redirect ({0}), which is never followed")]
     Redirected(StatusCode),
-    #[error("upstream's answer broke off or cannot be read")]
+    /// The head of its answer came, and then not all of the rest.
+    #[error(transparent)]
+    Body(#[from] Fault),
+    #[error("upstream's answer cannot be read")]
     BadAnswer,
     /// The daemon stops and its grace period is over.
     #[error("proxyd is stopping and the time it gives open requests is over: send the request again")]

@@ -1,43 +1,64 @@
 //! Incremental gzip decoding of an upstream body. We ask for identity; this is for an upstream that does not
-//! listen.
+//! listen. What comes out comes in small pieces, whatever went in, so that a bomb goes off at the pace of its reader.
 
-use std::io::{self, Write};
+use std::io::Write as _;
 
 use bytes::Bytes;
 use flate2::write::GzDecoder;
 
-/// What one chunk may grow to: a bomb ends the answer instead of the daemon.
-const MOST_PER_CHUNK: usize = 32 * 1024 * 1024;
-/// Input decoded at a time, so that the bound is checked in between.
-const STEP: usize = 4 * 1024;
+use super::fault::Fault;
+
+/// Input decoded at a time: no input grows by more than a thousand times.
+const STEP: usize = 128;
+/// A piece has this much, or what one more step gives.
+const PIECE: usize = 64 * 1024;
+/// Once as much as this came out, it may not be more than [`MOST_GROWTH`] times what went in: text is compressed to a
+/// tenth of its size, or a fiftieth.
+const FREE: u64 = 8 * 1024 * 1024;
+pub(super) const MOST_GROWTH: u64 = 200;
 
 #[derive(Debug)]
-pub(super) struct Gunzip(GzDecoder<Vec<u8>>);
+pub(super) struct Gunzip {
+    decoder: GzDecoder<Vec<u8>>,
+    /// Not decoded yet.
+    input: Bytes,
+    taken: u64,
+    given: u64,
+}
 
 impl Gunzip {
     pub(super) fn new() -> Self {
-        Self(GzDecoder::new(Vec::new()))
+        Self { decoder: GzDecoder::new(Vec::new()), input: Bytes::new(), taken: 0, given: 0 }
     }
 
-    /// Decodes the next bytes as far as they go.
-    pub(super) fn push(&mut self, chunk: &[u8]) -> io::Result<Bytes> {
-        for part in chunk.chunks(STEP) {
-            self.0.write_all(part)?;
-            self.0.flush()?;
-            if self.0.get_ref().len() > MOST_PER_CHUNK {
-                return Err(io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    "the compressed answer grows beyond all bounds",
-                ));
+    /// Takes the next bytes. All pieces of those before were taken.
+    pub(super) fn feed(&mut self, chunk: Bytes) {
+        self.input = chunk;
+    }
+
+    /// The next piece of what the input so far decodes to; `None` when more of it is needed.
+    pub(super) fn next(&mut self) -> Result<Option<Bytes>, Fault> {
+        while !self.input.is_empty() && self.decoder.get_ref().len() < PIECE {
+            let part = self.input.split_to(STEP.min(self.input.len()));
+            self.taken += part.len() as u64;
+            self.decoder.write_all(&part).and_then(|()| self.decoder.flush()).map_err(Fault::Gzip)?;
+            if self.given + self.decoder.get_ref().len() as u64 > FREE.max(self.taken * MOST_GROWTH) {
+                return Err(Fault::Bomb);
             }
         }
-        Ok(std::mem::take(self.0.get_mut()).into())
+        Ok(self.take())
     }
 
-    /// Checks that the stream came to its end.
-    pub(super) fn finish(&mut self) -> io::Result<Bytes> {
-        self.0.try_finish()?;
-        Ok(std::mem::take(self.0.get_mut()).into())
+    /// Checks that the stream came to its end, and gives what the decoder still held.
+    pub(super) fn finish(&mut self) -> Result<Option<Bytes>, Fault> {
+        self.decoder.try_finish().map_err(Fault::Gzip)?;
+        Ok(self.take())
+    }
+
+    fn take(&mut self) -> Option<Bytes> {
+        let piece = std::mem::take(self.decoder.get_mut());
+        self.given += piece.len() as u64;
+        (!piece.is_empty()).then(|| piece.into())
     }
 }
 
@@ -53,6 +74,16 @@ mod tests {
         encoder.finish().unwrap()
     }
 
+    fn all(gunzip: &mut Gunzip, chunk: &[u8]) -> Result<Vec<u8>, Fault> {
+        gunzip.feed(Bytes::copy_from_slice(chunk));
+        let mut out = Vec::new();
+        while let Some(piece) = gunzip.next()? {
+            assert!(piece.len() < 4 * PIECE, "{}", piece.len());
+            out.extend_from_slice(&piece);
+        }
+        Ok(out)
+    }
+
     #[test]
     fn any_split_gives_the_same_bytes() {
         let text = b"event: ping\ndata: {}\n\n".repeat(50);
@@ -60,9 +91,9 @@ mod tests {
         for at in 0..=packed.len() {
             let (head, tail) = packed.split_at(at);
             let mut gunzip = Gunzip::new();
-            let mut out = gunzip.push(head).unwrap().to_vec();
-            out.extend(gunzip.push(tail).unwrap());
-            out.extend(gunzip.finish().unwrap());
+            let mut out = all(&mut gunzip, head).unwrap();
+            out.extend(all(&mut gunzip, tail).unwrap());
+            out.extend(gunzip.finish().unwrap().unwrap_or_default());
             assert_eq!(out, text, "split at {at}");
         }
     }
@@ -71,13 +102,15 @@ mod tests {
     fn a_stream_cut_short_is_an_error() {
         let packed = gzip(b"hello");
         let mut gunzip = Gunzip::new();
-        gunzip.push(&packed[..packed.len() - 4]).unwrap();
+        all(&mut gunzip, &packed[..packed.len() - 4]).unwrap();
         assert!(gunzip.finish().is_err());
     }
 
     #[test]
-    fn a_bomb_is_an_error() {
-        let packed = gzip(&vec![0; MOST_PER_CHUNK + 8 * 1024 * 1024]);
-        assert!(Gunzip::new().push(&packed).is_err());
+    fn what_grows_comes_in_small_pieces_and_a_bomb_is_an_error() {
+        let size = usize::try_from(FREE).unwrap();
+        assert_eq!(all(&mut Gunzip::new(), &gzip(&vec![0; size])).unwrap().len(), size);
+        let fault = all(&mut Gunzip::new(), &gzip(&vec![0; 2 * size])).unwrap_err();
+        assert!(matches!(fault, Fault::Bomb), "{fault:?}");
     }
 }

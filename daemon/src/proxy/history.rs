@@ -125,6 +125,11 @@ impl Telling {
         Self { entry: Arc::clone(entry), so_far, is_over: false }
     }
 
+    /// The request's.
+    pub(super) fn id(&self) -> RequestId {
+        self.entry.id
+    }
+
     pub(super) fn end(&mut self, how: impl fmt::Display) {
         if !std::mem::replace(&mut self.is_over, true) {
             self.entry.end(format_args!("{}{how}", self.so_far));

@@ -12,11 +12,14 @@ mod conversation;
 mod dispatch;
 mod encoder;
 mod error;
+mod fault;
+mod flow;
 mod gzip;
 mod headers;
 mod history;
 mod late;
 mod listing;
+mod meter;
 mod models;
 mod native_events;
 mod queue;
@@ -39,6 +42,7 @@ use tokio_util::sync::CancellationToken;
 pub use answer::{Answer, Body, held};
 pub use dispatch::LONG_WAIT;
 pub use error::ProxyError;
+pub use fault::Fault;
 pub use headers::{REQUEST_ID, SHOULD_RETRY};
 pub use history::{Entry, History, MOST_REMEMBERED, Story, Try};
 pub use late::LATE_HEAD;
@@ -117,8 +121,6 @@ pub struct Config {
     pub keep_alive: Option<Duration>,
     /// A streaming request's head goes down at the latest after this long, where there is a `keep_alive`.
     pub late_head: Duration,
-    /// An answer's body of which nothing came from upstream for this long is given up.
-    pub silence: Duration,
 }
 
 /// What the proxy works with.
@@ -133,12 +135,6 @@ pub struct Components {
     pub metrics: Arc<Metrics>,
     /// Cancelled when the grace period of a stop is over.
     pub cut: CancellationToken,
-}
-
-impl Config {
-    fn quiet(&self) -> quiet::Limits {
-        quiet::Limits { keep_alive: self.keep_alive, silence: self.silence }
-    }
 }
 
 impl Proxy {
@@ -174,7 +170,7 @@ impl Proxy {
         let this = self.clone();
         let work = async move {
             let attempt = this.unless_cut(this.0.dispatch(&exchange)).await?;
-            Ok(answer::native(attempt, &exchange, &this.0))
+            this.unless_cut(answer::native(attempt, &exchange, &this.0)).await
         };
         self.0.in_time(expected, work).await
     }

@@ -6,9 +6,12 @@ use bytes::Bytes;
 
 use crate::wire::Dialect;
 use crate::wire::error::{ApiError, ErrorKind};
+use crate::wire::messages::{Usage, usage_in};
 
 /// As much of a line as is needed to tell what it is.
 const HEAD: usize = 64;
+/// And of one that tells token counts: the message's head, or its end.
+const MOST_USAGE: usize = 64 * 1024;
 
 /// As upstream itself shows that it lives.
 pub(super) const PING: &[u8] = b"event: ping\ndata: {\"type\": \"ping\"}\n\n";
@@ -26,6 +29,9 @@ pub(super) struct NativeEvents {
     after_cr: bool,
     ended: bool,
     error: Option<ErrorKind>,
+    /// The event being read tells token counts.
+    in_usage: bool,
+    usage: Option<Usage>,
 }
 
 impl NativeEvents {
@@ -40,7 +46,8 @@ impl NativeEvents {
                 Some((b'\n' | b'\r', text)) => (text, true),
                 _ => (part, false),
             };
-            let room = HEAD.saturating_sub(self.line.len()).min(text.len());
+            let most = if self.in_usage { MOST_USAGE } else { HEAD };
+            let room = most.saturating_sub(self.line.len()).min(text.len());
             self.line.extend_from_slice(text.get(..room).unwrap_or_default());
             self.in_line |= !text.is_empty();
             if complete {
@@ -80,11 +87,17 @@ impl NativeEvents {
         self.error
     }
 
+    /// The token counts that went by since this was last asked.
+    pub(super) fn take_usage(&mut self) -> Option<Usage> {
+        self.usage.take()
+    }
+
     fn end_line(&mut self) {
         let line = std::mem::take(&mut self.line);
         if !std::mem::take(&mut self.in_line) {
             self.in_event = false;
             self.in_error = false;
+            self.in_usage = false;
             return;
         }
         self.in_event = true;
@@ -94,6 +107,12 @@ impl NativeEvents {
                 self.ended = true;
                 self.in_error = true;
                 self.error.get_or_insert(ErrorKind::Api);
+            }
+            Some(b"message_start" | b"message_delta") => self.in_usage = true,
+            _ if self.in_usage => {
+                if let Some(usage) = line.strip_prefix(b"data:").and_then(usage_in) {
+                    self.usage.get_or_insert_default().merge(&usage);
+                }
             }
             _ if self.in_error && line.starts_with(b"data:") => self.error = Some(kind_in(&line)),
             _ => {}
@@ -178,6 +197,23 @@ mod tests {
         assert_eq!(after(&invalid).error(), Some(ErrorKind::InvalidRequest));
         assert_eq!(after(&format!("{START}{STOP}")).error(), None);
         assert_eq!(after(START).error(), None);
+    }
+
+    #[test]
+    fn token_counts_are_told_wherever_the_bytes_were_split() {
+        let told = "event: message_start\ndata: {\"message\":{\"usage\":{\"input_tokens\":3,\"output_tokens\":1}}}\n\n\
+                    event: content_block_delta\ndata: {\"usage\":{\"input_tokens\":99}}\n\n\
+                    event: message_delta\ndata: {\"usage\":{\"output_tokens\":7}}\n\n";
+        for text in [told.to_owned(), told.replace('\n', "\r\n")] {
+            for at in 0..=text.len() {
+                let (mut events, mut usage) = (NativeEvents::default(), Usage::default());
+                for part in [&text[..at], &text[at..]] {
+                    events.observe(part.as_bytes());
+                    usage.merge(&events.take_usage().unwrap_or_default());
+                }
+                assert_eq!((usage.input(), usage.output()), (3, 7), "split at {at}");
+            }
+        }
     }
 
     #[test]

@@ -30,6 +30,12 @@ impl Ready {
         &mut self.many
     }
 
+    /// Throws away what came after the first `length` bytes.
+    pub(super) fn truncate(&mut self, length: usize) {
+        self.single.truncate(length);
+        self.many.truncate(length);
+    }
+
     pub(super) fn take(&mut self) -> Option<Bytes> {
         if !self.single.is_empty() {
             return Some(std::mem::take(&mut self.single));

@@ -62,19 +62,33 @@ impl ProxyError {
                     passing(ApiError::bad_gateway(format!("no fresh token: {}", ErrorChain(&**cause))))
                 }
             },
-            Self::Send(cause) => match cause {
+            Self::Send(cause) => {
                 // The chain of causes is a library's words, and stays in the log.
-                SendError::Connect(_) | SendError::Proxy(_) | SendError::HungUp(_) => {
-                    passing(ApiError::bad_gateway(cause.to_string()))
+                let gateway = |code| passing(ApiError::bad_gateway(cause.to_string()).with_code(code));
+                let late = |code| passing(ApiError::timeout(cause.to_string()).with_code(code));
+                match cause {
+                    SendError::Connect(_) => gateway("upstream_unreachable"),
+                    SendError::Proxy(_) => gateway("upstream_proxy_unreachable"),
+                    SendError::HungUp(_) => gateway("upstream_hung_up"),
+                    SendError::Reset(_) => gateway("upstream_reset"),
+                    SendError::LargeHead(_) => gateway("upstream_head_too_large"),
+                    SendError::NotHttp(_) => gateway("upstream_not_http"),
+                    SendError::ConnectTimeout { .. } => late("upstream_connect_timeout"),
+                    SendError::Timeout(_) => late("upstream_head_timeout"),
+                    SendError::Upload(error) => passing(error.clone()),
+                    SendError::Credential(_) | SendError::Closed(_) | SendError::NoWay(_) => {
+                        lasting(no_account(cause.to_string()))
+                    }
                 }
-                SendError::Upload(error) => passing(error.clone()),
-                SendError::Timeout => passing(ApiError::timeout(cause.to_string())),
-                SendError::Credential(_) | SendError::Closed(_) | SendError::NoWay(_) => {
-                    lasting(no_account(cause.to_string()))
-                }
-            },
+            }
             Self::Stopping => passing(ApiError::overloaded(self.to_string())),
-            Self::Redirected(_) | Self::BadAnswer => passing(ApiError::bad_gateway(self.to_string())),
+            Self::Redirected(_) => {
+                passing(ApiError::bad_gateway(self.to_string()).with_code("upstream_redirect"))
+            }
+            Self::Body(fault) => passing(fault.told()),
+            Self::BadAnswer => {
+                passing(ApiError::bad_gateway(self.to_string()).with_code("upstream_unreadable"))
+            }
         }
     }
 }

@@ -8,10 +8,12 @@ use http_body_util::BodyExt as _;
 use super::answer::{self, Answer, Body};
 use super::attempt::Attempt;
 use super::encoder::Encoder;
+use super::fault::Fault;
 use super::gzip::Gunzip;
 use super::headers::{self, UPSTREAM_REQUEST_ID};
 use super::history::Telling;
 use super::late::{Expected, HeadCame, stream_headers};
+use super::meter::Meter;
 use super::stream::Pump;
 use super::{Exchange, Proxy, ProxyError};
 use crate::claude::UpstreamBody;
@@ -112,7 +114,8 @@ impl Proxy {
         let header = dropped.map(|list| (DROPPED_FIELDS, list));
         let (created, reply) = (self.0.clock.now().as_second(), prepared.reply);
         let head_came = HeadCame::default();
-        let expected = prepared.stream.then(|| Expected {
+        let streams = prepared.stream;
+        let expected = streams.then(|| Expected {
             id,
             encoder: reply.clone().encoder(created),
             header: header.clone(),
@@ -122,7 +125,7 @@ impl Proxy {
         let work = async move {
             let mut answer = match this.answer(&exchange, reply.clone(), created, &head_came).await {
                 // Nothing has gone down yet. The account that was cut off comes last now, so another one is asked where there is one.
-                Err(error) if is_cut_off(&error) && this.0.may_ask_again() => {
+                Err(error) if streams && is_cut_off(&error) && this.0.may_ask_again() => {
                     this.answer(&exchange, reply, created, &head_came).await?
                 }
                 answered => answered?,
@@ -179,12 +182,16 @@ impl Proxy {
             if let Some(witness) = &mut witness {
                 witness.observe(&bytes);
             }
+            let mut meter = Meter::of_whole(&self.0);
+            meter.keep(&bytes);
+            meter.settle();
             let translated = reply.whole(&bytes, created)?;
             return Ok(answer::whole(StatusCode::OK, headers, exchange.id, translated, "application/json"));
         }
         let of = (attempt.lease, Telling::goes_on(&attempt.entry));
-        let mut pump = Pump::new(body, gunzip, reply.encoder(created), of, witness, &self.0);
-        self.unless_cut(async { pump.first_event().await.map_err(ProxyError::from) }).await?;
+        let mut pump = Pump::new(body, gunzip, reply.encoder(created), of, witness, &self.0)
+            .metered(Some(Meter::new(&self.0)));
+        self.unless_cut(pump.first_event()).await?;
         headers.extend(stream_headers());
         answer::mark(&mut headers, exchange.id, StatusCode::OK);
         Ok(answer::respond(StatusCode::OK, headers, Body::Pumped(Box::new(pump))))
@@ -193,7 +200,7 @@ impl Proxy {
 
 /// Whether upstream's stream ended before its first event.
 fn is_cut_off(error: &ProxyError) -> bool {
-    matches!(error, ProxyError::Api(error) if error.code == ApiError::upstream_disconnected().code)
+    matches!(error, ProxyError::Body(fault) if fault.is_cut())
 }
 
 /// An answer's head as far as a client of another dialect may see it, and its body.
@@ -238,14 +245,31 @@ pub(super) async fn read_answer(attempt: Attempt) -> Result<(HeaderMap, Bytes), 
     Ok((headers, read_whole(body, gunzip).await?))
 }
 
-pub(super) async fn read_whole(body: UpstreamBody, gunzip: bool) -> Result<Bytes, ProxyError> {
-    let limited = http_body_util::Limited::new(body, MOST_WHOLE);
-    let bytes = limited.collect().await.map_err(|_| ProxyError::BadAnswer)?.to_bytes();
-    if !gunzip {
-        return Ok(bytes);
+pub(super) async fn read_whole(mut body: UpstreamBody, gunzip: bool) -> Result<Bytes, ProxyError> {
+    let mut gunzip = gunzip.then(Gunzip::new);
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let data = frame.map_err(Fault::from)?.into_data().unwrap_or_default();
+        match &mut gunzip {
+            None => append(&mut whole, &data)?,
+            Some(gunzip) => {
+                gunzip.feed(data);
+                while let Some(piece) = gunzip.next()? {
+                    append(&mut whole, &piece)?;
+                }
+            }
+        }
     }
-    let mut decoder = Gunzip::new();
-    let mut whole = BytesMut::from(decoder.push(&bytes).map_err(|_| ProxyError::BadAnswer)?);
-    whole.extend_from_slice(&decoder.finish().map_err(|_| ProxyError::BadAnswer)?);
+    if let Some(rest) = gunzip.map(|mut gunzip| gunzip.finish()).transpose()?.flatten() {
+        append(&mut whole, &rest)?;
+    }
     Ok(whole.freeze())
+}
+
+fn append(whole: &mut BytesMut, piece: &[u8]) -> Result<(), Fault> {
+    if whole.len() + piece.len() > MOST_WHOLE {
+        return Err(Fault::TooLong(MOST_WHOLE));
+    }
+    whole.extend_from_slice(piece);
+    Ok(())
 }

@@ -29,9 +29,10 @@ struct Family {
 
 const BUILD_INFO: usize = 0;
 const DROPPED_FIELDS: usize = 1;
+const TOKENS: usize = 2;
 
 /// Places are named by the constants above.
-const FAMILIES: [Family; 2] = [
+const FAMILIES: [Family; 3] = [
     Family {
         name: "proxyd_build_info",
         kind: Kind::Gauge,
@@ -43,6 +44,12 @@ const FAMILIES: [Family; 2] = [
         kind: Kind::Counter,
         help: "Fields of translated requests that were not sent, by dialect and field; fields in no table are \"other\".",
         labels: &["dialect", "field"],
+    },
+    Family {
+        name: "proxyd_tokens_total",
+        kind: Kind::Counter,
+        help: "Tokens of model traffic as upstream told them: input, cache_creation, cache_read, output.",
+        labels: &["kind"],
     },
 ];
 
@@ -58,7 +65,7 @@ pub struct Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         let metrics = Self { families: Mutex::default() };
-        metrics.add(BUILD_INFO, &[env!("CARGO_PKG_VERSION")]);
+        metrics.add(BUILD_INFO, &[env!("CARGO_PKG_VERSION")], 1);
         metrics
     }
 }
@@ -66,14 +73,22 @@ impl Default for Metrics {
 impl Metrics {
     /// A request of `dialect` lost `field`, as its table names it.
     pub fn dropped_field(&self, dialect: &'static str, field: &'static str) {
-        self.add(DROPPED_FIELDS, &[dialect, field]);
+        self.add(DROPPED_FIELDS, &[dialect, field], 1);
     }
 
-    fn add(&self, family: usize, labels: &[&'static str]) {
+    /// Upstream told of so many tokens of a kind.
+    pub fn tokens(&self, kind: &'static str, number: u64) {
+        if number > 0 {
+            self.add(TOKENS, &[kind], number);
+        }
+    }
+
+    fn add(&self, family: usize, labels: &[&'static str], more: u64) {
         // Numbers are whole whatever else broke.
         let mut families = self.families.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(numbers) = families.get_mut(family) {
-            *numbers.entry(labels.to_vec()).or_default() += 1;
+            let number = numbers.entry(labels.to_vec()).or_default();
+            *number = number.saturating_add(more);
         }
     }
 
@@ -112,6 +127,9 @@ mod tests {
         metrics.dropped_field("chat", "seed");
         metrics.dropped_field("chat", "seed");
         metrics.dropped_field("responses", "tools[].defer_loading");
+        metrics.tokens("input", 5);
+        metrics.tokens("input", 7);
+        metrics.tokens("output", 0);
         let expected = format!(
             "# HELP proxyd_build_info Always 1; the labels say what runs.\n\
              # TYPE proxyd_build_info gauge\n\
@@ -120,7 +138,10 @@ mod tests {
              fields in no table are \"other\".\n\
              # TYPE proxyd_dropped_fields_total counter\n\
              proxyd_dropped_fields_total{{dialect=\"chat\",field=\"seed\"}} 2\n\
-             proxyd_dropped_fields_total{{dialect=\"responses\",field=\"tools[].defer_loading\"}} 1\n",
+             proxyd_dropped_fields_total{{dialect=\"responses\",field=\"tools[].defer_loading\"}} 1\n\
+             # HELP proxyd_tokens_total Tokens of model traffic as upstream told them: input, cache_creation, cache_read, output.\n\
+             # TYPE proxyd_tokens_total counter\n\
+             proxyd_tokens_total{{kind=\"input\"}} 12\n",
             env!("CARGO_PKG_VERSION")
         );
         assert_eq!(metrics.render(), expected);

@@ -79,6 +79,11 @@ impl Usage {
         self.output_tokens_details = later.output_tokens_details.or(self.output_tokens_details);
     }
 
+    /// Tokens of the prompt that have nothing to do with a cache.
+    pub fn input(&self) -> u64 {
+        self.input_tokens.unwrap_or(0)
+    }
+
     /// All tokens of the prompt, cached or not.
     pub fn prompt(&self) -> u64 {
         self.input_tokens.unwrap_or(0).saturating_add(self.cache_read()).saturating_add(self.cache_write())
@@ -99,6 +104,24 @@ impl Usage {
     pub fn thinking(&self) -> u64 {
         self.output_tokens_details.and_then(|details| details.thinking_tokens).unwrap_or(0)
     }
+}
+
+/// What a reply, or an event of a stream, tells of its tokens.
+pub fn usage_in(json: &[u8]) -> Option<Usage> {
+    #[derive(Deserialize)]
+    struct Telling {
+        #[serde(default)]
+        usage: Option<Usage>,
+        #[serde(default)]
+        message: Option<Message>,
+    }
+    #[derive(Deserialize)]
+    struct Message {
+        #[serde(default)]
+        usage: Option<Usage>,
+    }
+    let telling: Telling = serde_json::from_slice(json).ok()?;
+    telling.usage.or(telling.message.and_then(|message| message.usage))
 }
 
 #[derive(Debug)]

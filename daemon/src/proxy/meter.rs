@@ -1,0 +1,141 @@
+//! How many tokens an answer took, as upstream tells it: in a stream's first and last events, or in a whole answer's
+//! `usage`. What was told counts, also where the answer was cut off, and it counts once.
+
+use std::sync::Arc;
+
+use super::Inner;
+use crate::telemetry::Metrics;
+use crate::wire::messages::{Usage, usage_in};
+use crate::wire::sse;
+
+/// A whole answer is kept up to this to be read at its end; a longer one is not counted.
+const MOST_KEPT: usize = 4 * 1024 * 1024;
+
+/// Counts one answer's tokens.
+#[derive(Debug)]
+pub(super) struct Meter {
+    metrics: Arc<Metrics>,
+    usage: Usage,
+    /// A whole answer so far; `None` where there is none to keep.
+    whole: Option<Vec<u8>>,
+    is_settled: bool,
+}
+
+impl Meter {
+    /// Of a stream.
+    pub(super) fn new(inner: &Inner) -> Self {
+        Self::with(&inner.metrics, None)
+    }
+
+    fn with(metrics: &Arc<Metrics>, whole: Option<Vec<u8>>) -> Self {
+        Self { metrics: Arc::clone(metrics), usage: Usage::default(), whole, is_settled: false }
+    }
+
+    /// Of an answer that does not stream.
+    pub(super) fn of_whole(inner: &Inner) -> Self {
+        Self::with(&inner.metrics, Some(Vec::new()))
+    }
+
+    /// Takes the next bytes of a whole answer.
+    pub(super) fn keep(&mut self, bytes: &[u8]) {
+        match &mut self.whole {
+            Some(whole) if whole.len() + bytes.len() <= MOST_KEPT => whole.extend_from_slice(bytes),
+            whole => *whole = None,
+        }
+    }
+
+    /// Takes what one more event told.
+    pub(super) fn tell(&mut self, usage: &Usage) {
+        self.usage.merge(usage);
+    }
+
+    /// Takes an event of a stream, as upstream sent it.
+    pub(super) fn on_event(&mut self, event: &sse::Event) {
+        if matches!(event.event.as_str(), "message_start" | "message_delta")
+            && let Some(usage) = usage_in(event.data.as_bytes())
+        {
+            self.tell(&usage);
+        }
+    }
+
+    /// The answer has ended, whichever way.
+    pub(super) fn settle(&mut self) {
+        if std::mem::replace(&mut self.is_settled, true) {
+            return;
+        }
+        if let Some(usage) = self.whole.take().and_then(|whole| usage_in(&whole)) {
+            self.tell(&usage);
+        }
+        let usage = &self.usage;
+        self.metrics.tokens("input", usage.input());
+        self.metrics.tokens("cache_creation", usage.cache_write());
+        self.metrics.tokens("cache_read", usage.cache_read());
+        self.metrics.tokens("output", usage.output());
+        // What counts towards the limit of the caller's key: the prompt as far as it was not read from a cache, and the
+        // answer.
+        let charged = usage.input().saturating_add(usage.cache_write()).saturating_add(usage.output());
+        tracing::debug!(tokens.charged = charged, "answered");
+    }
+}
+
+impl Drop for Meter {
+    fn drop(&mut self) {
+        self.settle();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counted(work: impl FnOnce(&mut Meter)) -> Vec<String> {
+        let metrics = Arc::new(Metrics::default());
+        let mut meter = Meter::with(&metrics, Some(Vec::new()));
+        work(&mut meter);
+        drop(meter);
+        let text = metrics.render();
+        let lines = text.lines().filter_map(|line| line.strip_prefix("proxyd_tokens_total{kind="));
+        lines.map(str::to_owned).collect()
+    }
+
+    fn event(name: &str, data: &str) -> sse::Event {
+        sse::Event { event: name.to_owned(), data: data.to_owned() }
+    }
+
+    const START: &str = r#"{"type":"message_start","message":{"usage":{"input_tokens":10,"cache_creation_input_tokens":3,
+        "cache_read_input_tokens":500,"output_tokens":1}}}"#;
+
+    #[test]
+    fn a_streams_counts_are_cumulative_and_the_last_ones_count_once() {
+        let told = counted(|meter| {
+            meter.on_event(&event("message_start", START));
+            meter.on_event(&event("content_block_delta", r#"{"usage":{"input_tokens":9999}}"#));
+            meter.on_event(&event(
+                "message_delta",
+                r#"{"type":"message_delta","usage":{"output_tokens":42}}"#,
+            ));
+            meter.settle();
+            meter.settle();
+        });
+        assert_eq!(told, ["\"cache_creation\"} 3", "\"cache_read\"} 500", "\"input\"} 10", "\"output\"} 42"]);
+    }
+
+    #[test]
+    fn what_a_stream_told_before_it_was_cut_counts() {
+        let told = counted(|meter| meter.on_event(&event("message_start", START)));
+        assert_eq!(told, ["\"cache_creation\"} 3", "\"cache_read\"} 500", "\"input\"} 10", "\"output\"} 1"]);
+    }
+
+    #[test]
+    fn a_whole_answer_is_read_at_its_end_and_one_too_long_is_not() {
+        let whole = |parts: &[&[u8]]| {
+            counted(|meter| {
+                parts.iter().for_each(|part| meter.keep(part));
+            })
+        };
+        let told = whole(&[br#"{"content":[],"usage":{"input_tok"#, br#"ens":7,"output_tokens":8}}"#]);
+        assert_eq!(told, ["\"input\"} 7", "\"output\"} 8"]);
+        assert!(whole(&[&vec![b' '; MOST_KEPT], br#"{"usage":{"input_tokens":7}}"#]).is_empty());
+        assert!(whole(&[br#"{"usage":{"input_tokens":7}"#]).is_empty());
+    }
+}
