@@ -203,18 +203,20 @@ pub(crate) async fn send(request: reqwest::RequestBuilder) -> Result<Answered> {
 pub(crate) fn client() -> Result<reqwest::Client> {
     let _installed = rustls::crypto::ring::default_provider().install_default();
     let builder = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
-    Ok(builder.timeout(Duration::from_secs(60)).build()?)
+    Ok(builder.timeout(Duration::from_mins(1)).build()?)
 }
 
 impl Answered {
     /// Whether it is an error as this route's clients read one: of the request, or at the end of the stream.
     pub(crate) fn is_error_of(&self, route: &str) -> bool {
+        let is_text = |value: &Value, at: &str| value.pointer(at).is_some_and(Value::is_string);
+        let is_error_event = |value: &Value| value.pointer("/type").is_some_and(|kind| kind == "error");
         let is_error = |value: &Value| match route {
-            "/v1/messages" => value["type"] == "error" && value["error"]["message"].is_string(),
+            "/v1/messages" => is_error_event(value) && is_text(value, "/error/message"),
             _ => {
-                value["error"]["message"].is_string()
-                    || value["response"]["error"]["message"].is_string()
-                    || (value["type"] == "error" && value["message"].is_string())
+                is_text(value, "/error/message")
+                    || is_text(value, "/response/error/message")
+                    || (is_error_event(value) && is_text(value, "/message"))
             }
         };
         if self.status >= 400 {

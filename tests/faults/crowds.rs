@@ -64,7 +64,8 @@ async fn p99(bench: &Bench) -> Result<Duration> {
 
 pub(crate) async fn slow_connections() -> Shown {
     needs_files(4_000)?;
-    let bench = Setup::new().await?.quiet().start().await;
+    // Half a request holds up the drain.
+    let bench = Setup::new().await?.quiet().set("http.drain", "1s").start().await;
     bench.serves().await?;
     let address = bench.address();
     let half = format!("POST /v1/messages HTTP/1.1\r\nhost: {address}\r\nx-half: ");

@@ -16,7 +16,7 @@ const TOKEN_LENGTH: usize = 16;
 
 struct Text {
     what: &'static str,
-    text: String,
+    said: String,
     /// A program's own words come back to it.
     may_hold_prompts: bool,
 }
@@ -24,7 +24,7 @@ struct Text {
 static SEEN: Mutex<Vec<Text>> = Mutex::new(Vec::new());
 
 fn keep(what: &'static str, text: String, may_hold_prompts: bool) {
-    SEEN.lock().unwrap_or_else(PoisonError::into_inner).push(Text { what, text, may_hold_prompts });
+    SEEN.lock().unwrap_or_else(PoisonError::into_inner).push(Text { what, said: text, may_hold_prompts });
 }
 
 pub(crate) fn log(text: &str) {
@@ -65,16 +65,16 @@ fn is_program(path: &Path) -> bool {
 pub(crate) fn look_through() -> (Vec<String>, usize) {
     let seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
     let found = seen.iter().flat_map(|text| offences(text).map(|what| format!("{} holds {what}", text.what)));
-    (found.collect(), seen.iter().map(|text| text.text.len()).sum::<usize>() / 1024)
+    (found.collect(), seen.iter().map(|text| text.said.len()).sum::<usize>() / 1024)
 }
 
 fn offences(text: &Text) -> impl Iterator<Item = &'static str> {
-    let has_token = TOKENS.iter().any(|start| text.text.split(start).skip(1).any(is_token));
-    let has_prompt = text.text.contains("CANARY-PROMPT") && !text.may_hold_prompts;
+    let has_token = TOKENS.iter().any(|start| text.said.split(start).skip(1).any(is_token));
+    let has_prompt = text.said.contains("CANARY-PROMPT") && !text.may_hold_prompts;
     let found = [
         (has_token, "a token or key"),
         (has_prompt, "a prompt"),
-        (text.text.contains("canary-person"), "an e-mail address"),
+        (text.said.contains("canary-person"), "an e-mail address"),
     ];
     found.into_iter().filter_map(|(has, what)| has.then_some(what))
 }

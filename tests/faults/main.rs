@@ -46,7 +46,9 @@ const CASES: &[Case] = cases! {
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.iter().any(|argument| argument == "--list") {
-        CASES.iter().for_each(|case| say(case.name));
+        for case in CASES {
+            say(case.name);
+        }
         return ExitCode::SUCCESS;
     }
     if let [call, way, place] = arguments.as_slice()

@@ -21,9 +21,8 @@ pub(crate) struct Reply {
 
 impl Reply {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        let line = |line: &'_ str| line.split_once(':').filter(|(own, _)| *own == name).is_some();
-        let line = self.head.lines().find(|own| line(own))?;
-        line.split_once(':').map(|(_, value)| value.trim())
+        let mut fields = self.head.lines().filter_map(|line| line.split_once(':'));
+        fields.find(|(own, _)| *own == name).map(|(_, value)| value.trim())
     }
 }
 
