@@ -2,14 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-const FILES: [&str; 3] =
-    ["proxy/control/v1/accounts.proto", "proxy/control/v1/logins.proto", "proxy/control/v1/daemon.proto"];
+const FILES: [&str; 4] = [
+    "proxy/control/v1/accounts.proto",
+    "proxy/control/v1/keys.proto",
+    "proxy/control/v1/logins.proto",
+    "proxy/control/v1/daemon.proto",
+];
 
 /// Messages that carry a secret: their `Debug` is written by hand in `src/lib.rs`.
-const SECRET: [&str; 3] = [
+const SECRET: [&str; 4] = [
     "proxy.control.v1.AddAccountRequest",
     "proxy.control.v1.AddAccountRequest.credential",
     "proxy.control.v1.CompleteLoginRequest",
+    "proxy.control.v1.CreateKeyResponse",
 ];
 
 #[expect(clippy::disallowed_methods, reason = "a build script is told where to write by the environment")]

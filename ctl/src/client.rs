@@ -5,6 +5,7 @@ mod accounts;
 mod daemon;
 mod greeting;
 mod host;
+mod keys;
 mod ssh;
 mod transport;
 mod watch;

@@ -6,10 +6,12 @@ mod completions;
 mod dial_stdio;
 mod events;
 mod explain;
+mod keys;
 mod login;
 mod status;
 mod strategy;
 
+use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -74,11 +76,49 @@ async fn dispatch(command: Command, context: &mut Context<'_>) -> Result<Exit, E
     match command {
         Command::Login(args) => login::run(&args, context).await,
         Command::Accounts { command } => accounts::run(command, context).await,
+        Command::Keys { command } => keys::run(command, context).await,
         Command::Status => status::run(context).await,
         Command::Explain(args) => explain::run(&args, context).await,
         Command::Strategy { strategy } => strategy::run(strategy, context).await,
         Command::Events => events::run(context).await,
         Command::Completions { shell } => completions::run(shell, context),
         Command::DialStdio => dial_stdio::run(context).await,
+    }
+}
+
+/// Where something listens, as a person uses it: a URL, unless it is a socket file.
+fn address(listen: &str) -> String {
+    if listen.contains('/') { listen.to_owned() } else { format!("http://{listen}") }
+}
+
+/// Whether what follows was agreed to beforehand. `what` cannot be asked where nobody sits; `command` does not ask.
+fn agreed(yes: bool, what: &str, command: String) -> Result<Agreed, Error> {
+    match yes {
+        true => Ok(Agreed::Beforehand),
+        false if io::stdin().is_terminal() => Ok(Agreed::ToBeAsked),
+        false => Err(Error::Usage {
+            what: format!("cannot ask whether to {what}: standard input is not a terminal"),
+            hint: command,
+        }),
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Agreed {
+    Beforehand,
+    ToBeAsked,
+}
+
+/// Asks at the terminal, in every mode: a person must see what they are asked.
+fn ask(question: &str, output: &Output) -> Result<(), Error> {
+    output.prompt(&format!("{question} [y/N] "));
+    let mut answer = String::new();
+    let read = io::stdin().read_line(&mut answer);
+    if read.is_ok_and(|length| length == 0) {
+        output.talk("");
+    }
+    match answer.trim().to_ascii_lowercase().as_str() {
+        "y" | "yes" => Ok(()),
+        _ => Err(Error::Declined),
     }
 }

@@ -1,4 +1,4 @@
-//! What a shell may complete beyond the command line's own words: the names of the accounts of the running daemon. A shell
+//! What a shell may complete beyond the command line's own words: the names of the accounts and keys of the running daemon. A shell
 //! waits for it, so it is quick, and silent about everything that goes wrong.
 
 use std::ffi::OsString;
@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
+use proxy_proto::v1;
 
 use crate::client::{Client, Target, default_socket};
-use crate::json::Account;
+use crate::json::{Account, Key};
 
 /// The variable by which a shell asks for completions. Its own name: a stray one must not stop the program from working.
 pub(crate) const VARIABLE: &str = "PROXYCTL_COMPLETE";
@@ -18,19 +19,36 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Completes an ACCOUNT.
 pub(crate) fn accounts() -> ArgValueCandidates {
-    ArgValueCandidates::new(|| ask().unwrap_or_default())
+    ArgValueCandidates::new(|| {
+        let list = ask(async |client| client.list().await.ok());
+        let accounts = list.into_iter().flat_map(|list| list.accounts).map(Account::from);
+        accounts.flat_map(|account| candidates(&account)).collect()
+    })
 }
 
-fn ask() -> Option<Vec<CompletionCandidate>> {
+/// Completes a KEY: its name, since nobody types the id instead.
+pub(crate) fn keys() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let list = ask(async |client| client.list_keys().await.ok());
+        let keys = list.into_iter().flat_map(|list| list.keys);
+        let candidate = |key: v1::Key| {
+            let help = Key::from(key.clone()).state;
+            CompletionCandidate::new(key.name).help(Some(help.into()))
+        };
+        keys.filter(|key| !key.name.contains(char::is_control)).map(candidate).collect()
+    })
+}
+
+fn ask<T>(question: impl AsyncFnOnce(Client) -> Option<T>) -> Option<T> {
     let socket = socket(std::env::args_os())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
     let listing = async {
         let client = Client::connect(&Target::Socket(socket)).await.ok()?;
-        client.list().await.ok()
+        question(client).await
     };
-    let list = runtime.block_on(async { tokio::time::timeout(PATIENCE, listing).await }).ok().flatten()?;
+    let answer = runtime.block_on(async { tokio::time::timeout(PATIENCE, listing).await }).ok().flatten();
     runtime.shutdown_background();
-    Some(list.accounts.into_iter().map(Account::from).flat_map(|account| candidates(&account)).collect())
+    answer
 }
 
 /// The socket that the unfinished command line names, else that of the environment, else the usual one. None where another

@@ -15,7 +15,7 @@ pub enum Exit {
     NotRunning,
     /// The daemon runs, but no account is usable.
     LoginNeeded,
-    /// There is no such account, login or request.
+    /// There is no such account, key, login or request.
     NotFound,
     /// The daemon or its socket does not permit it.
     NotPermitted,
@@ -25,7 +25,7 @@ pub enum Exit {
     TimedOut,
     /// The person or the provider refused.
     AuthenticationFailed,
-    /// The daemon could not save the account.
+    /// The daemon could not save the account or the key.
     NotSaved,
     /// Stopped by a signal.
     Interrupted,

@@ -2,7 +2,7 @@
 //! changes the accounts of the pool over the control socket.
 //!
 //! It never holds a token or a PKCE verifier, and never prints or logs an authorization code, a login's state
-//! (but inside the URL it is part of) or an API key.
+//! (but inside the URL it is part of) or an API key. A new client key is printed once, to standard output, and logged nowhere.
 
 mod browser;
 mod callback;

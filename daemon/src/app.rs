@@ -66,11 +66,11 @@ pub enum StartError {
     #[error("cannot read the auth directory")]
     Scan(#[source] std::io::Error),
     #[error(transparent)]
+    Keys(#[from] LoadError),
+    #[error(transparent)]
     Transport(#[from] TransportError),
     #[error(transparent)]
     Http(#[from] http::StartError),
-    #[error(transparent)]
-    Keys(#[from] LoadError),
     #[error(transparent)]
     Lookup(#[from] LookupError),
     #[error(transparent)]
@@ -108,6 +108,7 @@ impl App {
         for recovered in store.recover().map_err(StartError::Scan)? {
             tracing::warn!(account.id = %recovered.account, "adopted a token that a crash had left behind");
         }
+        let keys = Keys::load(store.clone(), clock.clone())?;
         let tls = Tls::load(config.claude.transport.ca_file.as_deref(), needs_roots(&config))?;
         let pool = Arc::new(Pool::new(config.pool.clone(), clock.clone()));
         let oauth = OAuthClient::new(
@@ -119,7 +120,6 @@ impl App {
         )?;
         let api = Api::new(&config.claude, &tls, Arc::clone(&pool))?;
         let tasks = Tasks::new();
-        let keys = Keys::load(store.clone(), clock.clone())?;
         let server = Server::bind(config.http, &keys, tasks.clone())?;
         let group = config.control_group.clone().map(Group::find).transpose()?;
         let socket = ControlSocket::bind(&config.control_socket, group)?;
@@ -184,6 +184,7 @@ impl App {
         let control = control::State {
             admin,
             logins,
+            keys: keys.clone(),
             pool: Arc::clone(&pool),
             refresher: refresher.clone(),
             store,

@@ -49,7 +49,11 @@ impl Said {
 
     /// Sends a request, keeps the body of an error, and leaves out that of a success: it is the client's own.
     async fn ask(&mut self, daemon: &Daemon, path: &str, body: &Value) -> u16 {
-        let request = browser().post(daemon.url(path)).header("x-api-key", CLIENT_KEY).body(body.to_string());
+        self.ask_with(daemon, path, body, CLIENT_KEY).await
+    }
+
+    async fn ask_with(&mut self, daemon: &Daemon, path: &str, body: &Value, key: &str) -> u16 {
+        let request = browser().post(daemon.url(path)).header("x-api-key", key).body(body.to_string());
         let request =
             request.header("content-type", "application/json").header("anthropic-version", "2023-06-01");
         let answer = within("an answer", request.send()).await.unwrap();
@@ -210,6 +214,31 @@ async fn no_secret_is_ever_logged_answered_or_printed() {
         said.ask(&daemon, "/v1/messages", &body("claude-sonnet-4-5", false)).await;
     }
 
+    // A client key: printed alone, once, and then presented by a program.
+    for args in [&["keys", "create", "canary-one"][..], &["keys", "create", "canary-two", "--json"]] {
+        let mut made = machine.proxyctl(args).await;
+        let is_json = args.contains(&"--json");
+        let printed = if is_json { made.json()["secret"].take() } else { json!(made.stdout.trim_end()) };
+        let key = printed.as_str().unwrap().to_owned();
+        assert_eq!((made.code, made.stdout.matches(&key).count()), (Some(0), 1));
+        made.stdout = made.stdout.replacen(&key, "", 1);
+        said.keep(&made, "");
+        for path in ["/v1/messages", "/no-such-path"] {
+            said.ask_with(&daemon, path, &body("claude-sonnet-4-5", false), &key).await;
+        }
+        // Without what every key begins with.
+        secrets.push(key["sk-proxyd-".len()..].to_owned());
+    }
+    let taken = said.run(&machine, &["keys", "create", "canary-one"]).await;
+    assert_eq!(taken.code, Some(2));
+    for args in [&["keys", "list"][..], &["keys", "list", "--json"], &["keys", "show", "canary-one"]] {
+        assert_eq!(said.run(&machine, args).await.code, Some(0), "{args:?}");
+    }
+    let revoked = said.run(&machine, &["keys", "revoke", "canary-one", "--yes"]).await;
+    assert_eq!(revoked.code, Some(0), "{}", revoked.stderr);
+    let file = machine.auth_dir().join(".keys.json");
+    said.to_the_owner.push(fs::read_to_string(&file).unwrap());
+
     // What the control plane answers, whoever asks.
     let channel = channel(&machine.control_socket()).await;
     let list =
@@ -258,6 +287,8 @@ fn check(said: &Said, mut secrets: Vec<String>) {
         "token not refreshed",
         "account added",
         "account revoked",
+        "a client key was made",
+        "a client key was revoked",
         "attempt failed",
         "request failed",
         "file not used",

@@ -10,8 +10,12 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_reflection::pb::{v1, v1alpha};
 
-const SERVICES: [&str; 3] =
-    ["proxy.control.v1.Accounts", "proxy.control.v1.Daemon", "proxy.control.v1.Logins"];
+const SERVICES: [&str; 4] = [
+    "proxy.control.v1.Accounts",
+    "proxy.control.v1.Daemon",
+    "proxy.control.v1.Keys",
+    "proxy.control.v1.Logins",
+];
 
 #[tokio::test]
 async fn health_is_told_of_the_whole_and_of_each_service() {

@@ -11,6 +11,8 @@ mod canary;
 #[cfg(test)]
 mod chat;
 #[cfg(test)]
+mod client_keys_control;
+#[cfg(test)]
 mod completions;
 mod control_tools;
 #[cfg(test)]

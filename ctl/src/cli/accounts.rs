@@ -266,7 +266,7 @@ fn alias(text: &str) -> Result<(String, String), String> {
 }
 
 /// A time, or the beginning of a day in UTC.
-fn end(text: &str) -> Result<Timestamp, String> {
+pub(super) fn end(text: &str) -> Result<Timestamp, String> {
     let day =
         || text.parse::<Date>().and_then(|day| TimeZone::UTC.to_timestamp(day.to_datetime(Time::midnight())));
     text.parse().or_else(|_| day()).map_err(|_| "write it as 2027-06-01 or 2027-06-01T12:00:00Z".to_owned())

@@ -1,6 +1,7 @@
 //! The command line: what may be typed and what `--help`, the man pages and the completions say about it.
 
 mod accounts;
+mod keys;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use jiff::SignedDuration;
 pub use self::accounts::{
     Accounts, Add, Export, Field, Import, Label, List, Named, Remove, Revoke, Set, Settings, Show,
 };
+pub use self::keys::{Create, Expiry, Keys, NamedKey, RevokeKey};
 
 /// The longest time a login may take, and what it takes unless told otherwise. The daemon forgets it then.
 pub const LOGIN_LIMIT: Duration = Duration::from_mins(5);
@@ -48,12 +50,12 @@ fn with_template(command: clap::Command) -> clap::Command {
     2  wrong usage
     3  the daemon does not run
     4  a login is needed: no account is usable
-    5  no such account or request
+    5  no such account, key or request
     6  not permitted
    13  the callback port is in use
    14  timed out
    15  authentication failed
-   16  the account could not be saved
+   16  the account or key could not be saved
   130  interrupted"
 )]
 pub struct Cli {
@@ -103,6 +105,18 @@ ACCOUNT is an account's id, label, e-mail address or file, or the unique beginni
     Accounts {
         #[command(subcommand)]
         command: Accounts,
+    },
+    /// Make, list and revoke the keys by which others than the daemon's own user are served
+    #[command(
+        disable_help_subcommand = true,
+        after_help = "Examples:
+  proxyctl keys create ci --expires 90d --rpm 60
+  proxyctl keys list
+  proxyctl keys revoke ci"
+    )]
+    Keys {
+        #[command(subcommand)]
+        command: Keys,
     },
     /// Show whether the daemon is well, and what to do if not
     #[command(after_help = "Examples:

@@ -18,17 +18,15 @@ mod show;
 mod usage;
 mod view;
 
-use std::io::{self, IsTerminal as _};
 use std::path::Path;
 
 use proxy_proto::v1;
 
-use super::Context;
+use super::{Agreed, Context, agreed, ask};
 use crate::cli::Accounts;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{Document, OneAccount};
-use crate::output::Output;
 
 pub(super) async fn run(command: Accounts, context: &mut Context<'_>) -> Result<Exit, Error> {
     match command {
@@ -60,38 +58,6 @@ fn changed(
         context.output.data(&sentence(&account))?;
     }
     Ok(Exit::Ok)
-}
-
-/// Whether what follows was agreed to beforehand. `what` cannot be asked where nobody sits; `command` does not ask.
-fn agreed(yes: bool, what: &str, command: String) -> Result<Agreed, Error> {
-    match yes {
-        true => Ok(Agreed::Beforehand),
-        false if io::stdin().is_terminal() => Ok(Agreed::ToBeAsked),
-        false => Err(Error::Usage {
-            what: format!("cannot ask whether to {what}: standard input is not a terminal"),
-            hint: command,
-        }),
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Agreed {
-    Beforehand,
-    ToBeAsked,
-}
-
-/// Asks at the terminal, in every mode: a person must see what they are asked.
-fn ask(question: &str, output: &Output) -> Result<(), Error> {
-    output.prompt(&format!("{question} [y/N] "));
-    let mut answer = String::new();
-    let read = io::stdin().read_line(&mut answer);
-    if read.is_ok_and(|length| length == 0) {
-        output.talk("");
-    }
-    match answer.trim().to_ascii_lowercase().as_str() {
-        "y" | "yes" => Ok(()),
-        _ => Err(Error::Declined),
-    }
 }
 
 /// A path as the daemon takes it: from the root. Where another machine was named, only the person knows its directories.

@@ -55,8 +55,7 @@ fn screen(status: &Status, now: Timestamp) -> String {
         facts.push([Cell::styled(name, Style::new().bold()), Cell::from(text::clean(value))]);
     };
     for address in &status.http_listen {
-        let address = if address.contains('/') { address.clone() } else { format!("http://{address}") };
-        fact("Listening", &address);
+        fact("Listening", &super::address(address));
     }
     fact("Accounts", &accounts(&status.accounts));
     fact("Requests", &format!("{} in flight", status.requests_in_flight));

@@ -27,6 +27,15 @@ pub(crate) enum Operation {
         verb: &'static str,
         name: String,
     },
+    CreateKey {
+        name: String,
+    },
+    ListKeys,
+    /// One client key, by the verb and the name the person gave.
+    Key {
+        verb: &'static str,
+        name: String,
+    },
     BeginLogin,
     CompleteLogin,
     CancelLogin,
@@ -65,7 +74,7 @@ impl Refusal {
             Code::ResourceExhausted => Self::NotSaved,
             Code::Unavailable => Self::ProviderUnavailable,
             Code::Unimplemented => Self::Unknown,
-            Code::FailedPrecondition if matches!(operation, Operation::Account { .. }) => Self::Unfit,
+            Code::FailedPrecondition if operation.is_by_name() => Self::Unfit,
             Code::FailedPrecondition if matches!(operation, Operation::Import) => Self::Wrong,
             Code::InvalidArgument if matches!(operation, Operation::CompleteLogin) => Self::WrongState,
             Code::InvalidArgument if matches!(operation, Operation::BeginLogin) => Self::Unfit,
@@ -103,12 +112,14 @@ impl Refusal {
             Self::NotFound if matches!(operation, Operation::ExplainRequest { .. }) => {
                 "take the id from the header x-proxyd-request-id of a newer answer; the provider's own ids are not known"
             }
+            Self::NotFound if operation.is_about_a_key() => "`proxyctl keys list` shows the keys there are",
             Self::NotFound => "`proxyctl accounts list` shows the accounts there are",
             Self::NotPermitted if operation.is_transfer() => {
                 "let the daemon's user into that directory, or choose another"
             }
             Self::Wrong => "correct it and run it again",
             Self::NotPermitted => "run it as the user the daemon runs as, or as root",
+            Self::Unfit if operation.is_about_a_key() => "`proxyctl keys list` shows each key with its id",
             Self::Unfit => "`proxyctl accounts list` shows each account with its id, kind and state",
             Self::Authentication => "log in again: `proxyctl login claude`",
             Self::NotSaved => {
@@ -124,6 +135,16 @@ impl Refusal {
 }
 
 impl Operation {
+    /// Whether a name in it may fit several.
+    fn is_by_name(&self) -> bool {
+        matches!(self, Self::Account { .. } | Self::Key { .. } | Self::CreateKey { .. })
+    }
+
+    /// Whether the name in it is a key's; one that is to be made may name accounts.
+    fn is_about_a_key(&self) -> bool {
+        matches!(self, Self::Key { .. })
+    }
+
     /// Whether it is about a place of the file system that a person named.
     fn is_transfer(&self) -> bool {
         matches!(self, Self::Import | Self::Account { verb: "export", .. })
@@ -145,6 +166,9 @@ impl fmt::Display for Operation {
             Self::AddAccount => f.write_str("add the account"),
             Self::Import => f.write_str("import accounts"),
             Self::Account { verb, name } => write!(f, "{verb} the account {name}"),
+            Self::CreateKey { name } => write!(f, "make the key {name}"),
+            Self::ListKeys => f.write_str("list the keys"),
+            Self::Key { verb, name } => write!(f, "{verb} the key {name}"),
             Self::BeginLogin => f.write_str("begin the login"),
             Self::CompleteLogin => f.write_str("complete the login"),
             Self::CancelLogin => f.write_str("cancel the login"),

@@ -7,6 +7,7 @@
 
 mod account;
 mod event;
+mod key;
 mod limits;
 mod login;
 mod request;
@@ -20,6 +21,7 @@ pub use self::account::{
     Account, AccountList, Added, InvalidFile, ModelAlias, OneAccount, Removed, Revoked, Usage, UsageWindow,
 };
 pub use self::event::Event;
+pub use self::key::{CreatedKey, Key, KeyAccount, KeyList, OneKey};
 pub use self::limits::{AttemptCounts, Cooldown, Outlook, QuotaWindow};
 pub use self::login::LoginEvent;
 pub use self::request::{Attempt, ExplainedRequest};

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use nix::pty::openpty;
 use proxy_proto::v1::{Account, ListAccountsResponse};
 
-use super::daemon::{FakeDaemon, account, api_key_account};
+use super::daemon::{FakeDaemon, account, api_key_account, client_key};
 use super::process::{run, wait_until};
 
 /// bash, with nothing of this machine's but its programs, and proxyctl among them.
@@ -44,6 +44,16 @@ fn the_names_of_the_accounts_are_offered() {
         assert!(all.iter().any(|offer| offer == name), "{name} is not among {all:?}");
     }
     assert_eq!(offered(&daemon, &["proxyctl", "accounts", "disable", "bu"]), ["build"]);
+}
+
+#[test]
+fn the_names_of_the_keys_are_offered_and_of_the_accounts_that_may_serve_one() {
+    let daemon = FakeDaemon::start().keys(vec![client_key()]).list(list()).list(list());
+    assert_eq!(offered(&daemon, &["proxyctl", "keys", "revoke", "c"]), ["ci"]);
+    assert_eq!(offered(&daemon, &["proxyctl", "keys", "create", "x", "--accounts", "bu"]), ["build"]);
+    let second = offered(&daemon, &["proxyctl", "keys", "create", "x", "--accounts", "build,ad"]);
+    assert_eq!(second, ["build\\,ada@example.com"], "as bash quotes it");
+    assert_eq!(daemon.calls(), ["keys", "list", "list"]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A daemon that answers what the test scripted, writes down what it was asked, and fails the test when it
 //! was asked anything else.
 
+mod keys;
 mod samples;
 
 use std::collections::VecDeque;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use proxy_proto::v1::accounts_server::{Accounts, AccountsServer};
 use proxy_proto::v1::daemon_server::{Daemon, DaemonServer};
+use proxy_proto::v1::keys_server::KeysServer;
 use proxy_proto::v1::logins_server::{Logins, LoginsServer};
 use proxy_proto::v1::*;
 use tempfile::TempDir;
@@ -19,6 +21,7 @@ use tokio::sync::Semaphore;
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::{Request, Response, Status};
 
+pub(crate) use self::keys::{CLIENT_KEY, client_key};
 use self::samples::begun;
 pub(crate) use self::samples::{
     ACCOUNT_JSON, account, api_key_account, at, completed, from_now, refused, saved, settings, status,
@@ -66,6 +69,10 @@ struct Script {
     begin: Queue<BeginLoginResponse>,
     complete: Queue<CompleteLoginResponse>,
     request: Queue<ExplainRequestResponse>,
+    keys: Queue<ListKeysResponse>,
+    /// Answers every verb that returns one key.
+    key: Queue<Key>,
+    create_key: Queue<CreateKeyResponse>,
     strategy: Queue<SetStrategyResponse>,
     /// Everything that was asked, in words.
     calls: Vec<String>,
@@ -95,6 +102,7 @@ impl FakeDaemon {
         let server = tonic::transport::Server::builder()
             .add_service(AccountsServer::new(services.clone()))
             .add_service(DaemonServer::new(services.clone()))
+            .add_service(KeysServer::new(services.clone()))
             .add_service(LoginsServer::new(services))
             .serve_with_incoming(UnixListenerStream::new(listener));
         runtime.spawn(server);

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod accounts;
 #[cfg(test)]
+mod client_keys;
+#[cfg(test)]
 mod complete;
 #[cfg(test)]
 mod connect;

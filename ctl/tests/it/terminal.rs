@@ -13,7 +13,7 @@ use super::daemon::{CODE, FakeDaemon, KEY, account, completed, refused};
 use super::process::{Done, Live};
 
 /// Runs a command whose standard input is a terminal; the file is its keyboard.
-fn on_terminal(mut command: Command) -> (Live, File) {
+pub(crate) fn on_terminal(mut command: Command) -> (Live, File) {
     let terminal = openpty(None, None).unwrap();
     command.stdin(Stdio::from(terminal.slave));
     (Live::start(command), File::from(terminal.master))

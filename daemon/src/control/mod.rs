@@ -1,5 +1,5 @@
 //! The control plane: gRPC on a unix socket, for the daemon's own user, root and a configured group. No token
-//! or key is ever in a reply. Health and reflection are served as every gRPC tool expects them.
+//! or key is ever in a reply, but a new client key in the one that made it. Health and reflection are served as every gRPC tool expects them.
 
 mod accounts;
 mod connection;
@@ -7,6 +7,7 @@ mod convert;
 mod daemon;
 mod group;
 mod incoming;
+mod keys;
 mod login_failure;
 mod logins;
 mod peer;
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 use proxy_proto::v1::accounts_server::{self, AccountsServer};
 use proxy_proto::v1::daemon_server::{self, DaemonServer};
+use proxy_proto::v1::keys_server::{self, KeysServer};
 use proxy_proto::v1::logins_server::{self, LoginsServer};
 use tonic::transport::Server;
 use tonic_health::ServingStatus;
@@ -30,6 +32,7 @@ pub use watch::Watchers;
 
 use crate::admin::Admin;
 use crate::clock::{Clock, Timestamp};
+use crate::keys::Keys;
 use crate::login::Logins;
 use crate::pool::Pool;
 use crate::proxy::History;
@@ -46,6 +49,7 @@ const LAST_CALLS: Duration = Duration::from_secs(2);
 pub struct State {
     pub admin: Admin,
     pub logins: Logins,
+    pub keys: Keys,
     pub pool: Arc<Pool>,
     pub refresher: Refresher,
     pub store: Store,
@@ -96,6 +100,7 @@ pub async fn serve(socket: ControlSocket, state: State) -> Result<(), ServeError
         .add_service(described().build_v1()?)
         .add_service(described().build_v1alpha()?)
         .add_service(AccountsServer::new(state.clone()))
+        .add_service(KeysServer::new(state.clone()))
         .add_service(LoginsServer::new(state.clone()))
         .add_service(DaemonServer::new(state))
         .serve_with_incoming_shutdown(incoming, async move {
@@ -112,7 +117,12 @@ pub async fn serve(socket: ControlSocket, state: State) -> Result<(), ServeError
 
 /// Of the whole, which has no name, and of each service.
 async fn tell_health(health: &HealthReporter, status: ServingStatus) {
-    let services = [accounts_server::SERVICE_NAME, logins_server::SERVICE_NAME, daemon_server::SERVICE_NAME];
+    let services = [
+        accounts_server::SERVICE_NAME,
+        keys_server::SERVICE_NAME,
+        logins_server::SERVICE_NAME,
+        daemon_server::SERVICE_NAME,
+    ];
     for service in std::iter::once("").chain(services) {
         health.set_service_status(service, status).await;
     }

@@ -21,7 +21,8 @@ use crate::tasks::Tasks;
 enum Right {
     /// To look.
     Read,
-    /// To change accounts.
+    /// To change accounts, and to hand out access to them: a new key is good for whoever gets it, so that one who may only
+    /// look may make none.
     Change,
     /// To name files that the daemon reads and writes with its own identity.
     Files,
@@ -32,6 +33,8 @@ const CALLS: &[(&str, Right)] = &[
     ("/proxy.control.v1.Accounts/ListAccounts", Right::Read),
     ("/proxy.control.v1.Accounts/GetAccount", Right::Read),
     ("/proxy.control.v1.Accounts/WatchAccounts", Right::Read),
+    ("/proxy.control.v1.Keys/ListKeys", Right::Read),
+    ("/proxy.control.v1.Keys/GetKey", Right::Read),
     ("/proxy.control.v1.Daemon/GetStatus", Right::Read),
     ("/proxy.control.v1.Daemon/WatchEvents", Right::Read),
     ("/proxy.control.v1.Daemon/ExplainRequest", Right::Read),
@@ -167,7 +170,7 @@ mod tests {
 
     use super::*;
 
-    /// The calls that change accounts. A new one is to be put here or into the table above.
+    /// The calls that change something. A new one is to be put here or into the table above.
     const CHANGES: &[&str] = &[
         "/proxy.control.v1.Accounts/AddAccount",
         "/proxy.control.v1.Accounts/UpdateAccount",
@@ -176,6 +179,8 @@ mod tests {
         "/proxy.control.v1.Accounts/RefreshAccount",
         "/proxy.control.v1.Accounts/RevokeAccount",
         "/proxy.control.v1.Accounts/RemoveAccount",
+        "/proxy.control.v1.Keys/CreateKey",
+        "/proxy.control.v1.Keys/RevokeKey",
         "/proxy.control.v1.Logins/BeginLogin",
         "/proxy.control.v1.Logins/CompleteLogin",
         "/proxy.control.v1.Logins/CancelLogin",

@@ -7,6 +7,8 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use sha2::Sha256;
+use sha2::digest::Output;
 
 use super::rules::{Rules, check_name};
 use crate::clock::{SignedDuration, Timestamp};
@@ -173,7 +175,7 @@ impl From<&Entry> for WireKey {
         let Rules { models, accounts, rpm, tpm, concurrency, wait } = rules;
         Self {
             name: name.clone(),
-            sha256: hash.0.iter().map(|byte| format!("{byte:02x}")).collect(),
+            sha256: format!("{:x}", Output::<Sha256>::from(hash.0)),
             created_at: *created_at,
             expires_at: *expires_at,
             last_used_at: *last_used_at,

@@ -151,18 +151,18 @@ impl Model {
         Self { limits, limiter, now, line: VecDeque::new(), running: 0, admitted_at: Vec::new() }
     }
 
-    fn take(&mut self, step: Step) {
+    fn take(&mut self, step: &Step) {
         match step {
             Step::Arrive => self.arrive(),
-            Step::Pass(millis) => self.now = self.now.after(ms(millis)),
+            Step::Pass(millis) => self.now = self.now.after(ms(*millis)),
             Step::End if self.running > 0 => {
                 self.running -= 1;
                 self.limiter.end();
             }
             Step::End => {}
-            Step::Charge(tokens) => self.limiter.charge(tokens, self.now),
+            Step::Charge(tokens) => self.limiter.charge(*tokens, self.now),
             Step::Leave(place) => {
-                if let Some(ticket) = self.line.remove(place) {
+                if let Some(ticket) = self.line.remove(*place) {
                     self.limiter.leave(ticket);
                 }
             }
@@ -269,7 +269,7 @@ proptest! {
     #[test]
     fn limits_hold_lines_are_fair_and_every_time_told_is_true(limits in any_limits(), steps in steps()) {
         let mut model = Model::new(limits);
-        for step in steps {
+        for step in &steps {
             model.take(step);
         }
     }

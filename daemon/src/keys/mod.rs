@@ -51,7 +51,9 @@ struct Inner {
 /// Why the keys cannot be read. Nobody is served before they can.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    #[error("cannot read the client keys in {path}")]
+    #[error(
+        "cannot read the client keys in {path}: correct that, or move the file away, which revokes every key"
+    )]
     Unusable { path: String, source: Unusable },
     #[error(
         "the client keys in {path} cannot be used: put back the file as it was, or move it away, which revokes every key"
@@ -84,7 +86,9 @@ pub enum CreateError {
     Unfit(String),
     #[error("there is a key {0} already")]
     NameTaken(String),
-    #[error("there are {MOST_KEYS} keys, and no more are made")]
+    #[error(
+        "there are {MOST_KEYS} keys already, and no more are made: revoke one that nobody uses (`proxyctl keys list`)"
+    )]
     TooMany,
     #[error("the system gives no random bytes")]
     Random(#[source] getrandom::Error),

@@ -82,6 +82,10 @@ async fn a_member_of_the_group_may_look_and_change_nothing() {
     let done = place.as_user(gid, &["accounts", "disable", "x"]).await;
     assert_eq!(done.code, Some(6), "{}", done.stderr);
     assert!(done.stderr.contains("only root and the user that proxyd runs as may change it"));
+    let done = place.as_user(gid, &["keys", "list"]).await;
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    let done = place.as_user(gid, &["keys", "create", "x"]).await;
+    assert_eq!((done.code, done.stdout.as_str()), (Some(6), ""), "a key is access: {}", done.stderr);
     let log = place.daemon.stop().await.stderr;
     assert!(log.contains("control call refused") && log.contains(&STRANGER.to_string()), "{log}");
 }

@@ -160,7 +160,7 @@ impl State {
         }
     }
 
-    fn find(&self, wanted: &str) -> Result<Arc<Member>, Status> {
+    pub(super) fn find(&self, wanted: &str) -> Result<Arc<Member>, Status> {
         find::find(&self.pool.snapshot(), wanted)
     }
 }

@@ -1,0 +1,62 @@
+//! `proxyctl keys create`: the key alone on standard output, and on standard error how it is used.
+
+use jiff::SignedDuration;
+use proxy_proto::v1::{CreateKeyRequest, KeyRules};
+
+use super::view;
+use crate::cli::{Create, Expiry};
+use crate::clock;
+use crate::commands::{Context, address};
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::json::{CreatedKey, Document};
+use crate::output::Output;
+use crate::text;
+
+pub(super) async fn run(args: Create, context: &mut Context<'_>) -> Result<Exit, Error> {
+    let client = context.connect().await?;
+    let (key, reply) = client.create_key(request(args)?).await?;
+    let created = CreatedKey::new(key, reply);
+    if context.output.is_json() {
+        context.output.document(&Document::new(created))?;
+        return Ok(Exit::Ok);
+    }
+    tell(&created, context.output);
+    context.output.data(&format!("{}\n", text::clean(&created.secret)))?;
+    Ok(Exit::Ok)
+}
+
+fn request(args: Create) -> Result<CreateKeyRequest, Error> {
+    let Create { name, expires, models, accounts, rpm, tpm, concurrency, wait } = args;
+    let expires_at = match expires {
+        None => None,
+        Some(Expiry::At(at)) => Some(at),
+        Some(Expiry::After(length)) => Some(clock::now().checked_add(length).map_err(|_| Error::Usage {
+            what: "the key would end after all calendars".to_owned(),
+            hint: "leave --expires out for a key that does not end".to_owned(),
+        })?),
+    };
+    let wait = wait
+        .filter(SignedDuration::is_positive)
+        .map(|wait| prost_types::Duration { seconds: wait.as_secs(), nanos: wait.subsec_nanos() });
+    let rules = KeyRules { models, requests_per_minute: rpm, tokens_per_minute: tpm, concurrency, wait };
+    Ok(CreateKeyRequest { name, expires_at: expires_at.map(clock::to_proto), rules: Some(rules), accounts })
+}
+
+fn tell(created: &CreatedKey, output: &Output) {
+    let key = &created.key;
+    output.talk(&format!("Made the key {}. It is shown this once: proxyd keeps no copy.", view::called(key)));
+    if let Some(end) = key.expires_at {
+        output.talk(&format!("It ends {} ({end:.0}).", text::relative(end, clock::now())));
+    }
+    output.talk(
+        "Programs send it as `Authorization: Bearer`, `x-api-key` or `x-proxyd-key`, never in a URL. With KEY for the key:",
+    );
+    // One that listens on a socket file has no URL.
+    for url in created.http_listen.iter().map(|listen| address(listen)).filter(|url| url.starts_with("http"))
+    {
+        let url = text::clean(&url).into_owned();
+        output.talk(&format!("  ANTHROPIC_BASE_URL={url} ANTHROPIC_AUTH_TOKEN=KEY claude"));
+        output.talk(&format!("  OPENAI_BASE_URL={url}/v1 OPENAI_API_KEY=KEY"));
+    }
+}
