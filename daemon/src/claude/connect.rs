@@ -9,13 +9,14 @@ use std::time::Duration;
 use http::Uri;
 use tower_service::Service;
 
+use super::reads_on::ReadsOn;
 use crate::clock::in_words;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type Connecting<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 
 /// Bounds the making of a connection as a whole: a proxy that takes the connection and then says nothing is as
-/// unreachable as one that is not there.
+/// unreachable as one that is not there. What is made [`ReadsOn`].
 #[derive(Clone, Debug)]
 pub(super) struct Timed<C> {
     inner: C,
@@ -39,9 +40,9 @@ where
     C::Error: Into<BoxError>,
     C::Future: Send + 'static,
 {
-    type Response = C::Response;
+    type Response = ReadsOn<C::Response>;
     type Error = BoxError;
-    type Future = Connecting<C::Response>;
+    type Future = Connecting<Self::Response>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.inner.poll_ready(context).map_err(Into::into)
@@ -51,7 +52,7 @@ where
         let (connecting, limit) = (self.inner.call(to), self.limit);
         Box::pin(async move {
             let made = tokio::time::timeout(limit, connecting).await;
-            made.map_err(|_| TooSlow(limit))?.map_err(Into::into)
+            made.map_err(|_| TooSlow(limit))?.map(ReadsOn::new).map_err(Into::into)
         })
     }
 }

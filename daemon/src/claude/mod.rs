@@ -9,6 +9,7 @@ mod connect;
 mod exceptions;
 pub mod oauth;
 mod ratelimit;
+mod reads_on;
 pub mod refusal;
 mod transport;
 mod usage;

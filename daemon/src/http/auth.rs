@@ -126,7 +126,8 @@ fn told(refusal: &Refusal) -> String {
     }
 }
 
-fn needed(message: &str) -> ApiError {
+/// A client key is needed, and a good one.
+pub(super) fn needed(message: &str) -> ApiError {
     ApiError::invalid_client_key(message).with_status(StatusCode::UNAUTHORIZED.as_u16())
 }
 

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use tower::ServiceExt as _;
 
 use super::admission::{self, Admission, Overloaded};
-use super::auth::{Authenticator, Origin, Refused};
+use super::auth::{self, Authenticator, Origin, Refused};
 use super::connection::{Fault, Standing};
 use super::guard::{self, Entrance, Guard};
 use super::held::{self, Held, Places};
@@ -27,7 +27,7 @@ use super::patient::Patient;
 use super::{cors, error, paths};
 use crate::clock::{Clock, SignedDuration};
 use crate::id::RequestId;
-use crate::keys::{Key, Limited};
+use crate::keys::{Limit, Limited};
 use crate::proxy::SHOULD_RETRY;
 use crate::wire::Dialect;
 use crate::wire::error::{ApiError, ErrorKind};
@@ -116,7 +116,7 @@ impl Gatekeeper {
         if !is_cheap(method, uri.path()) {
             places.admitted = Some(self.admission.admit().await.map_err(|Overloaded| overloaded())?);
             if let Some(key) = key {
-                let permit = key.admit().await.map_err(|limited| self.limited(&key, &limited))?;
+                let permit = key.admit().await.map_err(|limited| self.limited(&limited))?;
                 places.permit = Some(Arc::new(permit));
             }
         }
@@ -137,13 +137,13 @@ impl Gatekeeper {
         }
     }
 
-    fn limited(&self, key: &Key, limited: &Limited) -> Refusal {
-        let wait = limited.retry_at.map(|at| at.duration_since(self.clock.now()));
-        let error =
-            ApiError::rate_limit(format!("the client key {} is at its limit: {}", key.name, limited.limit));
+    fn limited(&self, limited: &Limited) -> Refusal {
+        if limited.limit == Limit::Ended {
+            return auth::needed(&limited.to_string()).into();
+        }
         // One that ends with another request of the key's: nobody knows when that is.
-        let seconds = wait.map_or(1, |wait| whole_seconds(wait));
-        Refusal { error, retry_after: Some(seconds) }
+        let wait = limited.retry_at.map_or(1, |at| whole_seconds(at.duration_since(self.clock.now())));
+        Refusal { error: ApiError::rate_limit(limited.to_string()), retry_after: Some(wait) }
     }
 }
 
