@@ -119,16 +119,14 @@ impl Flow {
         }
     }
 
-    /// What shows the client that its stream lives, where that can be said now.
-    pub(super) fn keep_alive(&mut self) -> bool {
-        let keep_alive = self.encoder.keep_alive();
-        let may = keep_alive.is_some();
-        self.ready.push(keep_alive.unwrap_or_default());
-        may
-    }
-
+    /// Whether the client can be shown now that its stream lives.
     pub(super) fn may_keep_alive(&self) -> bool {
         self.encoder.keep_alive().is_some()
+    }
+
+    /// Shows it, where that can be.
+    pub(super) fn keep_alive(&mut self) {
+        self.ready.push(self.encoder.keep_alive().unwrap_or_default());
     }
 
     /// Goes on by a piece; `false` when more bytes are needed.

@@ -81,6 +81,47 @@ fn a_panic_at_the_first_event_is_a_fault_of_ours() {
 }
 
 #[test]
+fn signs_of_life_at_any_split_leave_what_a_client_reads_as_it_was() {
+    let stream = concat!(
+        "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"model\":\"m\"}}\n\n",
+        "event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\
+         \"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n",
+        "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\
+         \"delta\":{\"type\":\"text_delta\",\"text\":\"h\u{e9}llo\"}}\n\n",
+        "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"}}\n\n",
+        "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
+    );
+    let read = |parts: &[&[u8]], encoder: Encoder, shown: &mut usize| {
+        let (mut flow, mut reader) = (flow(false, encoder), sse::Reader::new(1 << 16));
+        let mut events = Vec::new();
+        for part in parts {
+            flow.feed(Bytes::copy_from_slice(part));
+            while flow.advance().unwrap() {}
+            *shown += usize::from(flow.may_keep_alive());
+            flow.keep_alive();
+            events.extend(reader.push(&flow.take().unwrap_or_default()).unwrap());
+        }
+        let end = flow.end(&mut Ending::Complete);
+        events.extend(reader.push(&flow.take().unwrap_or_default()).unwrap());
+        events.retain(|event| event.event != "ping");
+        assert!(end.complete && !events.is_empty());
+        events
+    };
+    let chat = || Encoder::translated(crate::translate::chat::Encoder::new(Default::default(), 0));
+    for encoder in [chat, Encoder::events] {
+        for text in [stream.to_owned(), stream.replace('\n', "\r\n")] {
+            let (bytes, mut shown) = (text.as_bytes(), 0);
+            let whole = read(&[bytes], encoder(), &mut shown);
+            for at in 0..=bytes.len() {
+                let (head, tail) = bytes.split_at(at);
+                assert_eq!(read(&[head, tail], encoder(), &mut shown), whole, "split at {at}");
+            }
+            assert!(shown >= 5, "{shown}");
+        }
+    }
+}
+
+#[test]
 fn little_is_held_of_what_small_events_and_gzip_grow_to() {
     use std::io::Write as _;
     let events = "data: x\n\n".repeat(200_000);

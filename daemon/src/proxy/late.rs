@@ -14,7 +14,7 @@ use futures_util::FutureExt as _;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{StatusCode, header::HeaderName};
 use http_body::{Body as _, Frame};
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, Collected};
 use tokio::sync::Notify;
 use tokio::time::{Interval, MissedTickBehavior, sleep};
 
@@ -44,7 +44,10 @@ pub(super) struct Expected {
     pub(super) head_came: HeadCame,
 }
 
-/// Accounts are asked until there is a stream, or the reason why there is none.
+/// Accounts are asked until there is an answer.
+pub(super) type Asking = Pin<Box<dyn Future<Output = Result<Answer, ProxyError>> + Send>>;
+
+/// The same, until there is a stream or the reason why there is none.
 type Work = Pin<Box<dyn Future<Output = Result<Body, ApiError>> + Send>>;
 
 /// The body of an answer that came too late for its head.
@@ -78,12 +81,11 @@ impl Inner {
     pub(super) async fn in_time(
         &self,
         expected: Option<Expected>,
-        work: impl Future<Output = Result<Answer, ProxyError>> + Send + 'static,
+        mut work: Asking,
     ) -> Result<Answer, ProxyError> {
         let (Some(expected), Some(keep_alive)) = (expected, self.config.keep_alive) else {
             return work.await;
         };
-        let mut work = Box::pin(work);
         let first_event_is_late = async {
             expected.head_came.0.notified().await;
             sleep(keep_alive).await;
@@ -127,10 +129,7 @@ fn panicked(id: RequestId) -> ApiError {
 }
 
 /// The stream that `work` gives, or what its client is told instead.
-async fn stream(
-    id: RequestId,
-    work: impl Future<Output = Result<Answer, ProxyError>>,
-) -> Result<Body, ApiError> {
+async fn stream(id: RequestId, work: Asking) -> Result<Body, ApiError> {
     let answer = match work.await {
         Ok(answer) => answer,
         Err(error) => {
@@ -147,7 +146,7 @@ async fn stream(
         return Err(error.clone());
     }
     let refusal = answer::held(answer).await.map_err(|error| error.told().error)?;
-    let words = pin!(refusal.into_body()).collect().await.map(|words| words.to_bytes()).unwrap_or_default();
+    let words = pin!(refusal.into_body()).collect().await.map(Collected::to_bytes).unwrap_or_default();
     Err(error::in_its_own_words(status.as_u16(), &words).unwrap_or_else(|| {
         ApiError::bad_gateway(format!("upstream answered with status {status} and no stream"))
             .with_code("upstream_not_streamed")

@@ -130,7 +130,9 @@ mod tests {
     fn a_whole_answer_is_read_at_its_end_and_one_too_long_is_not() {
         let whole = |parts: &[&[u8]]| {
             counted(|meter| {
-                parts.iter().for_each(|part| meter.keep(part));
+                for part in parts {
+                    meter.keep(part);
+                }
             })
         };
         let told = whole(&[br#"{"content":[],"usage":{"input_tok"#, br#"ens":7,"output_tokens":8}}"#]);

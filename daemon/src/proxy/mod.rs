@@ -168,10 +168,10 @@ impl Proxy {
         let exchange = self.0.with_carried(exchange);
         let expected = exchange.streams.then(|| Expected::native(exchange.id));
         let this = self.clone();
-        let work = async move {
+        let work = Box::pin(async move {
             let attempt = this.unless_cut(this.0.dispatch(&exchange)).await?;
             this.unless_cut(answer::native(attempt, &exchange, &this.0)).await
-        };
+        });
         self.0.in_time(expected, work).await
     }
 
@@ -204,7 +204,7 @@ impl Exchange {
         let call = Call { method: Method::POST, path, headers, body: body.into() };
         let (dialect, written) = (Dialect::Messages, Some(model.clone()));
         let carried = Carried::default();
-        Ok(Self { id, dialect, endpoint, written, streams, model, call, conversation, carried })
+        Ok(Self { id, dialect, endpoint, model, written, streams, call, conversation, carried })
     }
 
     /// A request about no model: it goes up as the client sent it, and its body while the client sends it.

@@ -122,7 +122,7 @@ impl Proxy {
             head_came: head_came.clone(),
         });
         let this = self.clone();
-        let work = async move {
+        let work = Box::pin(async move {
             let mut answer = match this.answer(&exchange, reply.clone(), created, &head_came).await {
                 // Nothing has gone down yet. The account that was cut off comes last now, so another one is asked where there is one.
                 Err(error) if streams && is_cut_off(&error) && this.0.may_ask_again() => {
@@ -132,7 +132,7 @@ impl Proxy {
             };
             answer.headers_mut().extend(header);
             Ok(answer)
-        };
+        });
         self.0.in_time(expected, work).await
     }
 
