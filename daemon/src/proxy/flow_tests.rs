@@ -107,7 +107,9 @@ fn signs_of_life_at_any_split_leave_what_a_client_reads_as_it_was() {
         assert!(end.complete && !events.is_empty());
         events
     };
-    let chat = || Encoder::translated(crate::translate::chat::Encoder::new(Default::default(), 0));
+    let chat = || {
+        Encoder::translated(crate::translate::chat::Encoder::new(crate::translate::chat::Reply::default(), 0))
+    };
     for encoder in [chat, Encoder::events] {
         for text in [stream.to_owned(), stream.replace('\n', "\r\n")] {
             let (bytes, mut shown) = (text.as_bytes(), 0);

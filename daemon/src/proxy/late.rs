@@ -101,9 +101,7 @@ impl Inner {
         let mut headers = stream_headers();
         headers.extend(header);
         answer::mark(&mut headers, id, StatusCode::OK);
-        let work = AssertUnwindSafe(stream(id, work)).catch_unwind();
-        let work = work.map(move |stream| stream.unwrap_or_else(|_panic| Err(panicked(id))));
-        let late = Late { state: State::Asking(Box::pin(work)), encoder, ticking: ticking(keep_alive) };
+        let late = Late::new(id, work, encoder, keep_alive);
         Ok(answer::respond(StatusCode::OK, headers, Body::Late(Box::new(late))))
     }
 }
@@ -154,6 +152,12 @@ async fn stream(id: RequestId, work: Asking) -> Result<Body, ApiError> {
 }
 
 impl Late {
+    fn new(id: RequestId, work: Asking, encoder: Encoder, keep_alive: Duration) -> Self {
+        let work = AssertUnwindSafe(stream(id, work)).catch_unwind();
+        let work = work.map(move |stream| stream.unwrap_or_else(|_panic| Err(panicked(id))));
+        Self { state: State::Asking(Box::pin(work)), encoder, ticking: ticking(keep_alive) }
+    }
+
     pub(super) fn poll_frame(
         &mut self,
         context: &mut Context<'_>,
@@ -185,5 +189,40 @@ impl Late {
 impl fmt::Debug for Late {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Late").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use super::*;
+    use crate::proxy::native_events::PING;
+
+    async fn read(work: Asking) -> String {
+        let mut late = Late::new(RequestId::new(), work, Encoder::events(), Duration::from_millis(1));
+        let mut all = Vec::new();
+        while let Some(frame) = poll_fn(|context| late.poll_frame(context)).await {
+            all.extend_from_slice(&frame.unwrap().into_data().unwrap());
+        }
+        String::from_utf8(all).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_panic_while_accounts_are_asked_ends_that_stream_with_an_error_event() {
+        let stream = read(Box::pin(async {
+            sleep(Duration::from_millis(20)).await;
+            panic!("as the test wants it");
+        }))
+        .await;
+        assert!(stream.as_bytes().starts_with(PING), "{stream}");
+        let (name, data) = stream.rsplit_once("event: ").unwrap().1.split_once('\n').unwrap();
+        assert!(name == "error" && data.contains("internal_error"), "{stream}");
+    }
+
+    #[tokio::test]
+    async fn why_there_is_no_answer_is_told_in_the_words_of_an_answer() {
+        let stream = read(Box::pin(async { Err(ProxyError::Stopping) })).await;
+        assert!(stream.contains(&ProxyError::Stopping.to_string()), "{stream}");
     }
 }
