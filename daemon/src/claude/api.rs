@@ -30,9 +30,9 @@ pub(super) const OAUTH_BETA: &str = "oauth-2025-04-20";
 /// The version sent for a caller that names none.
 const DEFAULT_VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");
 
-const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+pub(super) const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
-const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
+pub(super) const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
 
 /// One request as it goes upstream, but for the credential. Cloned for each attempt: the body is shared, not
 /// copied.
@@ -239,7 +239,7 @@ fn authorize(headers: &mut HeaderMap, credential: &Credential) -> Result<(), Inv
 }
 
 /// The caller's betas, all lines joined, order kept, and ours once.
-fn with_oauth_beta(headers: &HeaderMap) -> Result<HeaderValue, InvalidHeaderValue> {
+pub(super) fn with_oauth_beta(headers: &HeaderMap) -> Result<HeaderValue, InvalidHeaderValue> {
     let mut betas: Vec<&[u8]> = Vec::new();
     let lines = headers.get_all(ANTHROPIC_BETA);
     let callers = lines.iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b','));

@@ -65,6 +65,7 @@ pub(super) fn dialect(path: &str, headers: &HeaderMap) -> Dialect {
 mod tests {
     use super::*;
     use crate::pool::NoAccount;
+    use crate::proxy::NotAllowed;
 
     fn rendered(error: &ProxyError, dialect: Dialect) -> (u16, Option<String>, Option<String>) {
         let response = render(error, dialect, RequestId::new(), Timestamp::UNIX_EPOCH);
@@ -88,6 +89,21 @@ mod tests {
         let excluded = ProxyError::NoAccount(NoAccount::Excluded { model: "opus".to_owned() });
         for dialect in [Dialect::Messages, Dialect::Chat, Dialect::Responses, Dialect::Completions] {
             assert_eq!(rendered(&excluded, dialect), (404, None, Some("false".into())));
+        }
+    }
+
+    #[test]
+    fn what_a_key_does_not_allow_is_never_retried() {
+        let (key, model) = ("ci".to_owned(), "opus".to_owned());
+        for error in [
+            ProxyError::NotAllowed(NotAllowed::Model { key: key.clone(), model: model.clone() }),
+            ProxyError::NotAllowed(NotAllowed::Batches { key }),
+            ProxyError::NoAccount(NoAccount::Withheld { model }),
+            ProxyError::NoAccount(NoAccount::OwnerWithheld),
+        ] {
+            for dialect in [Dialect::Messages, Dialect::Chat, Dialect::Responses, Dialect::Completions] {
+                assert_eq!(rendered(&error, dialect), (403, None, Some("false".into())), "{error}");
+            }
         }
     }
 

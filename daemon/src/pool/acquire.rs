@@ -5,11 +5,13 @@ use std::fmt;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
+use super::asked::may_use;
 use super::route::{Serving, Wanted};
 use super::select::{self, Candidate, Choice, Standing, Tier, Why};
 use super::{Asked, Bond, Lease, Member, Owner, Pool, Snapshot, State, Strategy};
 use crate::account::Settings;
 use crate::clock::Timestamp;
+use crate::id::AccountId;
 
 /// Why there is no account for a request.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -17,15 +19,19 @@ pub enum NoAccount {
     /// The pool is empty.
     Empty,
     /// Every account that serves the model is disabled, waits for a login, or has a setting that cannot be used.
-    /// `others` do not serve it.
-    AllOut { disabled: usize, needs_login: usize, invalid: usize, others: usize },
+    /// `others` do not serve it, and `withheld` are not for who asks.
+    AllOut { disabled: usize, needs_login: usize, invalid: usize, others: usize, withheld: usize },
     /// Every account that the name is for excludes the model.
     Excluded { model: String },
+    /// No account that who asks may use serves the model, though another one does, or none of them is there.
+    Withheld { model: String },
     /// Every account that could serve is to be left alone: the first may be used again at `until`. `accounts` says why, in
     /// words, for each.
     Cooling { until: Timestamp, accounts: Vec<String> },
     /// The account that alone knows what the request is about is disabled, waits for a login, or cannot be used.
     OwnerOut { account: String, why: String },
+    /// The account that alone knows what the request is about is not for who asks.
+    OwnerWithheld,
     /// Every account that could serve has been tried by this request.
     Exhausted,
 }
@@ -46,7 +52,7 @@ impl Pool {
         let now = self.shared.clock.now();
         let snapshot = self.shared.current.load();
         let wanted = Wanted::read(asked.model, &snapshot.settings());
-        let serving = snapshot.serving(&wanted);
+        let serving = snapshot.serving(&wanted, asked.accounts);
         if let Some(owner) = asked.owner
             && let Some(result) = self.owner(owner, &serving, asked, now)
         {
@@ -58,7 +64,7 @@ impl Pool {
             Ok((Some(candidacy), why)) => Ok(self.lease(*candidacy, asked, why)),
             Ok((None, _)) | Err(_) if !asked.tried.is_empty() => Err(NoAccount::Exhausted),
             Err(Some(until)) => Err(NoAccount::Cooling { until, accounts: told(&serving, asked, now) }),
-            Ok((None, _)) | Err(None) => Err(snapshot.why_nobody(asked.model, &serving, now)),
+            Ok((None, _)) | Err(None) => Err(snapshot.why_nobody(&wanted, &serving, asked, now)),
         }
     }
 
@@ -68,7 +74,7 @@ impl Pool {
         let asked = &Asked { tried: &[], ..*asked };
         let (now, snapshot) = (self.shared.clock.now(), self.shared.current.load());
         let wanted = Wanted::read(asked.model, &snapshot.settings());
-        let serving = snapshot.serving(&wanted);
+        let serving = snapshot.serving(&wanted, asked.accounts);
         if let Some(result) = asked.owner.and_then(|owner| self.owner(owner, &serving, asked, now)) {
             return result.err().filter(|nobody| matches!(nobody, NoAccount::Cooling { .. }));
         }
@@ -87,6 +93,9 @@ impl Pool {
         asked: &Asked<'_>,
         now: Timestamp,
     ) -> Option<Result<Lease, NoAccount>> {
+        if owner.bond == Bond::Only && !asked.may_use(&owner.account) && self.get(&owner.account).is_some() {
+            return Some(Err(NoAccount::OwnerWithheld));
+        }
         let candidacy = serving.iter().find(|(member, _)| member.account.id == owner.account)?;
         let (member, upstream) = candidacy;
         match member.standing(upstream, asked.endpoint, now) {
@@ -111,15 +120,14 @@ impl Pool {
         Lease::new(Arc::clone(member), upstream, asked.endpoint, why, Arc::clone(&self.shared))
     }
 
-    /// The name under which `model` is asked for upstream, where an account serves it: that of the highest
-    /// priority. Accounts may differ in it; the lease of each says its own.
-    pub fn upstream_name(&self, model: &str) -> Option<String> {
+    /// The name under which `model` is asked for upstream, where one of `accounts` (none named are all) serves it:
+    /// that of the highest priority. Accounts may differ in it; the lease of each says its own.
+    pub fn upstream_name(&self, model: &str, accounts: &[AccountId]) -> Option<String> {
         let snapshot = self.shared.current.load();
         let wanted = Wanted::read(model, &snapshot.settings());
-        let named = snapshot.settings().filter_map(|settings| match wanted.by(settings) {
-            Serving::As(upstream) => Some((std::cmp::Reverse(settings.priority), upstream)),
-            Serving::Excluded | Serving::Not => None,
-        });
+        let serving = snapshot.serving(&wanted, accounts).into_iter();
+        let named =
+            serving.map(|(member, upstream)| (std::cmp::Reverse(member.account.settings.priority), upstream));
         named.min_by_key(|(priority, _)| *priority).map(|(_, upstream)| upstream.to_owned())
     }
 
@@ -188,28 +196,43 @@ fn told(serving: &[Candidacy<'_>], asked: &Asked<'_>, now: Timestamp) -> Vec<Str
 }
 
 impl Snapshot {
-    /// The members that a request is for, each with the model's name for it.
-    pub(super) fn serving<'a>(&'a self, wanted: &Wanted<'a>) -> Vec<Candidacy<'a>> {
+    /// The members that a request is for, of `accounts` (none named are all), each with the model's name for it. What a
+    /// name means does not depend on who asks: an account that may not serve owns its prefix and its aliases, too.
+    pub(super) fn serving<'a>(&'a self, wanted: &Wanted<'a>, accounts: &[AccountId]) -> Vec<Candidacy<'a>> {
         let serves = |member: &'a Arc<Member>| match wanted.by(&member.account.settings) {
             Serving::As(upstream) => Some((member, upstream)),
             Serving::Excluded | Serving::Not => None,
         };
-        self.members.iter().filter_map(serves).collect()
+        let allowed = self.members.iter().filter(|member| may_use(accounts, &member.account.id));
+        allowed.filter_map(serves).collect()
     }
 
-    fn why_nobody(&self, model: &str, serving: &[Candidacy<'_>], now: Timestamp) -> NoAccount {
+    fn why_nobody(
+        &self,
+        wanted: &Wanted<'_>,
+        serving: &[Candidacy<'_>],
+        asked: &Asked<'_>,
+        now: Timestamp,
+    ) -> NoAccount {
         let count = |wanted: fn(&State) -> bool| {
             serving.iter().filter(|(member, _)| wanted(&member.state(now))).count()
         };
+        let may_use = |member: &&Arc<Member>| asked.may_use(&member.account.id);
+        let allowed = self.members.iter().filter(may_use).count();
+        let model = || asked.model.to_owned();
         match (self.members.len(), serving.len()) {
             (0, _) => NoAccount::Empty,
+            (_, 0) if allowed == 0 || !self.serving(wanted, &[]).is_empty() => {
+                NoAccount::Withheld { model: model() }
+            }
             // A prefix or an alias has an owner, so the name is for somebody.
-            (_, 0) => NoAccount::Excluded { model: model.to_owned() },
+            (_, 0) => NoAccount::Excluded { model: model() },
             (all, some) => NoAccount::AllOut {
                 disabled: count(|state| matches!(state, State::Disabled)),
                 needs_login: count(|state| matches!(state, State::NeedsLogin(_))),
                 invalid: count(|state| matches!(state, State::Invalid { .. })),
-                others: all - some,
+                others: allowed - some,
+                withheld: all - allowed,
             },
         }
     }
@@ -219,13 +242,14 @@ impl fmt::Display for NoAccount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("there is no Claude account yet: run `proxyctl login claude`"),
-            Self::AllOut { disabled, needs_login, invalid, others } => {
+            Self::AllOut { disabled, needs_login, invalid, others, withheld } => {
                 f.write_str("no account is usable: ")?;
                 let parts = [
                     (needs_login, "need a new login (`proxyctl login claude`)"),
                     (disabled, "are disabled (`proxyctl accounts enable ACCOUNT`)"),
                     (invalid, "have a setting that cannot be used (`proxyctl accounts list`)"),
                     (others, "do not serve this model (`proxyctl accounts list --wide`)"),
+                    (withheld, "are not for this client key (`proxyctl keys list`)"),
                 ];
                 let parts = parts.iter().filter(|(count, _)| **count > 0);
                 let parts: Vec<String> = parts.map(|(count, what)| format!("{count} {what}")).collect();
@@ -244,6 +268,18 @@ impl fmt::Display for NoAccount {
             Self::OwnerOut { account, why } => write!(
                 f,
                 "what the request is about lives with the account {account}, which cannot be used: {why} (see `proxyctl accounts list`)"
+            ),
+            Self::Withheld { model } if model.is_empty() => f.write_str(
+                "none of the accounts that this client key may use is in the pool (see `proxyctl keys list` and \
+                 `proxyctl accounts list`)",
+            ),
+            Self::Withheld { model } => write!(
+                f,
+                "model: none of the accounts that this client key may use serves {model} (see `proxyctl keys list` and \
+                 `proxyctl accounts list --wide`)"
+            ),
+            Self::OwnerWithheld => f.write_str(
+                "what the request is about lives with an account that this client key may not use (see `proxyctl keys list`)",
             ),
             Self::Exhausted => f.write_str("every usable account has been tried"),
         }

@@ -36,6 +36,8 @@ pub struct Asked<'a> {
     pub owner: Option<&'a Owner>,
     /// The accounts that this request went to already.
     pub tried: &'a [AccountId],
+    /// The accounts that may serve it, because of who asks; empty: all.
+    pub accounts: &'a [AccountId],
 }
 
 /// Whose state a request carries.
@@ -57,8 +59,18 @@ pub enum Bond {
 impl<'a> Asked<'a> {
     /// A request to the Messages API for `model`.
     pub fn messages(model: &'a str) -> Self {
-        Self { model, endpoint: Endpoint::Messages, affinity: None, owner: None, tried: &[] }
+        Self { model, endpoint: Endpoint::Messages, affinity: None, owner: None, tried: &[], accounts: &[] }
     }
+
+    /// Whether who asks may use this account at all.
+    pub fn may_use(&self, account: &AccountId) -> bool {
+        may_use(self.accounts, account)
+    }
+}
+
+/// Whether `account` is among those that may serve; none named are all.
+pub fn may_use(accounts: &[AccountId], account: &AccountId) -> bool {
+    accounts.is_empty() || accounts.contains(account)
 }
 
 impl fmt::Display for Endpoint {

@@ -24,7 +24,7 @@ use arc_swap::ArcSwap;
 pub use acquire::NoAccount;
 pub use affinity::AffinityKey;
 pub(crate) use asked::LONGEST_MODEL;
-pub use asked::{Asked, Bond, Endpoint, Owner};
+pub use asked::{Asked, Bond, Endpoint, Owner, may_use};
 pub use health::{Cause, Cooldown, Health, Reach, Scope, Signal};
 pub use lease::Lease;
 pub use member::{Counters, Member, State, Trouble, Vitals};

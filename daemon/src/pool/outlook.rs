@@ -24,7 +24,7 @@ impl Pool {
     pub fn outlook(&self, asked: &Asked<'_>) -> Vec<(AccountId, Outlook)> {
         let (now, snapshot) = (self.shared.clock.now(), self.snapshot());
         let wanted = Wanted::read(asked.model, &snapshot.settings());
-        let serving = snapshot.serving(&wanted);
+        let serving = snapshot.serving(&wanted, asked.accounts);
         let mut candidates = candidates(&serving, asked, now);
         for (candidate, (member, _)) in candidates.iter_mut().zip(&serving) {
             candidate.credit = member.live.credit.load(std::sync::atomic::Ordering::Relaxed);

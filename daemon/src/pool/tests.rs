@@ -88,7 +88,7 @@ fn the_reason_for_nobody_is_told() {
     pool.publish(Account { disabled: true, ..account("a") });
     assert_eq!(
         pool.acquire(&Asked::messages("m")).unwrap_err(),
-        NoAccount::AllOut { disabled: 1, needs_login: 0, invalid: 0, others: 0 }
+        NoAccount::AllOut { disabled: 1, needs_login: 0, invalid: 0, others: 0, withheld: 0 }
     );
     pool.publish(account("a"));
     let until = Timestamp::from_second(60).unwrap();
@@ -221,7 +221,7 @@ fn a_token_that_ended_and_cannot_be_renewed_needs_a_login() {
     manual.advance(SignedDuration::from_secs(10));
     assert_eq!(
         pool.acquire(&Asked::messages("m")).unwrap_err(),
-        NoAccount::AllOut { disabled: 0, needs_login: 1, invalid: 0, others: 0 }
+        NoAccount::AllOut { disabled: 0, needs_login: 1, invalid: 0, others: 0, withheld: 0 }
     );
 }
 
@@ -284,7 +284,7 @@ fn a_model_that_everybody_excludes_is_told_apart_from_nobody_being_usable() {
     pool.publish(Account { disabled: true, ..account("b") });
     assert_eq!(
         pool.acquire(&Asked::messages("haiku-5")).unwrap_err(),
-        NoAccount::AllOut { disabled: 1, needs_login: 0, invalid: 0, others: 1 }
+        NoAccount::AllOut { disabled: 1, needs_login: 0, invalid: 0, others: 1, withheld: 0 }
     );
 }
 
@@ -293,7 +293,7 @@ fn a_disabled_account_keeps_its_prefix_to_itself() {
     let (pool, _) = pool(&["a"]);
     pool.publish(Account { disabled: true, ..set("b", r#""prefix":"work""#) });
     let nobody = pool.acquire(&Asked::messages("work/opus")).unwrap_err();
-    assert_eq!(nobody, NoAccount::AllOut { disabled: 1, needs_login: 0, invalid: 0, others: 1 });
+    assert_eq!(nobody, NoAccount::AllOut { disabled: 1, needs_login: 0, invalid: 0, others: 1, withheld: 0 });
     assert_eq!(pool.acquire(&Asked::messages("home/opus")).unwrap().model(), "home/opus");
 }
 
@@ -317,12 +317,12 @@ fn the_name_upstream_is_that_of_the_highest_priority() {
     let (pool, _) = pool(&["a"]);
     pool.publish(set("b", r#""model_aliases":{"best":"opus"}"#));
     pool.publish(set("c", r#""model_aliases":{"best":"fable"},"priority":1"#));
-    assert_eq!(pool.upstream_name("best").as_deref(), Some("fable"));
-    assert_eq!(pool.upstream_name("opus").as_deref(), Some("opus"));
+    assert_eq!(pool.upstream_name("best", &[]).as_deref(), Some("fable"));
+    assert_eq!(pool.upstream_name("opus", &[]).as_deref(), Some("opus"));
     pool.publish(set("a", r#""excluded_models":["*"]"#));
     pool.publish(set("b", r#""excluded_models":["*"]"#));
     pool.publish(set("c", r#""excluded_models":["*"]"#));
-    assert_eq!(pool.upstream_name("opus"), None);
+    assert_eq!(pool.upstream_name("opus", &[]), None);
 }
 
 #[test]
@@ -350,4 +350,61 @@ fn what_lives_with_one_account_goes_there_and_waits_for_it() {
     assert_eq!(pool.acquire(&by(&preferred)).unwrap().account().id, account("a").id);
     pool.remove(&account("b").id);
     assert_eq!(pool.acquire(&by(&only)).unwrap().account().id, account("a").id);
+}
+
+#[test]
+fn only_the_accounts_of_who_asks_serve_and_are_told_of() {
+    let (pool, _) = pool(&["a", "b"]);
+    let (a, b) = (account("a").id, account("b").id);
+    let only_b = [b.clone()];
+    let by_b = Asked { accounts: &only_b, ..Asked::messages("m") };
+    for _ in 0..3 {
+        assert_eq!(pool.acquire(&by_b).unwrap().account().id, b);
+    }
+    let outlook = pool.outlook(&by_b);
+    assert!(outlook.contains(&(a.clone(), Outlook::NotServing)), "{outlook:?}");
+    let until = Timestamp::from_second(60).unwrap();
+    pool.acquire(&by_b).unwrap().settle(&limited(until));
+    let Err(NoAccount::Cooling { until: told, accounts }) = pool.acquire(&by_b) else {
+        panic!("a is not for it")
+    };
+    assert_eq!((told, accounts.len()), (until, 1));
+    assert!(matches!(pool.soonest_return(&by_b), Some(NoAccount::Cooling { .. })));
+    assert!(pool.soonest_return(&Asked::messages("m")).is_none(), "a serves everybody else");
+    pool.publish(Account { disabled: true, ..account("b") });
+    let nobody = pool.acquire(&by_b).unwrap_err();
+    assert_eq!(nobody, NoAccount::AllOut { disabled: 1, needs_login: 0, invalid: 0, others: 0, withheld: 1 });
+    assert!(nobody.to_string().contains("1 are not for this client key"), "{nobody}");
+    pool.remove(&b);
+    for model in ["m", ""] {
+        let nobody = pool.acquire(&Asked { accounts: &only_b, ..Asked::messages(model) }).unwrap_err();
+        assert_eq!(nobody, NoAccount::Withheld { model: model.to_owned() });
+    }
+}
+
+#[test]
+fn a_name_means_the_same_whoever_asks() {
+    let (pool, _) = pool(&["a"]);
+    pool.publish(set("b", r#""model_aliases":{"best":"opus"},"prefix":"work""#));
+    let only_a = [account("a").id];
+    for model in ["best", "work/opus"] {
+        let nobody = pool.acquire(&Asked { accounts: &only_a, ..Asked::messages(model) }).unwrap_err();
+        assert_eq!(nobody, NoAccount::Withheld { model: model.to_owned() });
+        assert_eq!(pool.upstream_name(model, &only_a), None);
+    }
+    assert_eq!(pool.upstream_name("best", &[]).as_deref(), Some("opus"));
+}
+
+#[test]
+fn what_lives_with_an_account_that_is_not_for_who_asks_goes_nowhere() {
+    let (pool, _) = pool(&["a", "b"]);
+    let only_a = [account("a").id];
+    let owner = |bond| Owner { account: account("b").id, bond };
+    let (only, preferred) = (owner(Bond::Only), owner(Bond::Preferred));
+    let by = |owner| Asked { owner: Some(owner), accounts: &only_a, ..Asked::messages("m") };
+    assert_eq!(pool.acquire(&by(&only)).unwrap_err(), NoAccount::OwnerWithheld);
+    assert!(pool.soonest_return(&by(&only)).is_none());
+    assert_eq!(pool.acquire(&by(&preferred)).unwrap().account().id, account("a").id);
+    pool.publish(Account { disabled: true, ..account("b") });
+    assert_eq!(pool.acquire(&by(&only)).unwrap_err(), NoAccount::OwnerWithheld);
 }

@@ -167,7 +167,7 @@ pub(super) fn was_sent(result: &Result<Attempt, ProxyError>) -> bool {
         ProxyError::Send(error) => {
             !matches!(error, SendError::Credential(_) | SendError::Closed(_) | SendError::NoWay(_))
         }
-        ProxyError::Refresh(_) | ProxyError::NoAccount(_) => false,
+        ProxyError::Refresh(_) | ProxyError::NoAccount(_) | ProxyError::NotAllowed(_) => false,
         ProxyError::Api(_)
         | ProxyError::Redirected(_)
         | ProxyError::Body(_)

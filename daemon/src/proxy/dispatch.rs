@@ -55,6 +55,7 @@ struct Journey<'a> {
 impl Inner {
     /// Sends until there is an answer for the client: the first good one, else the one that says most.
     pub(super) async fn dispatch(&self, exchange: &Exchange) -> Result<Attempt, ProxyError> {
+        exchange.caller.check(exchange)?;
         let entry = self.history.entry(exchange);
         let now = self.clock.now();
         // One that is sent a second time, since its answer broke off before it began, is still one request.
@@ -159,9 +160,10 @@ impl Journey<'_> {
     }
 
     fn asked(&self) -> Asked<'_> {
-        let Exchange { model, endpoint, conversation, carried, .. } = self.exchange;
+        let Exchange { model, endpoint, conversation, carried, caller, .. } = self.exchange;
         let affinity = conversation.map(|(key, _)| key);
-        Asked { model, endpoint: *endpoint, affinity, owner: carried.owner.as_ref(), tried: &self.tried }
+        let (owner, accounts) = (carried.owner.as_ref(), caller.accounts());
+        Asked { model, endpoint: *endpoint, affinity, owner, tried: &self.tried, accounts }
     }
 
     /// Waits in line until an account is back; `false` where that is not within the time there is, or the line is full.

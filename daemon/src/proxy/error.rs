@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
+use super::NotAllowed;
 use super::fault::Fault;
 use crate::claude::api::SendError;
 use crate::pool::NoAccount;
@@ -18,6 +19,9 @@ pub enum ProxyError {
     /// is for a log, since its words may quote the request.
     #[error("the request is refused: {}", .0.kind.anthropic())]
     Api(ApiError),
+    /// The key that it came with does not allow it.
+    #[error(transparent)]
+    NotAllowed(#[from] NotAllowed),
     /// The pool has nobody for it.
     #[error("no account: {0}")]
     NoAccount(NoAccount),

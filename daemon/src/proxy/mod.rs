@@ -7,6 +7,7 @@
 mod answer;
 mod attempt;
 mod budget;
+mod caller;
 mod carried;
 mod conversation;
 mod dispatch;
@@ -40,6 +41,7 @@ use http::{HeaderMap, HeaderValue, Method, header};
 use tokio_util::sync::CancellationToken;
 
 pub use answer::{Answer, Body, held};
+pub use caller::{Caller, NotAllowed};
 pub use dispatch::LONG_WAIT;
 pub use error::ProxyError;
 pub use fault::Fault;
@@ -103,6 +105,8 @@ pub struct Exchange {
     /// The client asks for a stream.
     streams: bool,
     pub call: Call,
+    /// Who it is for.
+    pub caller: Caller,
     /// What it belongs to, for the choice of its account.
     conversation: Option<Conversation>,
     carried: Carried,
@@ -203,8 +207,8 @@ impl Exchange {
         let headers = headers::for_upstream(headers);
         let call = Call { method: Method::POST, path, headers, body: body.into() };
         let (dialect, written) = (Dialect::Messages, Some(model.clone()));
-        let carried = Carried::default();
-        Ok(Self { id, dialect, endpoint, model, written, streams, call, conversation, carried })
+        let (caller, carried) = (Caller::of(&head.extensions), Carried::default());
+        Ok(Self { id, dialect, endpoint, model, written, streams, call, caller, conversation, carried })
     }
 
     /// A request about no model: it goes up as the client sent it, and its body while the client sends it.
@@ -223,13 +227,14 @@ impl Exchange {
             written: None,
             streams: false,
             call,
+            caller: Caller::of(&head.extensions),
             conversation: Some(conversation),
             carried: Carried::default(),
         }
     }
 
     /// A request that we wrote ourselves, from one in another dialect.
-    fn translated<R>(id: RequestId, dialect: Dialect, sent: &HeaderMap, prepared: &Prepared<R>) -> Self {
+    fn translated<R>(id: RequestId, dialect: Dialect, sent: &Parts, prepared: &Prepared<R>) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         for beta in &prepared.betas {
@@ -240,10 +245,10 @@ impl Exchange {
         let (model, written) = (prepared.model.clone(), Some(prepared.upstream.clone()));
         let session = || prepared.session.as_deref().map(conversation::of_session);
         let beginning = || conversation::of_body(&messages::peek(&prepared.body).ok()?);
-        let conversation = conversation::of_headers(sent).or_else(session).or_else(beginning);
+        let conversation = conversation::of_headers(&sent.headers).or_else(session).or_else(beginning);
         let (endpoint, carried) = (Endpoint::Messages, Carried::default());
-        let streams = prepared.stream;
-        Self { id, dialect, endpoint, model, written, streams, call, conversation, carried }
+        let (streams, caller) = (prepared.stream, Caller::of(&sent.extensions));
+        Self { id, dialect, endpoint, model, written, streams, call, caller, conversation, carried }
     }
 
     /// The same request, its tokens only counted.

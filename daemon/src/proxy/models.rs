@@ -5,9 +5,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::header::HeaderMap;
+use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, StatusCode};
 use url::Url;
@@ -17,12 +18,12 @@ use super::carried::Carried;
 use super::headers;
 use super::listing::{self, limits, listing};
 use super::translated::read_whole;
-use super::{Exchange, Inner, Proxy, ProxyError};
+use super::{Caller, Exchange, Inner, Proxy, ProxyError};
 use crate::account::Settings;
 use crate::claude::api::Call;
 use crate::clock::{SignedDuration, Timestamp, after};
-use crate::id::RequestId;
-use crate::pool::{Endpoint, Member, Snapshot};
+use crate::id::{AccountId, RequestId};
+use crate::pool::{Endpoint, Member, NoAccount, Snapshot, may_use};
 use crate::translate::models::Known;
 use crate::wire::Dialect;
 use crate::wire::error::{self, ApiError};
@@ -35,9 +36,9 @@ const PAGE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pages of 1000 read at most.
 const MOST_PAGES: usize = 5;
 
-/// The newest of upstream's lists.
+/// The newest of upstream's lists, one of each place that was asked.
 #[derive(Debug, Default)]
-pub(super) struct ModelCache(ArcSwapOption<Listed>);
+pub(super) struct ModelCache(ArcSwap<Vec<Arc<Listed>>>);
 
 /// Upstream's list as it was read. What clients see is made of it for each request, so that a changed setting shows
 /// at once.
@@ -49,18 +50,47 @@ struct Listed {
     catalog: Catalog,
 }
 
-impl Listed {
-    /// Whether it is what would be asked for now: the list is the provider's where an account goes there, else a
+impl ModelCache {
+    /// The list that `accounts` (none named are all) would be asked for now: the provider's where one goes there, else a
     /// gateway's that is still in use.
-    fn is_fresh(&self, snapshot: &Snapshot, now: Timestamp) -> bool {
+    fn fresh(&self, snapshot: &Snapshot, accounts: &[AccountId], now: Timestamp) -> Option<Arc<Listed>> {
         let usable = || snapshot.members.iter().filter(|member| member.is_usable(now));
-        let mut bases = usable().map(|member| member.account.settings.base_url.as_ref());
-        let wanted = if bases.clone().any(|base| base.is_none()) {
-            self.from.is_none()
-        } else {
-            bases.any(|base| base == self.from.as_ref()) || usable().next().is_none()
+        let allowed = || usable().filter(|member| may_use(accounts, &member.account.id));
+        let bases = allowed().map(|member| member.account.settings.base_url.as_ref());
+        let wanted = |listed: &Listed| {
+            if bases.clone().any(|base| base.is_none()) {
+                listed.from.is_none()
+            } else {
+                bases.clone().any(|base| base == listed.from.as_ref()) || allowed().next().is_none()
+            }
         };
-        wanted && after(self.at, KEPT_FOR) > now && self.at <= now
+        let newest = self.newest(wanted)?;
+        (after(newest.at, KEPT_FOR) > now && newest.at <= now).then_some(newest)
+    }
+
+    /// The newest list of those that `accounts` may see, however old it is.
+    fn stale(&self, snapshot: &Snapshot, accounts: &[AccountId]) -> Option<Arc<Listed>> {
+        let allowed = || snapshot.members.iter().filter(|member| may_use(accounts, &member.account.id));
+        let from = |listed: &Listed| {
+            allowed().any(|member| member.account.settings.base_url.as_ref() == listed.from.as_ref())
+        };
+        self.newest(|listed| accounts.is_empty() || from(listed))
+    }
+
+    fn newest(&self, is_wanted: impl Fn(&Listed) -> bool) -> Option<Arc<Listed>> {
+        let lists = self.0.load();
+        let newest = lists.iter().filter(|listed| is_wanted(listed)).max_by_key(|listed| listed.at)?;
+        Some(Arc::clone(newest))
+    }
+
+    /// Takes a list in, and forgets those of gateways that no account goes to any more.
+    fn put(&self, read: &Arc<Listed>, snapshot: &Snapshot) {
+        self.0.rcu(|lists| {
+            let in_use = |from: &Url| snapshot.settings().any(|set| set.base_url.as_ref() == Some(from));
+            let kept = lists.iter().filter(|listed| listed.from != read.from);
+            let kept = kept.filter(|listed| listed.from.as_ref().is_none_or(in_use));
+            kept.chain([read]).cloned().collect::<Vec<_>>()
+        });
     }
 }
 
@@ -73,27 +103,31 @@ pub enum ModelsRequest {
 
 impl Inner {
     /// What is known of a model that a request names. Nothing is asked for: upstream's list counts if it was read before.
-    pub(super) fn known(&self, model: &str) -> Known {
-        let upstream = self.pool.upstream_name(model).unwrap_or_else(|| model.to_owned());
-        let mut known = Known::by_name(upstream);
-        let listed = self.models.0.load();
-        let entry = listed.as_ref().and_then(|listed| listing::of_model(&known.upstream, &listed.catalog));
+    pub(super) fn known(&self, model: &str, caller: &Caller) -> Known {
+        let mut known = Known::by_name(self.upstream_name(model, caller));
+        let lists = self.models.0.load();
+        let entry = lists.iter().rev().find_map(|listed| listing::of_model(&known.upstream, &listed.catalog));
         if let Some(entry) = entry {
             known.capabilities = known.capabilities.as_described(&entry.described);
         }
         known
     }
+
+    fn upstream_name(&self, model: &str, caller: &Caller) -> String {
+        let named = self.pool.upstream_name(model, caller.accounts());
+        named.unwrap_or_else(|| model.to_owned())
+    }
 }
 
 impl Proxy {
-    /// `GET /v1/models` and `GET /v1/models/{id}`, in the shape of `dialect`. `sent` are the client's
-    /// headers, for the version it speaks.
+    /// `GET /v1/models` and `GET /v1/models/{id}`, in the shape of `dialect`. `sent` says who
+    /// asks, and in its headers the version that the client speaks.
     pub async fn models(
         &self,
         id: RequestId,
         request: ModelsRequest,
         dialect: Dialect,
-        sent: &HeaderMap,
+        sent: &Parts,
     ) -> Result<Answer, ProxyError> {
         let body = match request {
             ModelsRequest::List(query) => {
@@ -121,38 +155,50 @@ impl Proxy {
         model: &str,
         dialect: Dialect,
         id: RequestId,
-        sent: &HeaderMap,
+        sent: &Parts,
     ) -> Result<Entry, ProxyError> {
+        let caller = Caller::of(&sent.extensions);
+        if !caller.may_use(model) {
+            return Err(ApiError::model_not_found(model).into());
+        }
         if let Ok(catalog) = self.catalog(dialect, id, sent).await
             && let Some(entry) = catalog.find(model)
         {
             return Ok(entry.clone());
         }
         // Nobody serves it: the dispatch says why.
-        let upstream = self.0.pool.upstream_name(model).unwrap_or_else(|| model.to_owned());
+        let upstream = self.0.upstream_name(model, &caller);
         // Model names are plain; one with other characters is encoded, so that it stays one path segment. A
         // form writes a space as a plus, which in a path is nothing but a plus.
         let encoded: String = url::form_urlencoded::byte_serialize(upstream.as_bytes()).collect();
         let encoded = encoded.replace('+', "%20");
         let path = format!("/v1/models/{encoded}");
-        let (body, _) = self.get(&path, model, dialect, id, sent).await?;
+        let (body, _) = match self.get(&path, model, dialect, id, sent).await {
+            // For whoever asks there is no such model.
+            Err(ProxyError::NoAccount(NoAccount::Withheld { .. })) => {
+                return Err(ApiError::model_not_found(model).into());
+            }
+            answered => answered?,
+        };
         let entry = Page::parse_entry(&body).map_err(|_| ProxyError::BadAnswer)?;
         Ok(if upstream == model { entry } else { entry.renamed(model) })
     }
 
-    /// What clients see of upstream's list, as the accounts are set now.
-    async fn catalog(
-        &self,
-        dialect: Dialect,
-        id: RequestId,
-        sent: &HeaderMap,
-    ) -> Result<Catalog, ProxyError> {
+    /// What this client sees of upstream's list, as the accounts are set now.
+    async fn catalog(&self, dialect: Dialect, id: RequestId, sent: &Parts) -> Result<Catalog, ProxyError> {
         let listed = self.upstream_list(dialect, id, sent).await?;
         let snapshot = self.0.pool.snapshot();
-        let may_serve = |member: &&Arc<Member>| !member.account.disabled && !member.account.is_closed();
+        let caller = Caller::of(&sent.extensions);
+        let may_serve = |member: &&Arc<Member>| {
+            !member.account.disabled
+                && !member.account.is_closed()
+                && may_use(caller.accounts(), &member.account.id)
+        };
         let accounts = snapshot.members.iter().filter(may_serve).map(|member| &member.account.settings);
         let pool: Vec<&Settings> = snapshot.settings().collect();
-        Ok(listing(&listed.catalog, &accounts.collect::<Vec<_>>(), &pool))
+        let mut catalog = listing(&listed.catalog, &accounts.collect::<Vec<_>>(), &pool);
+        catalog.retain(|model| caller.may_use(model));
+        Ok(catalog)
     }
 
     /// Upstream's list: fresh from the cache, else from upstream, else as old as it may be.
@@ -160,25 +206,24 @@ impl Proxy {
         &self,
         dialect: Dialect,
         id: RequestId,
-        sent: &HeaderMap,
+        sent: &Parts,
     ) -> Result<Arc<Listed>, ProxyError> {
-        let now = self.0.clock.now();
-        let cached = self.0.models.0.load_full();
-        let snapshot = self.0.pool.snapshot();
-        if let Some(fresh) = cached.as_ref().filter(|cached| cached.is_fresh(&snapshot, now)) {
-            return Ok(Arc::clone(fresh));
+        let caller = Caller::of(&sent.extensions);
+        let (now, snapshot) = (self.0.clock.now(), self.0.pool.snapshot());
+        if let Some(fresh) = self.0.models.fresh(&snapshot, caller.accounts(), now) {
+            return Ok(fresh);
         }
         match tokio::time::timeout(PAGE_TIMEOUT, self.read_catalog(dialect, id, sent)).await {
             Ok(Ok((catalog, from))) => {
                 let read = Arc::new(Listed { at: now, from, catalog });
-                self.0.models.0.store(Some(Arc::clone(&read)));
+                self.0.models.put(&read, &snapshot);
                 Ok(read)
             }
             // A gateway that lists nothing: what is left are the names that a person gave.
             Ok(Err(ProxyError::Api(error))) if matches!(error.status, 404 | 405) => {
                 Ok(Arc::new(Listed { at: now, from: None, catalog: Catalog::default() }))
             }
-            failed => cached.ok_or_else(|| match failed {
+            failed => self.0.models.stale(&snapshot, caller.accounts()).ok_or_else(|| match failed {
                 Ok(Err(error)) => error,
                 _ => {
                     ProxyError::Api(ApiError::timeout("upstream did not list its models in time; try again"))
@@ -192,7 +237,7 @@ impl Proxy {
         &self,
         dialect: Dialect,
         id: RequestId,
-        sent: &HeaderMap,
+        sent: &Parts,
     ) -> Result<(Catalog, Option<Url>), ProxyError> {
         let mut from = None;
         let mut catalog = Catalog::default();
@@ -218,14 +263,14 @@ impl Proxy {
         model: &str,
         dialect: Dialect,
         id: RequestId,
-        sent: &HeaderMap,
+        sent: &Parts,
     ) -> Result<(Bytes, Option<Url>), ProxyError> {
         let path = PathAndQuery::try_from(path)
             .map_err(|_| ProxyError::Api(ApiError::not_found("no such model")))?;
         let mut headers = HeaderMap::new();
         for name in ["anthropic-version", "anthropic-beta", "user-agent"] {
             // The caller's, where it speaks this API itself.
-            let values = sent.get_all(name).iter().filter(|_| dialect == Dialect::Messages);
+            let values = sent.headers.get_all(name).iter().filter(|_| dialect == Dialect::Messages);
             for value in values {
                 headers.append(name, value.clone());
             }
@@ -241,6 +286,7 @@ impl Proxy {
             written: None,
             streams: false,
             call,
+            caller: Caller::of(&sent.extensions),
             conversation: None,
             carried: Carried::default(),
         };

@@ -36,6 +36,8 @@ struct Awaited {
     model: String,
     endpoint: Endpoint,
     owner: Option<AccountId>,
+    /// Those that may serve; empty: all.
+    accounts: Vec<AccountId>,
 }
 
 /// A place in the line. Dropped, it is somebody else's.
@@ -65,6 +67,7 @@ impl Queue {
             model: asked.model.to_owned(),
             endpoint: asked.endpoint,
             owner: owner.map(|owner| owner.account.clone()),
+            accounts: asked.accounts.to_vec(),
         });
         let first = Arc::default();
         waiting.line.insert(ticket, Waiter { awaited: Arc::clone(&awaited), first: Arc::clone(&first) });
@@ -127,7 +130,9 @@ mod tests {
         let queue = Queue::new(8);
         let owner = Owner { account: AccountId::derive("test", &["a"]), bond: Bond::Only };
         let asked = Asked::messages("m");
+        let accounts = [owner.account.clone()];
         let places = [
+            Asked { accounts: &accounts, ..asked },
             Asked { owner: Some(&owner), ..asked },
             Asked { endpoint: Endpoint::CountTokens, ..asked },
             asked,

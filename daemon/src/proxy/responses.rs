@@ -7,15 +7,16 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use http::header::HeaderMap;
+use http::request::Parts;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::answer::{self, Answer};
 use super::encoder::{Encoder, Translate};
 use super::translated::{DROPPED_FIELDS, Translation, failure, read_answer};
-use super::{Exchange, Proxy, ProxyError};
+use super::{Caller, Exchange, Proxy, ProxyError};
 use crate::id::RequestId;
-use crate::stored::{RecallError, Record, StoredResponses};
+use crate::stored::{Holder, RecallError, Record, StoredResponses};
 use crate::translate::Prepared;
 use crate::translate::fields::{self, Table};
 use crate::translate::responses::{self, Reply};
@@ -33,6 +34,8 @@ struct Asked {
 /// What is stored of a request, once its answer is there.
 struct Storing {
     stored: StoredResponses,
+    /// Whose it will be.
+    holder: Option<Holder>,
     body: Bytes,
     /// What the request's references stand for.
     referred: BTreeMap<String, Box<RawValue>>,
@@ -53,12 +56,7 @@ struct StoringEncoder {
 
 impl Proxy {
     /// `POST /v1/responses`.
-    pub async fn responses(
-        &self,
-        id: RequestId,
-        sent: &HeaderMap,
-        body: &Bytes,
-    ) -> Result<Answer, ProxyError> {
+    pub async fn responses(&self, id: RequestId, sent: &Parts, body: &Bytes) -> Result<Answer, ProxyError> {
         let Asked { prepared, storing } = self.ask(sent, body).await?;
         self.translate(id, sent, prepared.map_reply(|reply| StoredReply { reply, storing })).await
     }
@@ -67,7 +65,7 @@ impl Proxy {
     pub async fn input_tokens(
         &self,
         id: RequestId,
-        sent: &HeaderMap,
+        sent: &Parts,
         body: &Bytes,
     ) -> Result<Answer, ProxyError> {
         let Asked { prepared, .. } = self.ask(sent, body).await?;
@@ -86,8 +84,13 @@ impl Proxy {
     }
 
     /// `GET /v1/responses/{id}`.
-    pub async fn stored_response(&self, id: RequestId, wanted: &str) -> Result<Answer, ProxyError> {
-        let record = self.stored(wanted).await?;
+    pub async fn stored_response(
+        &self,
+        id: RequestId,
+        sent: &Parts,
+        wanted: &str,
+    ) -> Result<Answer, ProxyError> {
+        let record = self.stored(sent, wanted).await?;
         Ok(json(id, HeaderMap::new(), record.response.get()))
     }
 
@@ -95,17 +98,27 @@ impl Proxy {
     pub async fn input_items(
         &self,
         id: RequestId,
+        sent: &Parts,
         wanted: &str,
         query: &ItemsQuery,
     ) -> Result<Answer, ProxyError> {
-        let record = self.stored(wanted).await?;
+        let record = self.stored(sent, wanted).await?;
         let list = list_input(&record.id, &record.input, query)?;
         Ok(answer::whole(StatusCode::OK, HeaderMap::new(), id, list, "application/json"))
     }
 
     /// `DELETE /v1/responses/{id}`.
-    pub fn delete_response(&self, id: RequestId, wanted: &str) -> Result<Answer, ProxyError> {
-        let known = ResponseId::parse(wanted).is_some_and(|response| self.0.stored.delete(&response));
+    pub async fn delete_response(
+        &self,
+        id: RequestId,
+        sent: &Parts,
+        wanted: &str,
+    ) -> Result<Answer, ProxyError> {
+        let holder = Caller::of(&sent.extensions).holder();
+        let known = match ResponseId::parse(wanted) {
+            Some(response) => self.0.stored.delete(&response, holder.as_ref()).await,
+            None => false,
+        };
         if !known {
             return Err(self.not_stored(wanted).into());
         }
@@ -113,9 +126,10 @@ impl Proxy {
         Ok(json(id, HeaderMap::new(), raw_of(&deleted).get()))
     }
 
-    async fn stored(&self, wanted: &str) -> Result<Arc<Record>, ProxyError> {
+    async fn stored(&self, sent: &Parts, wanted: &str) -> Result<Arc<Record>, ProxyError> {
+        let holder = Caller::of(&sent.extensions).holder();
         let record = match ResponseId::parse(wanted) {
-            Some(response) => self.0.stored.get(&response).await,
+            Some(response) => self.0.stored.get(&response, holder.as_ref()).await,
             None => None,
         };
         record.ok_or_else(|| self.not_stored(wanted).into())
@@ -133,19 +147,21 @@ impl Proxy {
     }
 
     /// Reads and translates a request, with all that it goes on from.
-    async fn ask(&self, sent: &HeaderMap, body: &Bytes) -> Result<Asked, ProxyError> {
+    async fn ask(&self, sent: &Parts, body: &Bytes) -> Result<Asked, ProxyError> {
+        let caller = Caller::of(&sent.extensions);
         let request = Request::read(body)?;
         let previous = request.previous_response_id.as_deref();
-        let recalled = self.0.stored.recall(previous, &request.input.references()).await;
+        let holder = caller.holder();
+        let recalled = self.0.stored.recall(previous, &request.input.references(), holder.as_ref()).await;
         let recalled = recalled.map_err(|error| refusal(&error, &request))?;
         let previous = previous.and_then(ResponseId::parse);
-        let config = self.translation(sent)?;
+        let config = self.translation(&sent.headers)?;
         let prepared = responses::to_messages(request, &recalled, body.len(), config, |model| {
-            Some(self.0.known(model))
+            Some(self.0.known(model, &caller))
         })?;
         let storing = prepared.reply.is_stored().then(|| {
             let (stored, body, referred) = (self.0.stored.clone(), body.clone(), recalled.items);
-            Arc::new(Storing { stored, body, referred, previous })
+            Arc::new(Storing { stored, holder, body, referred, previous })
         });
         Ok(Asked { prepared, storing })
     }
@@ -187,7 +203,8 @@ impl Storing {
         let id = serde_json::from_str::<Id<'_>>(response.get()).ok().and_then(|it| ResponseId::parse(it.id));
         let input = stored_input(&self.body, &self.referred);
         if let (Some(id), Some(input)) = (id, input) {
-            self.stored.put(Record::new(id, self.previous.clone(), input, response));
+            let record = Record::new(id, self.previous.clone(), input, response);
+            self.stored.put(record.held_by(self.holder.clone()));
         } else {
             tracing::warn!("a response without an id that we know cannot be stored");
         }

@@ -2,7 +2,7 @@
 //! words, for an answer of its own and for a stream that has begun already. Statuses are chosen by what clients do with
 //! them: a pool without accounts must not be retried for minutes in silence, and a limit names its end.
 
-use super::ProxyError;
+use super::{NotAllowed, ProxyError};
 use crate::chain::ErrorChain;
 use crate::claude::api::SendError;
 use crate::clock::Timestamp;
@@ -27,7 +27,11 @@ impl ProxyError {
         let lasting = |error| Told { error, retry_at: None, retry: false };
         match self {
             Self::Api(error) => passing(error.clone()),
+            Self::NotAllowed(refusal) => lasting(not_allowed(refusal)),
             Self::NoAccount(nobody) => match nobody {
+                NoAccount::Withheld { .. } | NoAccount::OwnerWithheld => {
+                    lasting(withheld(nobody.to_string()))
+                }
                 NoAccount::Empty | NoAccount::AllOut { .. } | NoAccount::OwnerOut { .. } => {
                     lasting(no_account(nobody.to_string()))
                 }
@@ -91,6 +95,19 @@ impl ProxyError {
             }
         }
     }
+}
+
+/// What a client's key does not allow, it will not allow a moment later.
+fn not_allowed(refusal: &NotAllowed) -> ApiError {
+    let error = withheld(refusal.to_string());
+    match refusal {
+        NotAllowed::Model { .. } => error.with_param("model"),
+        NotAllowed::Batches { .. } => error,
+    }
+}
+
+fn withheld(message: String) -> ApiError {
+    ApiError::permission(message).with_code("not_allowed_for_key")
 }
 
 /// 403: clients show its text at once, where a 401 would be retried for minutes and a 503 for ever.

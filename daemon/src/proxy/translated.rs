@@ -2,6 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
 use http::{Response, StatusCode};
 use http_body_util::BodyExt as _;
 
@@ -15,7 +16,7 @@ use super::history::Telling;
 use super::late::{Expected, HeadCame, stream_headers};
 use super::meter::Meter;
 use super::stream::Pump;
-use super::{Exchange, Proxy, ProxyError};
+use super::{Caller, Exchange, Proxy, ProxyError};
 use crate::claude::UpstreamBody;
 use crate::id::RequestId;
 use crate::translate::fields::{self, Table};
@@ -71,20 +72,19 @@ impl Translation for completions::Reply {
 
 impl Proxy {
     /// `POST /v1/chat/completions`.
-    pub async fn chat(&self, id: RequestId, sent: &HeaderMap, body: &[u8]) -> Result<Answer, ProxyError> {
-        let known = |model: &str| Some(self.0.known(model));
-        self.translate(id, sent, chat::to_messages(body, self.translation(sent)?, known)?).await
+    pub async fn chat(&self, id: RequestId, sent: &Parts, body: &[u8]) -> Result<Answer, ProxyError> {
+        let caller = Caller::of(&sent.extensions);
+        let known = |model: &str| Some(self.0.known(model, &caller));
+        let config = self.translation(&sent.headers)?;
+        self.translate(id, sent, chat::to_messages(body, config, known)?).await
     }
 
     /// `POST /v1/completions`.
-    pub async fn completions(
-        &self,
-        id: RequestId,
-        sent: &HeaderMap,
-        body: &[u8],
-    ) -> Result<Answer, ProxyError> {
-        let known = |model: &str| Some(self.0.known(model));
-        self.translate(id, sent, completions::to_messages(body, self.translation(sent)?, known)?).await
+    pub async fn completions(&self, id: RequestId, sent: &Parts, body: &[u8]) -> Result<Answer, ProxyError> {
+        let caller = Caller::of(&sent.extensions);
+        let known = |model: &str| Some(self.0.known(model, &caller));
+        let config = self.translation(&sent.headers)?;
+        self.translate(id, sent, completions::to_messages(body, config, known)?).await
     }
 
     /// How this request is translated.
@@ -106,7 +106,7 @@ impl Proxy {
     pub(super) async fn translate<R: Translation>(
         &self,
         id: RequestId,
-        sent: &HeaderMap,
+        sent: &Parts,
         prepared: Prepared<R>,
     ) -> Result<Answer, ProxyError> {
         let exchange = self.0.with_carried(Exchange::translated(id, R::DIALECT, sent, &prepared));

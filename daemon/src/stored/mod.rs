@@ -1,5 +1,5 @@
 //! Stored responses: what `previous_response_id`, item references and `GET /v1/responses/{id}` find again. On disk, private,
-//! bounded in number, size and age, and after a restart as before it.
+//! bounded in number, size and age, and after a restart as before it. Each is somebody's, and not known to anybody else.
 //!
 //! Nothing here fails a request that could do without it: what cannot be written is known until it has left the memory.
 
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 
-pub use record::Record;
+pub use record::{Holder, Record};
 
 use crate::chain::ErrorChain;
 use crate::clock::{Clock, SignedDuration, Timestamp};
@@ -174,29 +174,45 @@ impl StoredResponses {
         self.sweep();
     }
 
-    /// A stored response. To look at it is to use it.
-    pub async fn get(&self, id: &ResponseId) -> Option<Arc<Record>> {
+    /// A stored response, if it is the holder's. To look at it is to use it.
+    pub async fn get(&self, id: &ResponseId, holder: Option<&Holder>) -> Option<Arc<Record>> {
         if !self.0.config.enabled {
             return None;
         }
+        let record = self.find(id).await.filter(|record| record.holder.as_ref() == holder)?;
         let now = self.0.clock.now();
-        let recent = {
-            let mut state = self.lock();
-            if !state.shelf.touch(id, now, self.0.config.ttl) {
-                return None;
-            }
-            state.in_memory(id)
-        };
-        let record = match recent {
-            Some(record) => record,
-            None => self.read(id).await?,
-        };
+        if !self.lock().shelf.touch(id, now, self.0.config.ttl) {
+            return None;
+        }
         self.add_if_room(Job::Touch(id.clone(), now));
         Some(record)
     }
 
-    /// Deletes a response. Whether it was there.
-    pub fn delete(&self, id: &ResponseId) -> bool {
+    /// The record, whosever it is, and without a use of it.
+    async fn find(&self, id: &ResponseId) -> Option<Arc<Record>> {
+        let recent = {
+            let mut state = self.lock();
+            if !state.shelf.contains(id) {
+                return None;
+            }
+            state.in_memory(id)
+        };
+        match recent {
+            Some(record) => Some(record),
+            None => self.read(id).await,
+        }
+    }
+
+    /// Deletes a response, if it is the holder's. Whether it was there.
+    pub async fn delete(&self, id: &ResponseId, holder: Option<&Holder>) -> bool {
+        let is_theirs = match self.find(id).await {
+            Some(record) => record.holder.as_ref() == holder,
+            // Nobody can tell any more whose a file is that cannot be read: it is the daemon's own user's to delete.
+            None => holder.is_none(),
+        };
+        if !is_theirs {
+            return false;
+        }
         let (live, removed) = {
             let mut state = self.lock();
             let live = state.shelf.touch(id, self.0.clock.now(), self.0.config.ttl);
@@ -211,8 +227,14 @@ impl StoredResponses {
         live && removed && self.0.config.enabled
     }
 
-    /// What a request goes on from: the conversation that `previous` ends, and the items of these ids.
-    pub async fn recall(&self, previous: Option<&str>, items: &[&str]) -> Result<Recalled, RecallError> {
+    /// What a request goes on from: the conversation that `previous` ends, and the items of these ids, all of them the
+    /// holder's.
+    pub async fn recall(
+        &self,
+        previous: Option<&str>,
+        items: &[&str],
+        holder: Option<&Holder>,
+    ) -> Result<Recalled, RecallError> {
         let keeps = self.0.config.enabled;
         if previous.is_none() && items.is_empty() {
             return Ok(Recalled { keeps, ..Recalled::default() });
@@ -221,20 +243,24 @@ impl StoredResponses {
             return Err(RecallError::Off);
         }
         let conversation = match previous {
-            Some(id) => self.conversation(id).await?,
+            Some(id) => self.conversation(id, holder).await?,
             None => Vec::new(),
         };
-        Ok(Recalled { conversation, items: self.items(items).await?, keeps })
+        Ok(Recalled { conversation, items: self.items(items, holder).await?, keeps })
     }
 
     /// The items of a conversation, oldest first, as arrays.
-    async fn conversation(&self, last: &str) -> Result<Vec<Box<RawValue>>, RecallError> {
+    async fn conversation(
+        &self,
+        last: &str,
+        holder: Option<&Holder>,
+    ) -> Result<Vec<Box<RawValue>>, RecallError> {
         let unknown = || RecallError::UnknownResponse { id: last.to_owned(), ttl: self.0.config.ttl };
         let mut newest_first = Vec::new();
         let mut size = 0;
         let mut next = Some(ResponseId::parse(last).ok_or_else(unknown)?);
         while let Some(id) = next.take() {
-            let Some(record) = self.get(&id).await else {
+            let Some(record) = self.get(&id, holder).await else {
                 let broken = || RecallError::Broken { id: last.to_owned(), missing: id.to_string() };
                 return Err(if newest_first.is_empty() { unknown() } else { broken() });
             };
@@ -252,7 +278,11 @@ impl StoredResponses {
 
     /// Each response is read and taken apart once, however often its items are referred to; and each reference counts with
     /// all that it stands for, so that a short request cannot become a huge one.
-    async fn items(&self, ids: &[&str]) -> Result<BTreeMap<String, Box<RawValue>>, RecallError> {
+    async fn items(
+        &self,
+        ids: &[&str],
+        holder: Option<&Holder>,
+    ) -> Result<BTreeMap<String, Box<RawValue>>, RecallError> {
         let unknown = |id: &str| RecallError::UnknownItem { id: id.to_owned(), ttl: self.0.config.ttl };
         let mut wanted: BTreeMap<ResponseId, BTreeMap<&str, u64>> = BTreeMap::new();
         for &id in ids {
@@ -262,7 +292,7 @@ impl StoredResponses {
         let mut found = BTreeMap::new();
         let mut size = 0_u64;
         for (response, references) in wanted {
-            let record = self.get(&response).await;
+            let record = self.get(&response, holder).await;
             let items = record.as_ref().map(|record| record.items());
             for (id, times) in references {
                 let item = items.as_ref().and_then(|items| items.get(id)).ok_or_else(|| unknown(id))?;
@@ -424,11 +454,48 @@ mod tests {
         stored.lock().working = true;
         assert!(store.read_response(&id).is_ok());
         for _ in 0..=MOST_JOBS {
-            assert!(stored.get(&id).await.is_some());
+            assert!(stored.get(&id, None).await.is_some());
         }
         assert_eq!(stored.lock().jobs.len(), MOST_JOBS);
-        assert!(stored.delete(&id) && !stored.delete(&id));
+        assert!(stored.delete(&id, None).await && !stored.delete(&id, None).await);
         stored.work();
         assert!(store.read_response(&id).is_err());
+    }
+
+    #[tokio::test]
+    async fn what_is_somebodys_does_not_exist_for_anybody_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let config = Config { enabled: true, ttl: SignedDuration::from_secs(1000), most_bytes: 1 << 20 };
+        let clock = ManualClock::at(Timestamp::from_second(1000).unwrap());
+        let tasks = Tasks::new();
+        let load = || StoredResponses::load(config, store.clone(), clock.clock(), tasks.clone());
+        let stored = load().await;
+        let (id, unheld) = (ResponseId::parse("resp_a").unwrap(), ResponseId::parse("resp_b").unwrap());
+        let one = Holder::key("one");
+        let item = raw_of(&serde_json::json!({"output": [{"id": "msg_a_0"}]}));
+        // Nobody else works on what is added: it is on disk when `work` is over.
+        stored.lock().working = true;
+        stored.put(Record::new(id.clone(), None, raw_of(&[0; 0]), item.clone()).held_by(Some(one.clone())));
+        stored.put(Record::new(unheld.clone(), None, raw_of(&[0; 0]), item));
+        stored.work();
+        // In memory, and after a restart.
+        for stored in [stored, load().await] {
+            for stranger in [None, Some(Holder::key("two")), Some(Holder::credential("one"))] {
+                let stranger = stranger.as_ref();
+                assert!(stored.get(&id, stranger).await.is_none() && !stored.delete(&id, stranger).await);
+                let never = stored.recall(Some("resp_never"), &[], stranger).await.unwrap_err().to_string();
+                let theirs = stored.recall(Some("resp_a"), &[], stranger).await.unwrap_err().to_string();
+                assert_eq!(theirs, never.replace("resp_never", "resp_a"));
+                let item = stored.recall(None, &["msg_a_0"], stranger).await.unwrap_err();
+                assert!(matches!(item, RecallError::UnknownItem { .. }), "{item}");
+            }
+            assert!(stored.get(&id, Some(&one)).await.is_some());
+            assert!(stored.recall(Some("resp_a"), &["msg_a_0"], Some(&one)).await.is_ok());
+            assert!(
+                stored.get(&unheld, Some(&one)).await.is_none() && stored.get(&unheld, None).await.is_some()
+            );
+        }
+        assert!(load().await.delete(&id, Some(&one)).await);
     }
 }

@@ -8,14 +8,37 @@ use serde_json::value::RawValue;
 
 use crate::wire::responses::ResponseId;
 
-/// The form of the files. A file of a later form is not read.
+/// The form of the files of responses that are the daemon's own user's.
 const VERSION: u8 = 1;
+/// And of those that are somebody's. An earlier proxyd, which would give them to everybody, does not read them; nor is a file
+/// of a later form read here.
+const HELD_VERSION: u8 = 2;
+
+/// Whose a stored response is, where it is not the daemon's own user's.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Holder(String);
+
+impl Holder {
+    /// Whoever has the client key of this id.
+    pub fn key(id: &str) -> Self {
+        Self(format!("key:{id}"))
+    }
+
+    /// Whoever brings the credential that this fingerprint names.
+    pub fn credential(fingerprint: &str) -> Self {
+        Self(format!("credential:{fingerprint}"))
+    }
+}
 
 /// A response, with the part of the conversation that was new in its request.
 #[derive(Serialize, Deserialize)]
 pub struct Record {
     version: u8,
     pub id: ResponseId,
+    /// `None`: the daemon's own user's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder: Option<Holder>,
     /// The response it goes on from.
     #[serde(rename = "previous_response_id")]
     pub previous: Option<ResponseId>,
@@ -45,13 +68,21 @@ impl Record {
         input: Box<RawValue>,
         response: Box<RawValue>,
     ) -> Self {
-        Self { version: VERSION, id, previous, input, response }
+        Self { version: VERSION, id, holder: None, previous, input, response }
+    }
+
+    /// The same response, as somebody's.
+    #[must_use]
+    pub fn held_by(self, holder: Option<Holder>) -> Self {
+        let version = if holder.is_some() { HELD_VERSION } else { VERSION };
+        Self { version, holder, ..self }
     }
 
     /// `None` for what is no record of this form, or another response's.
     pub fn parse(bytes: &[u8], id: &ResponseId) -> Option<Self> {
         let record: Self = serde_json::from_slice(bytes).ok()?;
-        (record.version == VERSION && record.id == *id).then_some(record)
+        let version = if record.holder.is_some() { HELD_VERSION } else { VERSION };
+        (record.version == version && record.id == *id).then_some(record)
     }
 
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -126,6 +157,22 @@ mod tests {
         assert_eq!(read.to_bytes(), record.to_bytes());
         assert_eq!(read.previous, ResponseId::parse("resp_0"));
         assert!(!format!("{read:?}").contains("PROMPT"));
+    }
+
+    #[test]
+    fn whose_a_record_is_stands_in_it_and_only_where_it_is_somebodys() {
+        let plain = String::from_utf8(record().to_bytes()).unwrap();
+        assert!(plain.starts_with(r#"{"version":1,"id":"resp_a","previous_response_id""#), "{plain}");
+        let held = record().held_by(Some(Holder::key("k1")));
+        let bytes = String::from_utf8(held.to_bytes()).unwrap();
+        assert!(bytes.starts_with(r#"{"version":2,"id":"resp_a","holder":"key:k1","#), "{bytes}");
+        assert_eq!(Record::parse(bytes.as_bytes(), &held.id).unwrap().holder, Some(Holder::key("k1")));
+        assert_ne!(Holder::key("x"), Holder::credential("x"));
+        for torn in
+            [bytes.replace(r#""holder":"key:k1","#, ""), bytes.replace("\"version\":2", "\"version\":1")]
+        {
+            assert!(Record::parse(torn.as_bytes(), &held.id).is_none(), "{torn}");
+        }
     }
 
     #[test]

@@ -147,6 +147,11 @@ impl Catalog {
         self.entries.sort_by(|one, other| (other.created, &one.id).cmp(&(one.created, &other.id)));
     }
 
+    /// Keeps the entries of the names that `may_see` says.
+    pub fn retain(&mut self, may_see: impl Fn(&str) -> bool) {
+        self.entries.retain(|entry| may_see(&entry.id));
+    }
+
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }

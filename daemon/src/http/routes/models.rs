@@ -4,6 +4,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Query, State as Extract};
 use axum::response::Response;
 use http::HeaderMap;
+use http::request::Parts;
 
 use super::super::State;
 use super::answer;
@@ -16,11 +17,11 @@ use crate::wire::models::ListQuery;
 pub(super) async fn list(
     Extract(state): Extract<State>,
     Query(query): Query<Vec<(String, String)>>,
-    headers: HeaderMap,
+    head: Parts,
 ) -> Response {
-    let (id, dialect) = (RequestId::new(), dialect(&headers));
+    let (id, dialect) = (RequestId::new(), dialect(&head.headers));
     let result = match list_query(query, dialect) {
-        Ok(query) => state.proxy.models(id, ModelsRequest::List(query), dialect, &headers).await,
+        Ok(query) => state.proxy.models(id, ModelsRequest::List(query), dialect, &head).await,
         Err(error) => Err(error.into()),
     };
     answer(result, dialect, id, state.clock.now())
@@ -29,11 +30,11 @@ pub(super) async fn list(
 pub(super) async fn one(
     Extract(state): Extract<State>,
     model: Result<Path<String>, PathRejection>,
-    headers: HeaderMap,
+    head: Parts,
 ) -> Response {
-    let (id, dialect) = (RequestId::new(), dialect(&headers));
+    let (id, dialect) = (RequestId::new(), dialect(&head.headers));
     let result = match model {
-        Ok(Path(model)) => state.proxy.models(id, ModelsRequest::One(model), dialect, &headers).await,
+        Ok(Path(model)) => state.proxy.models(id, ModelsRequest::One(model), dialect, &head).await,
         Err(_) => Err(ApiError::invalid_request("the model's name in the path is not UTF-8").into()),
     };
     answer(result, dialect, id, state.clock.now())

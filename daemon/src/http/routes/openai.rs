@@ -25,7 +25,7 @@ pub(super) async fn input_tokens(Extract(state): Extract<State>, request: Reques
     let id = RequestId::new();
     let (head, incoming) = request.into_parts();
     let result = match body::read(&head.headers, incoming).await {
-        Ok(bytes) => state.proxy.input_tokens(id, &head.headers, &bytes).await,
+        Ok(bytes) => state.proxy.input_tokens(id, &head, &bytes).await,
         Err(error) => Err(error.into()),
     };
     answer(result, Dialect::Responses, id, state.clock.now())
@@ -46,8 +46,8 @@ async fn translate(
     let (head, incoming) = request.into_parts();
     let bytes = body::read(&head.headers, incoming).await?;
     match dialect {
-        Dialect::Responses => state.proxy.responses(id, &head.headers, &bytes).await,
-        Dialect::Completions => state.proxy.completions(id, &head.headers, &bytes).await,
-        Dialect::Chat | Dialect::Messages => state.proxy.chat(id, &head.headers, &bytes).await,
+        Dialect::Responses => state.proxy.responses(id, &head, &bytes).await,
+        Dialect::Completions => state.proxy.completions(id, &head, &bytes).await,
+        Dialect::Chat | Dialect::Messages => state.proxy.chat(id, &head, &bytes).await,
     }
 }

@@ -3,6 +3,7 @@
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Query, State as Extract};
 use axum::response::Response;
+use http::request::Parts;
 
 use super::super::State;
 use super::answer;
@@ -16,7 +17,12 @@ type Pairs = Query<Vec<(String, String)>>;
 /// The response's id, as far as it is text.
 type Id = Result<Path<String>, PathRejection>;
 
-pub(super) async fn one(Extract(state): Extract<State>, response: Id, Query(pairs): Pairs) -> Response {
+pub(super) async fn one(
+    Extract(state): Extract<State>,
+    head: Parts,
+    response: Id,
+    Query(pairs): Pairs,
+) -> Response {
     let id = RequestId::new();
     let streams = pairs.iter().any(|(name, value)| name == "stream" && value != "false");
     let result = match text(response) {
@@ -25,16 +31,16 @@ pub(super) async fn one(Extract(state): Extract<State>, response: Id, Query(pair
             "stream: a stored response can be read whole only; leave stream away",
         )
         .into()),
-        Ok(response) => state.proxy.stored_response(id, &response).await,
+        Ok(response) => state.proxy.stored_response(id, &head, &response).await,
         Err(error) => Err(error.into()),
     };
     answer(result, Dialect::Responses, id, state.clock.now())
 }
 
-pub(super) async fn delete(Extract(state): Extract<State>, response: Id) -> Response {
+pub(super) async fn delete(Extract(state): Extract<State>, head: Parts, response: Id) -> Response {
     let id = RequestId::new();
     let result = match text(response) {
-        Ok(response) => state.proxy.delete_response(id, &response),
+        Ok(response) => state.proxy.delete_response(id, &head, &response).await,
         Err(error) => Err(error.into()),
     };
     answer(result, Dialect::Responses, id, state.clock.now())
@@ -42,12 +48,13 @@ pub(super) async fn delete(Extract(state): Extract<State>, response: Id) -> Resp
 
 pub(super) async fn input_items(
     Extract(state): Extract<State>,
+    head: Parts,
     response: Id,
     Query(pairs): Pairs,
 ) -> Response {
     let id = RequestId::new();
     let result = match text(response).and_then(|response| Ok((response, items_query(pairs)?))) {
-        Ok((response, query)) => state.proxy.input_items(id, &response, &query).await,
+        Ok((response, query)) => state.proxy.input_items(id, &head, &response, &query).await,
         Err(error) => Err(error.into()),
     };
     answer(result, Dialect::Responses, id, state.clock.now())

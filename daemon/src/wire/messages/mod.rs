@@ -6,12 +6,14 @@
 
 mod count;
 mod event;
+mod named;
 mod peek;
 mod reply;
 mod request;
 
 pub use count::{count, counted};
 pub use event::{Delta, Start, StreamEvent};
+pub use named::models_named;
 pub use peek::{Peek, PeekError, peek};
 pub use reply::{Citation, Reply, ReplyBlock, StopDetails, StopReason, Usage, usage_in};
 pub use request::{
