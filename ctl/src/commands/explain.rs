@@ -40,6 +40,7 @@ fn story(request: &ExplainedRequest, now: Timestamp) -> String {
     fact(&mut story, MARGIN, "Dialect", request.dialect.clone());
     fact(&mut story, MARGIN, "Endpoint", request.endpoint.clone());
     fact(&mut story, MARGIN, "Model", request.model.clone());
+    fact(&mut story, MARGIN, "Client key", request.client_key.clone());
     fact(&mut story, MARGIN, "Conversation", Some(conversation.unwrap_or_else(|| "none".to_owned())));
     story.push('\n');
     for (number, attempt) in request.attempts.iter().enumerate() {
@@ -59,9 +60,10 @@ fn story(request: &ExplainedRequest, now: Timestamp) -> String {
 
 fn attempted(story: &mut String, number: usize, attempt: &Attempt, request: &ExplainedRequest) {
     let bold = Style::new().bold();
-    let account = match &attempt.name {
-        Some(name) if *name != attempt.account => format!("{name} ({})", attempt.account),
-        _ => attempt.account.clone(),
+    let account = match (&attempt.name, &attempt.account) {
+        (Some(name), Some(id)) if name != id => format!("{name} ({id})"),
+        (Some(only), _) | (None, Some(only)) => only.clone(),
+        (None, None) => "?".to_owned(),
     };
     let _infallible = writeln!(story, "{number:>3}. {bold}{}{bold:#}", text::clean(&account));
     fact(story, INNER, "Why", attempt.why.clone());

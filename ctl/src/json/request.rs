@@ -20,6 +20,8 @@ pub struct ExplainedRequest {
     pub endpoint: Option<String>,
     /// As the client named it.
     pub model: Option<String>,
+    /// The name of the client key that it came with; null where it came with none.
+    pub client_key: Option<String>,
     /// What told the conversation it belongs to, in words; null where it belongs to none.
     pub conversation: Option<String>,
     /// In their order.
@@ -29,12 +31,12 @@ pub struct ExplainedRequest {
     pub ended_at: Option<Timestamp>,
 }
 
-/// One try at one account.
+/// One try at one account, or by the credential that the caller brought.
 #[derive(Debug, Serialize)]
 pub struct Attempt {
-    /// The account's id.
-    pub account: String,
-    /// The account as a person calls it.
+    /// The account's id; null where it was the caller's own credential.
+    pub account: Option<String>,
+    /// The account as a person calls it, or that it was the caller's own credential.
     pub name: Option<String>,
     /// The model as the account was asked for it.
     pub model: Option<String>,
@@ -57,6 +59,7 @@ impl From<v1::ExplainRequestResponse> for ExplainedRequest {
             dialect: text(request.dialect),
             endpoint: text(request.endpoint),
             model: text(request.model),
+            client_key: text(request.client_key),
             conversation: text(request.conversation),
             attempts: request.attempts.into_iter().map(Attempt::from).collect(),
             end: text(request.end),
@@ -68,7 +71,7 @@ impl From<v1::ExplainRequestResponse> for ExplainedRequest {
 impl From<v1::Attempt> for Attempt {
     fn from(attempt: v1::Attempt) -> Self {
         Self {
-            account: attempt.account,
+            account: text(attempt.account),
             name: text(attempt.name),
             model: text(attempt.model),
             why: text(attempt.why),

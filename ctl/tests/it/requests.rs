@@ -33,6 +33,7 @@ fn request() -> ExplainRequestResponse {
         dialect: "chat".to_owned(),
         endpoint: "messages".to_owned(),
         model: "claude-opus-4-5".to_owned(),
+        client_key: String::new(),
         conversation: "x-claude-code-session-id".to_owned(),
         attempts: vec![
             attempt("ada@example.com", "limited, no time named (429)", Some(429), Some(312)),
@@ -102,7 +103,8 @@ fn a_request_is_one_json_document_in_which_every_field_is_there() {
         done.stdout,
         concat!(
             r#"{"schema_version":1,"request_id":"px_0198c3f2a1b47d6e8f900a1b2c3d4e5f","at":"2026-11-23T12:00:00Z","#,
-            r#""dialect":"chat","endpoint":"messages","model":"claude-opus-4-5","conversation":"x-claude-code-session-id","#,
+            r#""dialect":"chat","endpoint":"messages","model":"claude-opus-4-5","client_key":null,"#,
+            r#""conversation":"x-claude-code-session-id","#,
             r#""attempts":[{"account":"3f2a9c0d71be","name":"ada","model":"claude-opus-4-5","#,
             r#""why":"its conversation belongs there","at":"2026-11-23T12:00:00.04Z","took_ms":312,"status":200,"#,
             r#""outcome":"answered"}],"end":"answered with status 200 OK","ended_at":"2026-11-23T12:00:13Z"}"#,
@@ -115,11 +117,32 @@ fn a_request_is_one_json_document_in_which_every_field_is_there() {
         done.stdout,
         concat!(
             r#"{"schema_version":1,"request_id":"px_0198c3f2a1b47d6e8f900a1b2c3d4e5f","at":null,"#,
-            r#""dialect":null,"endpoint":null,"model":null,"conversation":null,"#,
+            r#""dialect":null,"endpoint":null,"model":null,"client_key":null,"conversation":null,"#,
             r#""attempts":[{"account":"3f2a9c0d71be","name":null,"model":null,"why":null,"at":null,"took_ms":null,"#,
             r#""status":null,"outcome":null}],"end":null,"ended_at":null}"#,
             "\n"
         )
+    );
+}
+
+#[test]
+fn whose_key_and_whose_credential_it_was_is_told() {
+    let own = Attempt {
+        account: String::new(),
+        ..attempt("the caller's own credential", "answered", Some(200), Some(3))
+    };
+    let by_own =
+        || ExplainRequestResponse { client_key: "ci".to_owned(), attempts: vec![own.clone()], ..request() };
+    let daemon = FakeDaemon::start().request(Ok(by_own())).request(Ok(by_own()));
+    let done = daemon.run(&["explain", ID]);
+    assert_eq!(lines(&done.stdout, "Client key"), ["ci"]);
+    assert_eq!(lines(&done.stdout, "1."), ["the caller's own credential"]);
+    let done = daemon.run(&["explain", ID, "--json"]);
+    assert!(done.stdout.contains(r#""client_key":"ci""#), "{}", done.stdout);
+    assert!(
+        done.stdout.contains(r#"[{"account":null,"name":"the caller's own credential","#),
+        "{}",
+        done.stdout
     );
 }
 

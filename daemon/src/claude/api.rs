@@ -16,6 +16,7 @@ use url::Url;
 use super::answer::{UpstreamBody, io_kind};
 use super::body::CallBody;
 use super::connect::TooSlow;
+use super::own::OwnCredential;
 use super::transport::{MOST_BUFFERED, ModelClient, Tls, TransportError};
 use super::ways::{Closed, Way, Ways};
 use super::{Config, TransportConfig, USER_AGENT};
@@ -44,6 +45,15 @@ pub struct Call {
     /// End-to-end headers of the caller that may go upstream.
     pub headers: HeaderMap,
     pub body: CallBody,
+}
+
+/// Whose words a request is in that goes up by its caller's own credential.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WrittenBy {
+    /// It speaks upstream's dialect, and goes up as it is.
+    Caller,
+    /// It was translated, or asks something else in its caller's stead.
+    Us,
 }
 
 /// Why no answer came.
@@ -113,15 +123,42 @@ impl Api {
     pub async fn send(&self, call: Call, lease: &Lease) -> Result<Response<UpstreamBody>, SendError> {
         let account = lease.account();
         let way = Way::of(account)?;
-        let client = self.ways.client(&way).map_err(SendError::NoWay)?;
-        let mut headers = call.headers;
-        complete(&mut headers);
-        authorize(&mut headers, &account.credential).map_err(SendError::Credential)?;
+        let mut call = call;
+        complete(&mut call.headers);
+        authorize(&mut call.headers, &account.credential).map_err(SendError::Credential)?;
+        let base = self.base(account)?;
+        self.send_by(&way, &base, call).await
+    }
+
+    /// Sends `call` by the credential that its caller brought, to the provider, the configured way.
+    pub async fn send_own(
+        &self,
+        call: Call,
+        credential: &OwnCredential,
+        written_by: WrittenBy,
+    ) -> Result<Response<UpstreamBody>, SendError> {
+        let mut call = call;
+        match written_by {
+            WrittenBy::Caller => {
+                // What it did not say is upstream's to miss.
+                relay(&mut call.headers);
+                credential.as_it_came(&mut call.headers);
+            }
+            WrittenBy::Us => {
+                complete(&mut call.headers);
+                credential.as_upstream_wants_it(&mut call.headers).map_err(SendError::Credential)?;
+            }
+        }
+        self.send_by(&Way::Configured, &self.provider, call).await
+    }
+
+    async fn send_by(&self, way: &Way, base: &Base, call: Call) -> Result<Response<UpstreamBody>, SendError> {
+        let client = self.ways.client(way).map_err(SendError::NoWay)?;
         let body = call.body;
         let mut request = Request::new(body.outgoing());
         *request.method_mut() = call.method;
-        *request.uri_mut() = self.base(account)?.uri(call.path);
-        *request.headers_mut() = headers;
+        *request.uri_mut() = base.uri(call.path);
+        *request.headers_mut() = call.headers;
         let answer = in_time(client.request(request), &body, self.head_timeout).await;
         if let Some(fault) = body.fault() {
             return Err(SendError::Upload(fault));
@@ -213,11 +250,15 @@ impl Base {
     }
 }
 
-/// Adds what every call needs and the caller may have left out. We decode nothing we can avoid: identity is
-/// asked for.
+/// Adds what every call needs and the caller may have left out.
 fn complete(headers: &mut HeaderMap) {
     headers.entry(ANTHROPIC_VERSION).or_insert(DEFAULT_VERSION);
     headers.entry(header::USER_AGENT).or_insert(HeaderValue::from_static(USER_AGENT));
+    relay(headers);
+}
+
+/// What a proxy says of itself. We decode nothing we can avoid: identity is asked for.
+fn relay(headers: &mut HeaderMap) {
     headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     headers.append(header::VIA, HeaderValue::from_static("1.1 proxyd"));
 }

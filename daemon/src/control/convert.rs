@@ -14,7 +14,7 @@ use crate::clock::Timestamp;
 use crate::events::Kind;
 use crate::pool::quota::Window;
 use crate::pool::{Cooldown, Counters, Health, InvalidFile, Member, Outlook, State, Strategy};
-use crate::proxy::{Entry, Story, Try};
+use crate::proxy::{By, Entry, Story, Try};
 use crate::refresh::RefreshError;
 use crate::store::{ExportError, ImportError, Store};
 use crate::usage::Report;
@@ -137,6 +137,7 @@ pub(super) fn explained(entry: &Entry) -> v1::ExplainRequestResponse {
         endpoint: entry.endpoint.to_string(),
         model: entry.model.clone(),
         conversation: entry.conversation.unwrap_or_default().to_owned(),
+        client_key: entry.key.clone().unwrap_or_default(),
         attempts: attempts.into_iter().map(attempt).collect(),
         end: end.unwrap_or_default(),
         ended_at,
@@ -144,12 +145,18 @@ pub(super) fn explained(entry: &Entry) -> v1::ExplainRequestResponse {
 }
 
 fn attempt(attempt: Try) -> v1::Attempt {
-    let Try { account, name, model, why, at, took, status, outcome } = attempt;
+    let Try { by, model, at, took, status, outcome } = attempt;
+    let (account, name, why) = match by {
+        By::Account { id, name, why } => (id.to_string(), name, why.to_string()),
+        By::OwnCredential => {
+            (String::new(), "the caller's own credential".to_owned(), "the caller brought it".to_owned())
+        }
+    };
     v1::Attempt {
-        account: account.to_string(),
+        account,
         name,
         model,
-        why: why.to_string(),
+        why,
         at: Some(timestamp(at)),
         // A clock that went back makes it negative.
         took_ms: took.map(|took| u64::try_from(took.as_millis()).unwrap_or(0)),

@@ -89,8 +89,13 @@ pub(super) async fn native(
     let (head, mut body) = attempt.response.into_parts();
     let mut headers = headers::for_downstream(&head.headers);
     let gunzip = take_gzip(&mut headers);
-    mark(&mut headers, exchange.id, head.status);
-    if !head.status.is_success() && !is_json(&headers) {
+    let is_own = exchange.caller.credential.is_some();
+    if is_own {
+        name(&mut headers, exchange.id);
+    } else {
+        mark(&mut headers, exchange.id, head.status);
+    }
+    if !head.status.is_success() && !is_json(&headers) && !is_own {
         return Ok(unreadable(head.status, &headers, exchange.id));
     }
     // A file is what it is, also where it holds events.
@@ -102,7 +107,8 @@ pub(super) async fn native(
     }
     let meter = (head.status.is_success() && exchange.endpoint == Endpoint::Messages)
         .then(|| if events { Meter::new(inner) } else { Meter::of_whole(inner) });
-    let witness = head.status.is_success().then(|| inner.witness(exchange, &attempt.lease)).flatten();
+    let maker = attempt.lease.as_ref().filter(|_| head.status.is_success());
+    let witness = maker.and_then(|lease| inner.witness(exchange, lease));
     let telling = Telling::goes_on(&attempt.entry);
     let pump = Pump::new(body, gunzip, encoder, (attempt.lease, telling), witness, inner).metered(meter);
     Ok(respond(head.status, headers, Body::Pumped(Box::new(pump))))
@@ -131,11 +137,15 @@ pub(super) fn whole(
 /// Names the exchange, and keeps clients from hammering a credential that is refused: they would retry for
 /// minutes and print nothing.
 pub(super) fn mark(headers: &mut HeaderMap, id: RequestId, status: StatusCode) {
-    if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
-        headers.insert(REQUEST_ID, id);
-    }
+    name(headers, id);
     if status == StatusCode::UNAUTHORIZED {
         headers.entry(SHOULD_RETRY).or_insert(HeaderValue::from_static("false"));
+    }
+}
+
+fn name(headers: &mut HeaderMap, id: RequestId) {
+    if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
+        headers.insert(REQUEST_ID, id);
     }
 }
 

@@ -24,11 +24,12 @@ const WORDS_TIMEOUT: Duration = Duration::from_secs(5);
 /// Whose limits an API key shares.
 const ORGANIZATION: &str = "anthropic-organization-id";
 
-/// An answer's head and open body, with the lease it came by.
+/// An answer's head and open body, and what it came by.
 #[derive(Debug)]
 pub(super) struct Attempt {
     pub(super) response: Response<UpstreamBody>,
-    pub(super) lease: Lease,
+    /// `None` where it came by the caller's own credential.
+    pub(super) lease: Option<Lease>,
     pub(super) outcome: Outcome,
     pub(super) entry: Arc<Entry>,
 }
@@ -63,14 +64,18 @@ impl Inner {
             lease = self.renew(lease).await?;
         }
         let mut attempt = self.send(exchange, entry, lease).await?;
-        let again = !exchange.call.body.is_spent() && attempt.lease.account().renewable().is_some();
-        if attempt.outcome == Outcome::Unauthorized && again {
-            match self.renewed(&attempt.lease).await {
+        let again = !exchange.call.body.is_spent() && attempt.outcome == Outcome::Unauthorized;
+        if let Some(lease) =
+            attempt.lease.as_ref().filter(|lease| again && lease.account().renewable().is_some())
+        {
+            match self.renewed(lease).await {
                 Ok(lease) => attempt = self.send(exchange, entry, lease).await?,
                 Err(error) => debug!(error = %error, "no refresh after a 401"),
             }
         }
-        attempt.lease.settle(&attempt.outcome.signal());
+        if let Some(lease) = &attempt.lease {
+            lease.settle(&attempt.outcome.signal());
+        }
         Ok(attempt)
     }
 
@@ -96,7 +101,7 @@ impl Inner {
                         outcome = outcome.in_words(status, words, lease.model());
                     }
                 }
-                Ok(Attempt { response, lease, outcome, entry: Arc::clone(entry) })
+                Ok(Attempt { response, lease: Some(lease), outcome, entry: Arc::clone(entry) })
             }
             Err(error) => {
                 info!(request.id = %exchange.id, account.id = %account, error = %ErrorChain(&error), "attempt failed");

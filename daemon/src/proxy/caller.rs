@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use http::{Extensions, Method};
+use http::{Extensions, Method, StatusCode};
 
 use super::Exchange;
 use crate::claude::OwnCredential;
@@ -12,6 +12,7 @@ use crate::id::AccountId;
 use crate::keys::{Key, Permit};
 use crate::pool::Endpoint;
 use crate::stored::Holder;
+use crate::wire::error::{self, ApiError};
 use crate::wire::{Dialect, messages};
 
 /// Who a request is for.
@@ -58,12 +59,26 @@ impl Caller {
         self.key().is_none_or(|key| key.may_use(model))
     }
 
+    /// Whether it may use every model there is.
+    pub(super) fn may_use_all(&self) -> bool {
+        self.key().is_none_or(|key| key.rules.models.is_empty())
+    }
+
     /// Whose the responses are that are stored for it: its key's, else its own credential's.
     pub(super) fn holder(&self) -> Option<Holder> {
         match (self.key(), &self.credential) {
             (Some(key), _) => Some(Holder::key(key.id.as_str())),
             (None, Some(own)) => Some(Holder::credential(&own.fingerprint())),
             (None, None) => None,
+        }
+    }
+
+    /// Upstream's error in words for this caller: what is said of an account's credential is not its concern, what is said
+    /// of its own is.
+    pub(super) fn told(&self, status: StatusCode, body: &[u8]) -> ApiError {
+        match &self.credential {
+            Some(_) => error::from_upstream_to_its_own(status.as_u16(), body),
+            None => error::from_upstream(status.as_u16(), body),
         }
     }
 

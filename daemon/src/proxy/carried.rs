@@ -23,6 +23,10 @@ pub(super) struct Carried {
 impl Inner {
     /// `exchange`, with what it carries.
     pub(super) fn with_carried(&self, exchange: Exchange) -> Exchange {
+        if exchange.caller.credential.is_some() {
+            // It goes to no account of the pool, whatever it refers to.
+            return exchange;
+        }
         let (path, body) = (exchange.call.path.as_str(), exchange.call.body.start());
         let referred = match exchange.endpoint {
             // A file that is sent refers to nothing, whatever it says.

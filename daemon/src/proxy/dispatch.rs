@@ -56,6 +56,9 @@ impl Inner {
     /// Sends until there is an answer for the client: the first good one, else the one that says most.
     pub(super) async fn dispatch(&self, exchange: &Exchange) -> Result<Attempt, ProxyError> {
         exchange.caller.check(exchange)?;
+        if let Some(credential) = &exchange.caller.credential {
+            return self.by_own_credential(exchange, credential).await;
+        }
         let entry = self.history.entry(exchange);
         let now = self.clock.now();
         // One that is sent a second time, since its answer broke off before it began, is still one request.

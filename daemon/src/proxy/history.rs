@@ -33,6 +33,8 @@ pub struct Entry {
     pub endpoint: Endpoint,
     /// As the client named it.
     pub model: String,
+    /// The name of the client key that it came with.
+    pub key: Option<String>,
     /// What held it to its conversation, in words.
     pub conversation: Option<&'static str>,
     clock: Clock,
@@ -50,12 +52,9 @@ pub struct Story {
 /// One attempt.
 #[derive(Clone, Debug)]
 pub struct Try {
-    pub account: AccountId,
-    /// The account as a person calls it.
-    pub name: String,
-    /// The model as the account asks for it.
+    pub by: By,
+    /// The model as upstream is asked for it.
     pub model: String,
-    pub why: Why,
     pub at: Timestamp,
     /// Until the answer's head came, or the failure.
     pub took: Option<SignedDuration>,
@@ -63,6 +62,15 @@ pub struct Try {
     pub status: Option<u16>,
     /// How it ended, in words; empty while nobody knows.
     pub outcome: String,
+}
+
+/// By what an attempt was made.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum By {
+    /// `name` is the account as a person calls it.
+    Account { id: AccountId, name: String, why: Why },
+    /// What the caller brought.
+    OwnCredential,
 }
 
 impl History {
@@ -88,6 +96,7 @@ impl History {
             dialect: exchange.dialect,
             endpoint: exchange.endpoint,
             model: exchange.model.chars().take(LONGEST_MODEL).collect(),
+            key: exchange.caller.key().map(|key| key.name.clone()),
             conversation: exchange.conversation.map(|(_, told_by)| told_by),
             clock: self.clock.clone(),
             story: Mutex::default(),
@@ -156,14 +165,22 @@ impl Entry {
 
     /// An attempt begins.
     pub(super) fn begin(&self, lease: &Lease) {
+        let (id, name) = (lease.account().id.clone(), lease.account().called().to_owned());
+        self.begin_by(By::Account { id, name, why: lease.why() }, lease.model());
+    }
+
+    /// An attempt by the caller's own credential begins.
+    pub(super) fn begin_own(&self, model: &str) {
+        self.begin_by(By::OwnCredential, model);
+    }
+
+    fn begin_by(&self, by: By, model: &str) {
         let mut story = self.lock();
         story.end = None;
         if story.attempts.len() < MOST_ATTEMPTS {
             story.attempts.push(Try {
-                account: lease.account().id.clone(),
-                name: lease.account().called().to_owned(),
-                model: lease.model().to_owned(),
-                why: lease.why(),
+                by,
+                model: model.to_owned(),
                 at: self.clock.now(),
                 took: None,
                 status: None,

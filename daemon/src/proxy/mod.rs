@@ -23,6 +23,7 @@ mod listing;
 mod meter;
 mod models;
 mod native_events;
+mod own;
 mod queue;
 mod quiet;
 mod ready;
@@ -46,7 +47,7 @@ pub use dispatch::LONG_WAIT;
 pub use error::ProxyError;
 pub use fault::Fault;
 pub use headers::{REQUEST_ID, SHOULD_RETRY};
-pub use history::{Entry, History, MOST_REMEMBERED, Story, Try};
+pub use history::{By, Entry, History, MOST_REMEMBERED, Story, Try};
 pub use late::LATE_HEAD;
 pub use models::ModelsRequest;
 pub use told::Told;
@@ -231,6 +232,12 @@ impl Exchange {
             conversation: Some(conversation),
             carried: Carried::default(),
         }
+    }
+
+    /// A request about models that goes up as the client sent it.
+    fn about_models(id: RequestId, head: &Parts) -> Self {
+        let exchange = Self::unnamed(id, Endpoint::Models, head, Bytes::new().into());
+        Self { conversation: None, ..exchange }
     }
 
     /// A request that we wrote ourselves, from one in another dialect.

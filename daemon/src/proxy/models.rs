@@ -26,7 +26,7 @@ use crate::id::{AccountId, RequestId};
 use crate::pool::{Endpoint, Member, NoAccount, Snapshot, may_use};
 use crate::translate::models::Known;
 use crate::wire::Dialect;
-use crate::wire::error::{self, ApiError};
+use crate::wire::error::ApiError;
 use crate::wire::models::{Catalog, Entry, ListQuery, Page, openai_model};
 
 /// New models appear a few times a year; clients ask at every start.
@@ -114,8 +114,9 @@ impl Inner {
     }
 
     fn upstream_name(&self, model: &str, caller: &Caller) -> String {
-        let named = self.pool.upstream_name(model, caller.accounts());
-        named.unwrap_or_else(|| model.to_owned())
+        // The names that a person gave are names at the accounts of the pool.
+        let pooled = caller.credential.is_none().then(|| self.pool.upstream_name(model, caller.accounts()));
+        pooled.flatten().unwrap_or_else(|| model.to_owned())
     }
 }
 
@@ -129,6 +130,10 @@ impl Proxy {
         dialect: Dialect,
         sent: &Parts,
     ) -> Result<Answer, ProxyError> {
+        let caller = Caller::of(&sent.extensions);
+        if caller.credential.is_some() && dialect == Dialect::Messages && caller.may_use_all() {
+            return self.pass_through(Exchange::about_models(id, sent)).await;
+        }
         let body = match request {
             ModelsRequest::List(query) => {
                 let catalog = self.catalog(dialect, id, sent).await?;
@@ -186,9 +191,16 @@ impl Proxy {
 
     /// What this client sees of upstream's list, as the accounts are set now.
     async fn catalog(&self, dialect: Dialect, id: RequestId, sent: &Parts) -> Result<Catalog, ProxyError> {
+        let caller = Caller::of(&sent.extensions);
+        if caller.credential.is_some() {
+            // Its own list, for it alone.
+            let reading = tokio::time::timeout(PAGE_TIMEOUT, self.read_catalog(dialect, id, sent));
+            let (mut catalog, _) = reading.await.map_err(|_| not_in_time())??;
+            catalog.retain(|model| caller.may_use(model));
+            return Ok(catalog);
+        }
         let listed = self.upstream_list(dialect, id, sent).await?;
         let snapshot = self.0.pool.snapshot();
-        let caller = Caller::of(&sent.extensions);
         let may_serve = |member: &&Arc<Member>| {
             !member.account.disabled
                 && !member.account.is_closed()
@@ -225,9 +237,7 @@ impl Proxy {
             }
             failed => self.0.models.stale(&snapshot, caller.accounts()).ok_or_else(|| match failed {
                 Ok(Err(error)) => error,
-                _ => {
-                    ProxyError::Api(ApiError::timeout("upstream did not list its models in time; try again"))
-                }
+                _ => not_in_time(),
             }),
         }
     }
@@ -291,13 +301,17 @@ impl Proxy {
             carried: Carried::default(),
         };
         let attempt = self.0.dispatch(&exchange).await?;
-        let from = attempt.lease.account().settings.base_url.clone();
+        let from = attempt.lease.as_ref().and_then(|lease| lease.account().settings.base_url.clone());
         let (head, body) = attempt.response.into_parts();
         let mut upstream = headers::for_downstream(&head.headers);
         let body = read_whole(body, answer::take_gzip(&mut upstream)).await?;
         if head.status.is_success() {
             return Ok((body, from));
         }
-        Err(ProxyError::Api(error::from_upstream(head.status.as_u16(), &body)))
+        Err(ProxyError::Api(exchange.caller.told(head.status, &body)))
     }
+}
+
+fn not_in_time() -> ProxyError {
+    ApiError::timeout("upstream did not list its models in time; try again").into()
 }

@@ -31,7 +31,8 @@ pub struct Pump {
     upstream: Option<UpstreamBody>,
     flow: Flow,
     quiet: Quiet,
-    lease: Lease,
+    /// `None` where the answer came by the caller's own credential.
+    lease: Option<Lease>,
     telling: Telling,
     cut: CancellationToken,
     /// Wakes the pump when `cut` is cancelled.
@@ -43,7 +44,7 @@ impl Pump {
         upstream: UpstreamBody,
         gunzip: bool,
         encoder: Encoder,
-        (lease, telling): (Lease, Telling),
+        (lease, telling): (Option<Lease>, Telling),
         witness: Option<Witness>,
         inner: &Inner,
     ) -> Self {
@@ -73,7 +74,7 @@ impl Pump {
             match self.flow.first_events() {
                 Ok(Some(events)) => {
                     if let Some(error) = events.first().and_then(error::from_event) {
-                        self.lease.settle(&signal(error.kind).unwrap_or(Signal::Served));
+                        self.settle(&signal(error.kind).unwrap_or(Signal::Served));
                         self.telling.end(", but it began with an error of upstream");
                         return Err(error.into());
                     }
@@ -93,7 +94,7 @@ impl Pump {
             }
         };
         if !matches!(fault, Fault::Panicked) {
-            self.lease.settle(&Signal::Unreachable);
+            self.settle(&Signal::Unreachable);
         }
         self.telling.end(fault.in_its_story());
         Err(fault.into())
@@ -181,7 +182,13 @@ impl Pump {
         let is_ours = matches!(ending, Ending::Stopping | Ending::Broken(Fault::Panicked));
         let blamed = !end.complete && !is_ours;
         if let Some(signal) = end.signal.or(blamed.then_some(Signal::Unreachable)) {
-            self.lease.settle(&signal);
+            self.settle(&signal);
+        }
+    }
+
+    fn settle(&self, signal: &Signal) {
+        if let Some(lease) = &self.lease {
+            lease.settle(signal);
         }
     }
 }

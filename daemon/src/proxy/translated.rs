@@ -22,7 +22,7 @@ use crate::id::RequestId;
 use crate::translate::fields::{self, Table};
 use crate::translate::{self, Prepared, chat, completions};
 use crate::wire::Dialect;
-use crate::wire::error::{self, ApiError};
+use crate::wire::error::ApiError;
 
 /// A whole answer is read into memory up to this.
 const MOST_WHOLE: usize = 64 * 1024 * 1024;
@@ -121,11 +121,12 @@ impl Proxy {
             header: header.clone(),
             head_came: head_came.clone(),
         });
+        let is_own = exchange.caller.credential.is_some();
         let this = self.clone();
         let work = Box::pin(async move {
             let mut answer = match this.answer(&exchange, reply.clone(), created, &head_came).await {
                 // Nothing has gone down yet. The account that was cut off comes last now, so another one is asked where there is one.
-                Err(error) if streams && is_cut_off(&error) && this.0.may_ask_again() => {
+                Err(error) if streams && !is_own && is_cut_off(&error) && this.0.may_ask_again() => {
                     this.answer(&exchange, reply, created, &head_came).await?
                 }
                 answered => answered?,
@@ -175,7 +176,7 @@ impl Proxy {
         reply: R,
         created: i64,
     ) -> Result<Answer, ProxyError> {
-        let mut witness = self.0.witness(exchange, &attempt.lease);
+        let mut witness = attempt.lease.as_ref().and_then(|lease| self.0.witness(exchange, lease));
         let Opened { mut headers, streams, gunzip, body } = open(attempt.response);
         if !streams {
             let bytes = self.unless_cut(read_whole(body, gunzip)).await?;
@@ -231,7 +232,7 @@ fn open(response: Response<UpstreamBody>) -> Opened {
 pub(super) async fn failure(attempt: Attempt, exchange: &Exchange) -> Result<Answer, ProxyError> {
     let status = attempt.response.status();
     let Opened { headers, gunzip, body, .. } = open(attempt.response);
-    let error = error::from_upstream(status.as_u16(), &read_whole(body, gunzip).await?);
+    let error = exchange.caller.told(status, &read_whole(body, gunzip).await?);
     let status = StatusCode::from_u16(error.http_status(exchange.dialect)).unwrap_or(StatusCode::BAD_GATEWAY);
     let body = error.body(exchange.dialect, None);
     let mut answer = answer::whole(status, headers, exchange.id, body, "application/json");

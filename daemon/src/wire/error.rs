@@ -334,6 +334,11 @@ pub fn from_upstream(status: u16, body: &[u8]) -> ApiError {
         )
         .with_code(ErrorKind::of_status(status).anthropic());
     }
+    from_upstream_to_its_own(status, body)
+}
+
+/// The same where it was the client's own credential that went up: what upstream says of it is for the client.
+pub fn from_upstream_to_its_own(status: u16, body: &[u8]) -> ApiError {
     in_its_own_words(status, body).unwrap_or_else(|| {
         let kind = ErrorKind::of_status(status);
         let error = ApiError::new(kind, format!("upstream answered with status {status}"))

@@ -1,0 +1,63 @@
+//! Requests that go upstream by the credential that their caller brought. The pool has no part in them: no lease, no
+//! account's health, names or owners. What upstream says is the caller's own to know, so it is asked once, and the answer is
+//! the answer.
+
+use std::sync::Arc;
+
+use tracing::info;
+
+use super::attempt::{Attempt, not_redirected};
+use super::history::{Entry, Telling};
+use super::{Exchange, Inner, ProxyError};
+use crate::chain::ErrorChain;
+use crate::claude::api::{SendError, WrittenBy};
+use crate::claude::{OwnCredential, classify};
+use crate::wire::Dialect;
+
+impl Inner {
+    /// Sends once, and once more where no connection was there, so that nothing was sent.
+    pub(super) async fn by_own_credential(
+        &self,
+        exchange: &Exchange,
+        credential: &OwnCredential,
+    ) -> Result<Attempt, ProxyError> {
+        let entry = self.history.entry(exchange);
+        let mut telling = Telling::of(&entry);
+        let result = match self.send_own(exchange, credential, &entry).await {
+            Err(ProxyError::Send(SendError::Connect(_))) if !exchange.call.body.is_spent() => {
+                self.send_own(exchange, credential, &entry).await
+            }
+            result => result,
+        };
+        match &result {
+            Ok(attempt) => telling.end(format_args!("answered with status {}", attempt.response.status())),
+            Err(error) => telling.end(format_args!("not answered: {error}")),
+        }
+        result
+    }
+
+    async fn send_own(
+        &self,
+        exchange: &Exchange,
+        credential: &OwnCredential,
+        entry: &Arc<Entry>,
+    ) -> Result<Attempt, ProxyError> {
+        entry.begin_own(&exchange.model);
+        let written_by =
+            if exchange.dialect == Dialect::Messages { WrittenBy::Caller } else { WrittenBy::Us };
+        match self.api.send_own(exchange.call.clone(), credential, written_by).await {
+            Ok(response) => {
+                let status = response.status();
+                info!(request.id = %exchange.id, status = status.as_u16(), "attempt by the caller's own credential");
+                let outcome = classify(status, response.headers(), self.clock.now());
+                entry.answered(Some(status.as_u16()), outcome.describe());
+                not_redirected(Ok(Attempt { response, lease: None, outcome, entry: Arc::clone(entry) }))
+            }
+            Err(error) => {
+                info!(request.id = %exchange.id, error = %ErrorChain(&error), "attempt by the caller's own credential failed");
+                entry.answered(None, ErrorChain(&error));
+                Err(ProxyError::Send(error))
+            }
+        }
+    }
+}
