@@ -240,6 +240,10 @@ impl App {
         &self.pool
     }
 
+    pub fn keys(&self) -> &Keys {
+        &self.http.keys
+    }
+
     pub fn notices(&self) -> &Notices {
         &self.notices
     }

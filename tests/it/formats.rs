@@ -1,11 +1,13 @@
-//! Every form of an account's file that ever shipped stays loadable. A form is added to `fixtures/auth` when
-//! it ships, and none is ever changed or removed.
+//! Every form of an account's file, and of a stored response's, that ever shipped stays loadable. A form is added to
+//! `fixtures` when it ships, and none is ever changed or removed.
 
 use std::fs;
 use std::path::Path;
 
 use proxyd::account::{Account, Credential, Document, FileName};
 use proxyd::secret::RefreshToken;
+use proxyd::stored::{Holder, Record};
+use proxyd::wire::responses::ResponseId;
 
 fn load(fixture: &str) -> (Document, Account) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/auth").join(fixture);
@@ -57,5 +59,22 @@ fn a_file_of_cliproxyapi_loads_and_keeps_what_it_says() {
         ["\"priority\": 3", "\"prefix\": \"team\"", "\"note\": \"kept\"", "claude-3-*", "\"id_token\": \"\""]
     {
         assert!(written.contains(kept), "{kept} in {written}");
+    }
+}
+
+#[test]
+fn a_stored_response_loads_as_whose_it_is() {
+    for (fixture, holder) in
+        [("response-0.1.json", None), ("held-0.1.json", Some(Holder::key("key_0123456789ab")))]
+    {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/stored").join(fixture);
+        let bytes = fs::read(&path).expect("the fixture is there");
+        let id = ResponseId::parse("resp_01FAKE").expect("an id");
+        let record = Record::parse(&bytes, &id).expect("the fixture is a record");
+        assert_eq!(record.holder, holder);
+        assert!(
+            record.items().get("msg_01FAKE_0").is_some() && record.items().get("msg_01FAKE_in0").is_some()
+        );
+        assert_eq!(record.to_bytes(), bytes, "{fixture}");
     }
 }

@@ -7,6 +7,8 @@ mod accounts;
 #[cfg(test)]
 mod binaries;
 #[cfg(test)]
+mod caller;
+#[cfg(test)]
 mod canary;
 #[cfg(test)]
 mod chat;
@@ -41,6 +43,8 @@ mod models;
 mod owners;
 #[cfg(test)]
 mod passthrough;
+#[cfg(test)]
+mod passthrough_own;
 #[cfg(test)]
 mod pool;
 #[cfg(test)]

@@ -27,6 +27,7 @@ use proxyd::admin::Outside;
 use proxyd::app::{App, Broken};
 use proxyd::clock::Clock;
 use proxyd::config::{self, Environment, Flags};
+use proxyd::keys::{Keys, NewKey, Rules};
 use proxyd::notice::Notices;
 use proxyd::pool::Pool;
 use proxyd::refresh::Refresher;
@@ -92,6 +93,7 @@ pub struct TestDaemon {
     control_socket: PathBuf,
     pool: Arc<Pool>,
     refresher: Refresher,
+    keys: Keys,
     notices: Notices,
     http: reqwest::Client,
     stop: Option<oneshot::Sender<()>>,
@@ -150,6 +152,7 @@ impl TestDaemon {
         let (stop, stopped) = oneshot::channel();
         let (pool, refresher) = (Arc::clone(app.pool()), app.refresher().clone());
         let (notices, tasks) = (app.notices().clone(), app.tasks().clone());
+        let keys = app.keys().clone();
         let control_socket = app.control_socket().to_owned();
         let running = Tasks::new().spawn(app.run(async {
             // A dropped sender asks just as well.
@@ -164,6 +167,7 @@ impl TestDaemon {
             control_socket,
             pool,
             refresher,
+            keys,
             notices,
             http,
             stop: Some(stop),
@@ -221,6 +225,17 @@ impl TestDaemon {
 
     pub fn pool(&self) -> &Arc<Pool> {
         &self.pool
+    }
+
+    pub fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// A client key with these rules, as its client has it.
+    pub fn create_key(&self, name: &str, rules: Rules) -> String {
+        let new = NewKey { name: name.to_owned(), expires_at: None, rules };
+        let (_, key) = self.keys.create(new).expect("a key is made");
+        key.expose().to_owned()
     }
 
     pub fn notices(&self) -> &Notices {
