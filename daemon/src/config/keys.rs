@@ -63,6 +63,13 @@ pub const KEYS: &[Key] = &[
         doc: "Web pages that may call, by their origin, as in http://localhost:3000. Every other page is refused.",
     },
     Key {
+        path: "http.passthrough",
+        kind: Kind::Boolean,
+        default: Some("false"),
+        doc: "Whether a request that brings a credential of the provider's of its own (sk-ant-..., as Bearer or x-api-key) goes upstream with \
+              exactly that, past the pool. Client keys then travel as x-proxyd-key.",
+    },
+    Key {
         path: "http.tls_cert",
         kind: Kind::Text,
         default: Some(r#""""#),

@@ -25,10 +25,11 @@ use super::guard::{self, Entrance, Guard};
 use super::held::{self, Held, Places};
 use super::patient::Patient;
 use super::{cors, error, paths};
+use crate::claude::OwnCredential;
 use crate::clock::{Clock, SignedDuration};
 use crate::id::RequestId;
 use crate::keys::{Limit, Limited};
-use crate::proxy::SHOULD_RETRY;
+use crate::proxy::{Caller, SHOULD_RETRY};
 use crate::wire::Dialect;
 use crate::wire::error::{ApiError, ErrorKind};
 
@@ -41,6 +42,8 @@ pub(super) struct Gatekeeper {
     pub(super) guard: Guard,
     pub(super) authenticator: Authenticator,
     pub(super) admission: Admission,
+    /// Whether a request may go upstream by a credential of its own.
+    pub(super) passthrough: bool,
     pub(super) clock: Clock,
     /// How long nothing of a body may come.
     pub(super) patience: Duration,
@@ -98,9 +101,12 @@ impl Gatekeeper {
         if let Some(answer) = preflight {
             return answer;
         }
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
         let mut answer = match self.admit(visitor, &head, places).await {
-            Ok(()) => self.route(Request::from_parts(head, body), dialect, id).await,
+            Ok(()) => {
+                head.extensions.insert(self.caller(&head.headers, places));
+                self.route(Request::from_parts(head, body), dialect, id).await
+            }
             Err(refusal) => refuse(refusal, dialect, id),
         };
         cors::settle(answer.headers_mut(), page.as_ref());
@@ -121,6 +127,12 @@ impl Gatekeeper {
             }
         }
         Ok(())
+    }
+
+    /// Who the request is for, as its route is told.
+    fn caller(&self, headers: &HeaderMap, places: &Places) -> Caller {
+        let credential = self.passthrough.then(|| OwnCredential::of(headers)).flatten();
+        Caller { permit: places.permit.clone(), credential }
     }
 
     /// A panic in a route is this request's, and nobody else's.

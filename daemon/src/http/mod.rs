@@ -52,6 +52,8 @@ pub struct Config {
     pub hosts: Vec<String>,
     /// Web pages that may call.
     pub origins: Vec<String>,
+    /// Whether a request may bring a credential of the provider's of its own, to go upstream with.
+    pub passthrough: bool,
     pub tls: Option<TlsFiles>,
     pub deadlines: Deadlines,
     pub limits: Limits,

@@ -170,11 +170,12 @@ fn warn_of_open_doors(config: &Config) {
 }
 
 fn gatekeeper(state: State, config: &Config, limits: Limits) -> Gatekeeper {
-    let Config { auth, hosts, origins, deadlines, .. } = config;
+    let Config { auth, hosts, origins, passthrough, deadlines, .. } = config;
     Gatekeeper {
         guard: Guard { hosts: hosts.clone(), origins: origins.clone() },
         authenticator: Authenticator { auth: *auth, keys: state.keys.clone(), throttle: Throttle::default() },
         admission: Admission::new(limits.requests, limits.waiting),
+        passthrough: *passthrough,
         clock: state.clock.clone(),
         patience: deadlines.body,
         router: routes::router(state),

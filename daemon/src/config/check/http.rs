@@ -19,6 +19,7 @@ pub(super) fn config(check: &mut Check<'_>) -> Option<Config> {
     let groups = check.each("http.groups", name);
     let hosts = check.each("http.hosts", host);
     let origins = check.each("http.origins", origin);
+    let passthrough = check.boolean("http.passthrough");
     let tls = tls(check);
     let connections = check.number("http.max_connections", 1..=1_000_000);
     let requests = check.number("http.max_requests", 1..=1_000_000);
@@ -36,6 +37,7 @@ pub(super) fn config(check: &mut Check<'_>) -> Option<Config> {
         groups: groups?,
         hosts: hosts?,
         origins: origins?,
+        passthrough: passthrough?,
         tls: tls?,
         limits: Limits {
             connections: connections? as usize,
