@@ -343,6 +343,28 @@ async fn a_stored_response_is_its_keys_and_unknown_to_everybody_else() {
 }
 
 #[tokio::test]
+async fn a_key_pays_for_the_tokens_of_its_requests_in_every_dialect_streamed_or_not() {
+    let fake = FakeClaude::start().await;
+    let (daemon, _) = TestDaemon::with_account(&fake).await;
+    let paying =
+        questions().into_iter().filter(|(path, _)| *path != COUNT && !path.ends_with("input_tokens"));
+    for (number, (path, question)) in paying.enumerate() {
+        for streams in [false, true] {
+            let rules = Rules { tpm: Some(1), ..Rules::default() };
+            let key = daemon.create_key(&format!("key{number}{streams}"), rules);
+            let mut question = with(HAIKU, &question);
+            question["stream"] = json!(streams);
+            let answer = post(&daemon, &key, path, &question).await;
+            assert_eq!(answer.status(), 200, "{path}");
+            let _read = Reading::new(answer).text().await;
+            let paid = daemon.keys().find(&format!("key{number}{streams}")).expect("the key").counts().tokens;
+            assert!(paid > 1, "{path} {streams}");
+            assert_eq!(post(&daemon, &key, path, &question).await.status(), 429, "{path} {streams}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_became_of_a_request_names_its_key() {
     let fake = FakeClaude::start().await;
     let (daemon, _) = TestDaemon::with_account(&fake).await;

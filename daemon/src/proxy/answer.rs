@@ -105,8 +105,9 @@ pub(super) async fn native(
         // As long as nothing has gone down, an answer that does not come can be told.
         body.begin().await.map_err(Fault::from)?;
     }
-    let meter = (head.status.is_success() && exchange.endpoint == Endpoint::Messages)
-        .then(|| if events { Meter::new(inner) } else { Meter::of_whole(inner) });
+    let meter = (head.status.is_success() && exchange.endpoint == Endpoint::Messages).then(|| {
+        if events { Meter::new(inner, &exchange.caller) } else { Meter::of_whole(inner, &exchange.caller) }
+    });
     let maker = attempt.lease.as_ref().filter(|_| head.status.is_success());
     let witness = maker.and_then(|lease| inner.witness(exchange, lease));
     let telling = Telling::goes_on(&attempt.entry);

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use super::Inner;
+use super::{Caller, Inner};
+use crate::keys::Permit;
 use crate::telemetry::Metrics;
 use crate::wire::messages::{Usage, usage_in};
 use crate::wire::sse;
@@ -15,6 +16,8 @@ const MOST_KEPT: usize = 4 * 1024 * 1024;
 #[derive(Debug)]
 pub(super) struct Meter {
     metrics: Arc<Metrics>,
+    /// Of the key that is charged with them.
+    permit: Option<Arc<Permit>>,
     usage: Usage,
     /// A whole answer so far; `None` where there is none to keep.
     whole: Option<Vec<u8>>,
@@ -23,17 +26,18 @@ pub(super) struct Meter {
 
 impl Meter {
     /// Of a stream.
-    pub(super) fn new(inner: &Inner) -> Self {
-        Self::with(&inner.metrics, None)
+    pub(super) fn new(inner: &Inner, caller: &Caller) -> Self {
+        Self::with(&inner.metrics, caller.permit.clone(), None)
     }
 
-    fn with(metrics: &Arc<Metrics>, whole: Option<Vec<u8>>) -> Self {
-        Self { metrics: Arc::clone(metrics), usage: Usage::default(), whole, is_settled: false }
+    fn with(metrics: &Arc<Metrics>, permit: Option<Arc<Permit>>, whole: Option<Vec<u8>>) -> Self {
+        let (metrics, usage) = (Arc::clone(metrics), Usage::default());
+        Self { metrics, permit, usage, whole, is_settled: false }
     }
 
     /// Of an answer that does not stream.
-    pub(super) fn of_whole(inner: &Inner) -> Self {
-        Self::with(&inner.metrics, Some(Vec::new()))
+    pub(super) fn of_whole(inner: &Inner, caller: &Caller) -> Self {
+        Self::with(&inner.metrics, caller.permit.clone(), Some(Vec::new()))
     }
 
     /// Takes the next bytes of a whole answer.
@@ -74,6 +78,9 @@ impl Meter {
         // What counts towards the limit of the caller's key: the prompt as far as it was not read from a cache, and the
         // answer.
         let charged = usage.input().saturating_add(usage.cache_write()).saturating_add(usage.output());
+        if let Some(permit) = &self.permit {
+            permit.charge(charged);
+        }
         tracing::debug!(tokens.charged = charged, "answered");
     }
 }
@@ -90,7 +97,7 @@ mod tests {
 
     fn counted(work: impl FnOnce(&mut Meter)) -> Vec<String> {
         let metrics = Arc::new(Metrics::default());
-        let mut meter = Meter::with(&metrics, Some(Vec::new()));
+        let mut meter = Meter::with(&metrics, None, Some(Vec::new()));
         work(&mut meter);
         drop(meter);
         let text = metrics.render();

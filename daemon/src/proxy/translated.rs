@@ -183,7 +183,7 @@ impl Proxy {
             if let Some(witness) = &mut witness {
                 witness.observe(&bytes);
             }
-            let mut meter = Meter::of_whole(&self.0);
+            let mut meter = Meter::of_whole(&self.0, &exchange.caller);
             meter.keep(&bytes);
             meter.settle();
             let translated = reply.whole(&bytes, created)?;
@@ -191,7 +191,7 @@ impl Proxy {
         }
         let of = (attempt.lease, Telling::goes_on(&attempt.entry));
         let mut pump = Pump::new(body, gunzip, reply.encoder(created), of, witness, &self.0)
-            .metered(Some(Meter::new(&self.0)));
+            .metered(Some(Meter::new(&self.0, &exchange.caller)));
         self.unless_cut(pump.first_event()).await?;
         headers.extend(stream_headers());
         answer::mark(&mut headers, exchange.id, StatusCode::OK);
