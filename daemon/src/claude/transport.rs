@@ -29,6 +29,8 @@ use crate::address::ProxyUrl;
 
 /// One stream holds no more of what upstream sent than this here, and no answer has a larger head.
 pub(super) const MOST_BUFFERED: usize = 64 * 1024;
+/// Of each connection's socket: as much as may be on its way at 20 Mbit/s from the other side of the world.
+const RECEIVE_BUFFER: usize = 256 * 1024;
 /// Shorter than the idle limit of the usual load balancer (60 s), so that a connection is rarely found
 /// closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
@@ -233,6 +235,8 @@ fn tcp(timeout: Duration) -> HttpConnector {
     tcp.enforce_http(false);
     // Without it a small write waits up to 40 ms for the acknowledgement of the one before.
     tcp.set_nodelay(true);
+    // Left to itself the kernel takes megabytes of a stream whose client does not read.
+    tcp.set_recv_buffer_size(Some(RECEIVE_BUFFER));
     tcp.set_connect_timeout(Some(timeout / 2));
     tcp.set_keepalive(Some(Duration::from_secs(30)));
     tcp

@@ -15,6 +15,8 @@ const HTTP: Purpose =
 
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
+/// Of each connection's socket, in bytes; the kernel adds as much for its own use.
+const SEND_BUFFER: u32 = 128 * 1024;
 
 /// One entry of `http.listen`.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -91,6 +93,8 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // A restart need not wait for the connections of the one before.
     socket.set_reuseaddr(true)?;
+    // Left to itself the kernel holds megabytes for each client that does not read, and counts them as ours.
+    socket.set_send_buffer_size(SEND_BUFFER)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
