@@ -152,7 +152,7 @@ async fn only_the_models_name_is_changed_in_the_body() {
     ] {
         fake.forget_requests();
         fake.on(MESSAGES).once(Script::json(StatusCode::OK, &json!({})));
-        daemon.send(Method::POST, MESSAGES, &[("anthropic-version", "2023-06-01")], body(sent)).await;
+        daemon.send(Method::POST, MESSAGES, &[("content-type", "application/json")], body(sent)).await;
         assert_eq!(fake.requests_to(MESSAGES)[0].body, body(received), "{sent}");
     }
 }

@@ -9,6 +9,7 @@
 )]
 
 mod documents;
+mod setup;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,8 +26,6 @@ use proxy_proto::v1::{
 };
 use proxyd::admin::Outside;
 use proxyd::app::{App, Broken};
-use proxyd::clock::Clock;
-use proxyd::config::{self, Environment, Flags};
 use proxyd::keys::{Keys, NewKey, Rules};
 use proxyd::notice::Notices;
 use proxyd::pool::Pool;
@@ -44,46 +43,10 @@ use crate::fake_claude::{FakeClaude, Issued};
 use crate::wait::within;
 
 pub use self::documents::{expired, fake_at, is_ready, key_file, message, private_dir, put, read};
+pub use self::setup::Setup;
 
 /// Between two looks at a state that tells nobody when it changes.
 const LOOK: Duration = Duration::from_millis(10);
-
-/// What a test may set; everything else is as on a fresh machine.
-#[derive(Debug)]
-pub struct Setup {
-    pub clock: Clock,
-    /// Extra keys, as in the environment: `("PROXYD_HTTP__DRAIN", "1s")`.
-    pub settings: Vec<(&'static str, String)>,
-    /// Where it listens beside a free port of loopback.
-    pub listen: Vec<String>,
-    /// When a streaming request's head goes down though upstream has not answered; no key sets it.
-    pub late_head: Option<Duration>,
-}
-
-impl Setup {
-    /// With these keys.
-    #[must_use]
-    pub fn of<const N: usize>(settings: [(&'static str, &str); N]) -> Self {
-        let settings = settings.map(|(name, value)| (name, value.to_owned())).into();
-        Self { settings, ..Self::default() }
-    }
-
-    /// Requests go to the accounts in turns, by weight, so that a test can tell who comes next.
-    #[must_use]
-    pub fn in_turns() -> Self {
-        let settings = vec![
-            ("PROXYD_POOL__STRATEGY", "weighted".to_owned()),
-            ("PROXYD_POOL__AFFINITY", "false".to_owned()),
-        ];
-        Self { settings, ..Self::default() }
-    }
-}
-
-impl Default for Setup {
-    fn default() -> Self {
-        Self { clock: Clock::system(), settings: Vec::new(), listen: Vec::new(), late_head: None }
-    }
-}
 
 /// A running daemon. Dropped, it is stopped without waiting; [`TestDaemon::stop`] waits for its end.
 #[derive(Debug)]
@@ -145,7 +108,7 @@ impl TestDaemon {
     /// In a home that an earlier daemon left behind.
     pub async fn start_in(fake: &FakeClaude, setup: Setup, home: TempDir) -> Self {
         let outside = Outside::start().expect("a thread");
-        let app = App::start(config(fake, &setup, home.path()), setup.clock, outside)
+        let app = App::start(setup.config(fake, home.path()), setup.clock, outside)
             .await
             .expect("the daemon starts");
         let address = app.addresses().first().expect("an address").to_string();
@@ -377,25 +340,6 @@ impl TestDaemon {
     pub fn read(&self, name: &str) -> Value {
         read(&self.auth_dir().join(name))
     }
-}
-
-/// The configuration of a fresh machine, but for the addresses.
-fn config(fake: &FakeClaude, setup: &Setup, home: &Path) -> config::Config {
-    let flags = Flags {
-        auth_dir: Some(home.join("auth")),
-        listen: std::iter::once("127.0.0.1:0".to_owned()).chain(setup.listen.iter().cloned()).collect(),
-        control_socket: Some(home.join("run/control.sock")),
-        ..Flags::default()
-    };
-    let upstream = fake.proxyd_environment().into_iter();
-    let settings =
-        upstream.chain(setup.settings.iter().cloned()).map(|(name, value)| (name.to_owned(), value));
-    // No configuration of the machine that runs the tests.
-    let isolated = [("CONFIGURATION_DIRECTORY".to_owned(), home.join("config").display().to_string())];
-    let environment: Environment = settings.chain(isolated).collect();
-    let mut config = config::load(&flags, &environment).expect("a valid configuration").config;
-    config.proxy.late_head = setup.late_head.unwrap_or(config.proxy.late_head);
-    config
 }
 
 /// A connection to a control socket.

@@ -128,7 +128,8 @@ impl Inside {
         let script = if read_only {
             "mount --bind \"$0\" \"$0\" && mount -o remount,ro,bind \"$0\""
         } else {
-            "umount \"$0\""
+            // Not unmounted: the daemon may be looking into it just now.
+            "mount -o remount,rw,bind \"$0\""
         };
         let mut enter = Command::new("nsenter");
         enter.args([

@@ -3,6 +3,7 @@
 //!
 //! This is the one module that reads the environment. Components are handed their own part, never the whole.
 
+mod annotated;
 mod check;
 mod keys;
 mod load;
@@ -20,8 +21,9 @@ use crate::refresh;
 use crate::sandbox;
 use crate::stored;
 
+pub use annotated::annotated;
 pub use check::Level;
-pub use keys::{KEYS, Key, Kind, annotated};
+pub use keys::{KEYS, Key, Kind};
 pub use load::{Environment, Flags, Origin, Setting};
 
 /// A configuration without mistakes.

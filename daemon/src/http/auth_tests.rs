@@ -1,3 +1,5 @@
+//! Who is served with which key, and who without.
+
 use super::*;
 use crate::clock::Clock;
 use crate::keys::{NewKey, Rules};

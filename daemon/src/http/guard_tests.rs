@@ -1,3 +1,5 @@
+//! Hosts, web pages and types of bodies, good and bad.
+
 use super::*;
 
 fn tcp(local: &str) -> Entrance {

@@ -93,7 +93,7 @@ async fn what_is_in_use_is_named_and_the_start_fails_at_once() {
     let (auth, socket) = (auth.to_str().unwrap(), socket.to_str().unwrap());
     let cases: [(&[&str], [&str; 2]); 3] = [
         (&["--listen", &port], [&port, "in use"]),
-        (&["--listen", "127.0.0.1:0", "--control-socket", socket], [socket, "another proxyd"]),
+        (&["--listen", "127.0.0.1:0", "--control-socket", socket], [socket, "another program"]),
         (&["--listen", "127.0.0.1:0", "--auth-dir", auth], [auth, "in use by another proxyd"]),
     ];
     for (args, words) in cases {

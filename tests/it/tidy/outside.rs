@@ -7,8 +7,9 @@ use super::{hold, layers, uses};
 /// Each of these only in files below these paths of `daemon/src`.
 const ONLY: &[(&[&str], &[&str])] = &[
     (&["notify"], &["reload/"]),
-    (&["reqwest", "rustls", "hyper_rustls", "rustls_native_certs", "hyper_util::client"], &["claude/"]),
-    (&["axum", "hyper_util::server"], &["http/"]),
+    (&["reqwest", "hyper_rustls", "rustls_native_certs", "hyper_util::client"], &["claude/"]),
+    (&["rustls"], &["claude/", "http/tls.rs"]),
+    (&["axum", "hyper::server", "tokio_rustls"], &["http/"]),
     (&["hyper"], &["claude/", "http/"]),
     (&["tonic", "tonic_health", "tonic_reflection"], &["control/"]),
     (&["anyhow"], &["main.rs"]),
@@ -16,11 +17,11 @@ const ONLY: &[(&[&str], &[&str])] = &[
     (&["tracing_subscriber", "tracing_journald"], &["telemetry/"]),
     (&["sd_notify"], &["systemd.rs"]),
     (&["landlock"], &["sandbox.rs"]),
-    // Certificates are read in transport.rs, the kernel's table of connections in peer.rs, and what it says
+    // Certificates are read in transport.rs and tls.rs, the kernel's table of connections in peer.rs, and what it says
     // of our signals in main.rs.
     (
         &["std::fs", "tokio::fs"],
-        &["store/", "config/", "socket.rs", "claude/transport.rs", "http/peer.rs", "main.rs"],
+        &["store/", "config/", "socket.rs", "claude/transport.rs", "http/peer.rs", "http/tls.rs", "main.rs"],
     ),
     (&["std::env"], &["config/"]),
     (&["std::process::Command", "tokio::process"], &[]),

@@ -1,3 +1,5 @@
+//! Requests whole and cut anywhere, sound and not.
+
 use super::*;
 
 /// What goes on, as pieces arrive and what is not released stays held; and how it ended.
