@@ -147,6 +147,39 @@ pub(crate) async fn origins_and_preflights() -> Shown {
     Ok(format!("{tried} requests"))
 }
 
+pub(crate) async fn configured_page() -> Shown {
+    let page = "http://localhost:3000";
+    let bench = Setup::new().await?.set("http.origins", page).start().await;
+    let own = format!("host: {}\r\n", bench.address());
+    for (method, path) in ROUTES {
+        let lines = format!("{own}origin: {page}\r\naccess-control-request-method: {method}\r\n");
+        let request = format!("OPTIONS {path} HTTP/1.1\r\n{lines}\r\n");
+        let reply = wire::ask(bench.address(), request.as_bytes()).await?;
+        let allowed = reply.header("access-control-allow-origin");
+        ensure!(reply.status == 204 && allowed == Some(page), "{path}: {} for {allowed:?}", reply.status);
+        ensure!(reply.header("access-control-allow-credentials").is_none(), "{path}: with credentials");
+        for other in
+            ["http://localhost:3001", "https://localhost:3000", "http://localhost:3000.evil.example", "null"]
+        {
+            refused(&bench, &head(method, path, &format!("{own}origin: {other}\r\n")), 403).await?;
+        }
+    }
+    nothing_went_up(&bench)?;
+    let body = body("/v1/messages", false).to_string();
+    let request = format!(
+        "POST /v1/messages HTTP/1.1\r\n{own}origin: {page}\r\nsec-fetch-site: cross-site\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let reply = wire::ask(bench.address(), request.as_bytes()).await?;
+    ensure!(
+        reply.status == 200 && reply.header("access-control-allow-origin") == Some(page),
+        "{}",
+        reply.head
+    );
+    bench.stop().await?;
+    Ok("the one that is listed, and no other".to_owned())
+}
+
 pub(crate) async fn content_types() -> Shown {
     let bench = Setup::new().await?.start().await;
     let mut tried = 0;

@@ -19,7 +19,7 @@ async fn create(bench: &Bench, name: &str, rules: &[&str]) -> Result<String> {
 
 async fn with(bench: &Bench, header: &str, value: &str) -> Result<Answered> {
     let request = client()?.post(bench.daemon.url("/v1/messages")).json(&body("/v1/messages", false));
-    send(request.header(header, value)).await
+    send(request.header("anthropic-version", "2023-06-01").header(header, value)).await
 }
 
 async fn by_key() -> Result<Bench> {

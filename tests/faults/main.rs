@@ -2,6 +2,7 @@
 //! memory and time. One line for each case, `N passed, N failed` at the end, exit code 1 if one failed.
 
 mod bench;
+mod bodies;
 mod browsers;
 mod callers;
 mod case;
@@ -10,6 +11,7 @@ mod endings;
 mod evidence;
 mod keys;
 mod odd;
+mod process;
 mod readers;
 mod smuggling;
 mod upstreams;
@@ -31,15 +33,17 @@ macro_rules! cases {
 
 /// In this order; the last one looks through what all the others left.
 const CASES: &[Case] = cases! {
-    browsers: host_forms, origins_and_preflights, content_types;
+    browsers: host_forms, origins_and_preflights, configured_page, content_types;
     callers: another_user_by_tcp, another_user_by_unix_socket, another_user_by_control_socket, nothing_crosses;
     keys: good_and_wrong_keys, wrong_keys_are_throttled, limits_of_keys, open_addresses_need_keys, passthrough, overload_is_shed;
     smuggling: smuggling_forms;
+    bodies: large_bodies;
     crowds: slow_connections, slow_connections_end, idle_connections, few_descriptors, control_connections;
     readers: stalled_readers, stalled_reader_is_cut, leaving_client;
     upstreams: hangs_at_connect, hangs_at_headers, hangs_in_the_stream, silence_is_filled, resets, redirects_to_a_thief, long_line,
         gzip_bomb, huge_headers;
     endings: sigterm_in_streams, second_signal, stuck_runtime;
+    process: no_landlock, certificate_is_renewed;
     written: canaries;
 };
 

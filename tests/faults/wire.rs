@@ -67,6 +67,7 @@ async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Result<Reply> {
     let is_chunked = reply.header("transfer-encoding") == Some("chunked");
     let is_whole = |body: &[u8]| match length {
         Some(length) => body.len() >= length,
+        None if status == 204 => true,
         None => is_chunked && body.ends_with(b"0\r\n\r\n"),
     };
     while !is_whole(&body) && stream.read_buf(&mut body).await.unwrap_or(0) > 0 {}
