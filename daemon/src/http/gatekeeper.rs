@@ -71,21 +71,20 @@ impl Gatekeeper {
         request: hyper::Request<Incoming>,
     ) -> hyper::Response<Held> {
         let mut places = Places::new(standing.busy());
-        let answer = match standing.fault() {
-            Some(fault) => unread(fault),
-            None => {
-                let request = request.map(|body| Patient::new(body, self.patience));
-                let came = request.body().came();
-                let mut request: Request = request.map(Body::new);
-                paths::canonicalize(request.uri_mut());
-                let mut answer = self.answer(visitor, request, &mut places).await;
-                if !came.all() {
-                    // What was not read is not read any more: the connection ends with the answer, and the gate lingers
-                    // until the client has heard it.
-                    answer.headers_mut().insert(CONNECTION, CLOSE);
-                }
-                answer
+        let answer = if let Some(fault) = standing.fault() {
+            unread(fault)
+        } else {
+            let request = request.map(|body| Patient::new(body, self.patience));
+            let came = request.body().came();
+            let mut request: Request = request.map(Body::new);
+            paths::canonicalize(request.uri_mut());
+            let mut answer = self.answer(visitor, request, &mut places).await;
+            if !came.all() {
+                // What was not read is not read any more: the connection ends with the answer, and the gate lingers
+                // until the client has heard it.
+                answer.headers_mut().insert(CONNECTION, CLOSE);
             }
+            answer
         };
         answer.map(|body| Held::new(body, places))
     }

@@ -89,7 +89,7 @@ mod tests {
         for n in 0..most {
             assert_eq!(throttle.wrong(address(n), now), Ok(()));
         }
-        let refused = (most..most + BURST + 1).filter(|n| throttle.wrong(address(*n), now).is_err()).count();
+        let refused = (most..=most + BURST).filter(|n| throttle.wrong(address(*n), now).is_err()).count();
         assert_eq!(refused, 1);
         // Who is known is judged alone, and after a while there is room again.
         assert_eq!(throttle.wrong(address(0), now), Ok(()));

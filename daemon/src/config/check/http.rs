@@ -38,7 +38,7 @@ pub(super) fn config(check: &mut Check<'_>) -> Option<Config> {
         hosts: hosts?,
         origins: origins?,
         passthrough: passthrough?,
-        tls: tls?,
+        tls: tls.ok()?,
         limits: Limits {
             connections: connections? as usize,
             requests: requests? as usize,
@@ -56,15 +56,20 @@ fn listen(check: &mut Check<'_>) -> Option<Vec<Listen>> {
     Some(listen)
 }
 
-fn tls(check: &mut Check<'_>) -> Option<Option<TlsFiles>> {
+/// A mistake that was told.
+struct Told;
+
+fn tls(check: &mut Check<'_>) -> Result<Option<TlsFiles>, Told> {
     let file = |text: &str| optional(text, |text| Ok(PathBuf::from(text)));
-    let (cert, key) = (check.text("http.tls_cert", file)?, check.text("http.tls_key", file)?);
-    match (cert, key) {
-        (Some(cert), Some(key)) => Some(Some(TlsFiles { cert, key })),
-        (None, None) => Some(None),
-        (Some(_), None) => check.mistake("http.tls_cert", "needs its key: set http.tls_key, too"),
-        (None, Some(_)) => check.mistake("http.tls_key", "needs a certificate: set http.tls_cert, too"),
-    }
+    let (cert, key) = (check.text("http.tls_cert", file), check.text("http.tls_key", file));
+    let (path, problem) = match (cert.ok_or(Told)?, key.ok_or(Told)?) {
+        (Some(cert), Some(key)) => return Ok(Some(TlsFiles { cert, key })),
+        (None, None) => return Ok(None),
+        (Some(_), None) => ("http.tls_cert", "needs its key: set http.tls_key, too"),
+        (None, Some(_)) => ("http.tls_key", "needs a certificate: set http.tls_cert, too"),
+    };
+    check.mistake::<()>(path, problem);
+    Err(Told)
 }
 
 fn name(text: &str) -> Result<String, String> {

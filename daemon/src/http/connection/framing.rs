@@ -158,10 +158,10 @@ fn body(head: &[u8]) -> Result<Part, Fault> {
             if length.replace(parse_length(value)?).is_some() {
                 return Err(Fault::Malformed("it has more than one content-length"));
             }
-        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
-            if std::mem::replace(&mut chunked, true) || !value.eq_ignore_ascii_case(b"chunked") {
-                return Err(Fault::Malformed("its transfer-encoding is not chunked, once and alone"));
-            }
+        } else if name.eq_ignore_ascii_case(b"transfer-encoding")
+            && (std::mem::replace(&mut chunked, true) || !value.eq_ignore_ascii_case(b"chunked"))
+        {
+            return Err(Fault::Malformed("its transfer-encoding is not chunked, once and alone"));
         }
     }
     match (length, chunked) {
@@ -203,7 +203,7 @@ fn request_line(line: &[u8]) -> Result<Version, Fault> {
     let (Some(method), Some(target), Some(version), None) = (method, target, version, parts.next()) else {
         return Err(Fault::Malformed("its first line is not method, target and version"));
     };
-    let is_target = !target.is_empty() && target.iter().all(|byte| byte.is_ascii_graphic());
+    let is_target = !target.is_empty() && target.iter().all(u8::is_ascii_graphic);
     if method.is_empty() || !method.iter().all(|byte| is_token(*byte)) || !is_target {
         return Err(Fault::Malformed("its first line holds bytes that may not stand there"));
     }

@@ -117,11 +117,10 @@ impl Standing {
         match state.stage {
             Stage::Silent if is_over(since, now, deadlines.first_byte) => Due::End("nothing was asked"),
             Stage::Idle if is_over(since, now, deadlines.idle) => Due::End("nothing more was asked"),
-            Stage::Head if state.late => match is_over(since, now, TELLING) {
-                true => Due::End("its request did not come to its end"),
-                false => Due::Nothing,
-            },
-            Stage::Head if is_over(since, now, deadlines.head) => {
+            Stage::Head if state.late && is_over(since, now, TELLING) => {
+                Due::End("its request did not come to its end")
+            }
+            Stage::Head if !state.late && is_over(since, now, deadlines.head) => {
                 state.late = true;
                 state.since = now;
                 Due::Tell
