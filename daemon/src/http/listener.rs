@@ -3,9 +3,12 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd as _;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, recv};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 
 use crate::socket::{Access, Purpose, SocketError, SocketFile, listen_on, make_dir};
@@ -110,6 +113,16 @@ pub(super) fn make_dirs(listen: &[Listen], access: &Access) -> Result<(), BindEr
 }
 
 impl Accepted {
+    /// Whether a first byte, or the end, of what the client sends is here.
+    pub(super) fn has_spoken(&self) -> bool {
+        let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+        let descriptor = match self {
+            Self::Tcp { stream, .. } => stream.as_raw_fd(),
+            Self::Unix(stream) => stream.as_raw_fd(),
+        };
+        recv(descriptor, &mut [0], flags) != Err(Errno::EAGAIN)
+    }
+
     /// Resolves with the first byte, or the end, of what the client sends.
     pub(super) async fn spoke(&self) -> io::Result<()> {
         match self {

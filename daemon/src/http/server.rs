@@ -217,25 +217,29 @@ async fn accept(listener: Listener, doors: Doors) {
 }
 
 async fn connection(accepted: Accepted, place: Place, doors: Doors) {
-    let arriving = async {
-        accepted.spoke().await.ok()?;
-        let visitor = visitor(&accepted, &doors).await?;
-        Some((accepted, visitor))
+    let standing = &place.standing;
+    let may_leave = async {
+        tokio::select! {
+            () = standing.leave.cancelled() => {}
+            () = doors.ending.stopping.cancelled() => {}
+        }
     };
-    let arrived = tokio::select! {
-        arrived = arriving => arrived,
-        () = place.standing.end.cancelled() => None,
-        () = doors.ending.stopping.cancelled() => None,
-    };
-    let Some((accepted, visitor)) = arrived else { return };
+    tokio::select! {
+        spoke = accepted.spoke() => if spoke.is_err() { return },
+        () = standing.end.cancelled() => return,
+        // What has come already may not have been seen yet.
+        () = may_leave => if !accepted.has_spoken() { return },
+    }
+    standing.begins();
+    let Some(visitor) = visitor(&accepted, &doors).await else { return };
     match (accepted, &doors.certificate) {
         (Accepted::Unix(stream), _) => serve(stream, visitor, &place, &doors).await,
         (Accepted::Tcp { stream, .. }, None) => serve(stream, visitor, &place, &doors).await,
         (Accepted::Tcp { stream, .. }, Some(certificate)) => {
             let shaken = tokio::select! {
                 shaken = certificate.acceptor().accept(stream) => shaken,
-                () = place.standing.end.cancelled() => return,
-                () = doors.ending.stopping.cancelled() => return,
+                () = standing.end.cancelled() => return,
+                () = doors.ending.kill.cancelled() => return,
             };
             match shaken {
                 Ok(stream) => serve(stream, visitor, &place, &doors).await,

@@ -118,14 +118,14 @@ impl Crowd {
         let mut waiting: Vec<_> = members
             .all
             .values()
-            .filter(|standing| !standing.end.is_cancelled())
+            .filter(|standing| !standing.is_leaving())
             .map(|standing| (standing.stage(), standing))
             .filter(|((stage, _), _)| *stage != Stage::Busy)
             .collect();
         waiting.sort_unstable_by_key(|(stage, _)| *stage);
         let room = members.all.len() / SHARE + 1;
         for (_, standing) in waiting.into_iter().take(room) {
-            standing.end.cancel();
+            standing.make_room();
         }
     }
 
@@ -164,7 +164,7 @@ mod tests {
         let _serving = busy.standing.busy();
         let (old, new) = (crowd.enter(), crowd.enter());
         assert!(!has_room(&crowd).await);
-        let ended = [&busy, &old, &new].map(|place| place.standing.end.is_cancelled());
+        let ended = [&busy, &old, &new].map(|place| place.standing.is_leaving());
         assert_eq!(ended, [false, true, false]);
         drop(old);
         assert!(has_room(&crowd).await);
@@ -174,13 +174,28 @@ mod tests {
     async fn who_never_asked_goes_before_who_may_ask_again_and_both_before_half_a_request() {
         let crowd = crowd(3);
         let places = [crowd.enter(), crowd.enter(), crowd.enter()];
-        let ended = || places.each_ref().map(|place| place.standing.end.is_cancelled());
+        let ended = || places.each_ref().map(|place| place.standing.is_leaving());
         places[0].standing.begins();
         drop(places[1].standing.busy());
         for expected in [[false, false, true], [false, true, true], [true, true, true]] {
             assert!(!has_room(&crowd).await);
             assert_eq!(ended(), expected);
         }
+    }
+
+    #[tokio::test]
+    async fn who_is_asked_to_leave_and_has_a_request_on_its_way_stays_for_it() {
+        let crowd = crowd(1);
+        let place = crowd.enter();
+        assert!(!has_room(&crowd).await);
+        assert!(place.standing.is_leaving());
+        place.standing.begins();
+        assert!(!place.standing.is_leaving());
+        let busy = place.standing.busy();
+        assert!(!has_room(&crowd).await);
+        assert!(!place.standing.end.is_cancelled());
+        drop(busy);
+        assert!(place.standing.is_leaving());
     }
 
     #[tokio::test]

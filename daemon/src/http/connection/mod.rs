@@ -84,7 +84,10 @@ where
     builder.timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(MOST_BUFFERED);
     let connection = builder.serve_connection(TokioIo::new(gate), service);
     let last = async {
-        ending.stopping.cancelled().await;
+        tokio::select! {
+            () = ending.stopping.cancelled() => {}
+            () = place.standing.leave.cancelled() => {}
+        }
         place.standing.between_heads().await;
     };
     tokio::pin!(connection, last);

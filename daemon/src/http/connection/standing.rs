@@ -26,6 +26,8 @@ pub(in crate::http) struct Standing {
     reader: AtomicWaker,
     /// A request began to be answered.
     served: Notify,
+    /// Cancelled when the connection is to make room for another, unless a request is on its way.
+    pub(in crate::http) leave: CancellationToken,
     /// Cancelled when the connection is to end whatever it does.
     pub(in crate::http) end: CancellationToken,
 }
@@ -72,12 +74,13 @@ impl Standing {
             state: Mutex::new(state),
             reader: AtomicWaker::new(),
             served: Notify::new(),
+            leave: CancellationToken::new(),
             end: CancellationToken::new(),
         }
     }
 
     /// A head begins, unless a request is answered still.
-    pub(super) fn begins(&self) {
+    pub(in crate::http) fn begins(&self) {
         let mut state = self.lock();
         if matches!(state.stage, Stage::Silent | Stage::Idle) {
             state.enter(Stage::Head);
@@ -148,6 +151,19 @@ impl Standing {
 
     pub(super) fn tell(&self) {
         self.reader.wake();
+    }
+
+    /// Asks it to make room for another. One whose request has begun must, since nobody else would.
+    pub(super) fn make_room(&self) {
+        match self.stage().0 {
+            Stage::Silent | Stage::Idle => self.leave.cancel(),
+            Stage::Head | Stage::Busy => self.end.cancel(),
+        }
+    }
+
+    /// Whether it was asked to leave, and has not left yet.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.end.is_cancelled() || (self.leave.is_cancelled() && self.stage().0 < Stage::Head)
     }
 
     /// The stage and since when, for the choice of who makes room.
