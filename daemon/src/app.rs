@@ -95,7 +95,7 @@ impl App {
         let tls = tls.filter_map(|file| file.parent().map(Path::to_owned));
         let read = config.claude.transport.ca_file.iter().cloned().chain(tls);
         Ok(Places {
-            state: vec![config.auth_dir.clone()],
+            state: [&config.auth_dir].into_iter().chain(&config.sandbox.state_dir).cloned().collect(),
             sockets: sockets.filter_map(|socket| socket.parent().map(Path::to_owned)).collect(),
             read: read.filter(|place| place.exists()).collect(),
         })

@@ -64,6 +64,9 @@ pub enum Landlock {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Config {
     pub landlock: Landlock,
+    /// The daemon's own directory, where the auth directory has its usual place in it: one that is moved away and made anew is
+    /// still ours there.
+    pub state_dir: Option<PathBuf>,
     /// Files and directories of trusted certificates that the environment names.
     pub certificates: Vec<PathBuf>,
     /// Of systemd, or whoever started us.

@@ -10,7 +10,7 @@ use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use super::*;
 
 fn config(landlock: Landlock) -> Config {
-    Config { landlock, certificates: Vec::new(), notify_socket: None }
+    Config { landlock, state_dir: None, certificates: Vec::new(), notify_socket: None }
 }
 
 /// A directory with what is allowed and what is not.

@@ -61,6 +61,14 @@ fn is_program(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name == "caller" || name == "proxyctl")
 }
 
+/// Whether the search finds what it is there to find.
+pub(crate) fn can_find() -> bool {
+    let planted = ["x sk-proxyd-0123456789abcdefg", PROMPT, EMAIL];
+    let texts = planted.map(|said| Text { what: "", said: said.to_owned(), may_hold_prompts: false });
+    let hint = Text { what: "", said: "sk-proxyd-... or sk-ant-...".to_owned(), may_hold_prompts: false };
+    texts.iter().all(|text| offences(text).count() == 1) && offences(&hint).count() == 0
+}
+
 /// What was found where it must not be, and how much was looked through, in KiB.
 pub(crate) fn look_through() -> (Vec<String>, usize) {
     let seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);

@@ -6,6 +6,7 @@ use crate::case::Shown;
 use crate::evidence;
 
 pub(crate) async fn canaries() -> Shown {
+    ensure!(evidence::can_find(), "the search finds nothing");
     let (found, kib) = evidence::look_through();
     ensure!(found.is_empty(), "{}", found.join("; "));
     ensure!(kib > 0, "nothing was written: run it after other cases");

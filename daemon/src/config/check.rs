@@ -44,6 +44,8 @@ pub(super) fn config(
     let group = check.text("control.group", |text| optional(text.trim(), |name| Ok(name.to_owned())));
     let group_rights = check.text("control.group_rights", str::parse);
     let auth_dir = check.path("auth.dir", || default_auth_dir(environment));
+    let is_default = |dir: &PathBuf| auth_dir.as_ref() == Some(dir);
+    let state_dir = default_auth_dir(environment).filter(is_default);
     let lead = check.text("refresh.lead", |text| {
         duration(text, SignedDuration::from_mins(1), SignedDuration::from_hours(24))
     });
@@ -126,6 +128,7 @@ pub(super) fn config(
         },
         sandbox: sandbox::Config {
             landlock: landlock?,
+            state_dir: state_dir.and_then(|auth| auth.parent().map(Path::to_owned)),
             certificates: certificates(environment),
             notify_socket: environment.get("NOTIFY_SOCKET").map(PathBuf::from),
         },

@@ -164,6 +164,11 @@ fn landlock_is_required_unless_it_is_switched_off() {
     assert_eq!(config.landlock, sandbox::Landlock::Required);
     assert_eq!(config.certificates, ["/a/b.pem", "/c", "/d"].map(PathBuf::from));
     assert_eq!(config.notify_socket, Some("/n".into()));
+    let state = [("STATE_DIRECTORY", "/var/lib/proxyd"), ("RUNTIME_DIRECTORY", "/run/proxyd")];
+    let config = load(&flags, &environment(&state)).unwrap().config.sandbox;
+    assert_eq!(config.state_dir, Some("/var/lib/proxyd".into()));
+    let elsewhere = Flags { auth_dir: Some("/elsewhere/auth".into()), ..flags };
+    assert_eq!(load(&elsewhere, &environment(&state)).unwrap().config.sandbox.state_dir, None);
     let (_dir, flags) = with_file("[sandbox]\nlandlock = \"off\"\n");
     assert_eq!(load(&flags, &environment(&[])).unwrap().config.sandbox.landlock, sandbox::Landlock::Off);
     assert_eq!(

@@ -140,6 +140,20 @@ async fn import_and_export_open_what_a_person_names_and_nothing_else_of_the_daem
 }
 
 #[tokio::test]
+async fn an_auth_directory_that_is_put_back_from_a_copy_is_used_as_the_one_before() {
+    let fake = FakeClaude::start().await;
+    let machine = Machine::new(&fake);
+    let daemon = machine.start().await;
+    fs::rename(machine.auth_dir(), machine.home().join("away")).unwrap();
+    machine.put("claude-a.json", &expired(&fake.issue_account("person@example.com")));
+    within("the account is found", async { while daemon.get("/readyz").await.status() != 200 {} }).await;
+    // The refresh is saved there, too.
+    assert_eq!(daemon.ask("hello").await.status(), 200);
+    assert_eq!(fake.token_calls(), 1);
+    assert_eq!(daemon.stop().await.code, Some(0));
+}
+
+#[tokio::test]
 async fn the_watchdog_is_fed_as_long_as_it_runs() {
     let fake = FakeClaude::start().await;
     let machine = Machine::new(&fake);
