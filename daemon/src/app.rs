@@ -177,7 +177,7 @@ impl App {
         let proxy = Proxy::new(components, config.proxy.clone());
         let info = control::Info {
             started_at: clock.now(),
-            http_listen: server.addresses().iter().map(ToString::to_string).collect(),
+            http_listen: server.called(),
             control_socket: socket.path().to_owned(),
             callback_port: config.callback_port,
         };

@@ -30,7 +30,7 @@ struct Options {
     /// Keep the accounts in this directory
     #[arg(long, value_name = "DIR", global = true)]
     auth_dir: Option<PathBuf>,
-    /// Serve HTTP on this loopback address; may be given several times
+    /// Serve HTTP on this address, ip:port or unix:/path; may be given several times
     #[arg(long, value_name = "ADDR", global = true)]
     listen: Vec<String>,
     /// Serve the control plane on this unix socket

@@ -15,6 +15,7 @@ use http::header::{CONNECTION, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTI
 use http::request::Parts;
 use http::{Method, StatusCode};
 use hyper::body::Incoming;
+use hyper::ext::ReasonPhrase;
 use tokio::time::Instant;
 use tower::ServiceExt as _;
 
@@ -24,15 +25,19 @@ use super::connection::{Fault, Standing};
 use super::guard::{self, Entrance, Guard};
 use super::held::{self, Held, Places};
 use super::patient::Patient;
+use super::throttle::Throttle;
 use super::{cors, error, paths};
 use crate::claude::OwnCredential;
 use crate::clock::{Clock, SignedDuration};
 use crate::id::RequestId;
 use crate::keys::{Limit, Limited};
 use crate::proxy::{Caller, SHOULD_RETRY};
+use crate::tasks::Tasks;
 use crate::wire::Dialect;
 use crate::wire::error::{ApiError, ErrorKind};
 
+/// The one status of this API that HTTP has no words for.
+const OVERLOADED: (u16, &[u8]) = (529, b"Overloaded");
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 /// The rules and the routes behind them.
@@ -45,6 +50,9 @@ pub(super) struct Gatekeeper {
     /// Whether a request may go upstream by a credential of its own.
     pub(super) passthrough: bool,
     pub(super) clock: Clock,
+    pub(super) tasks: Tasks,
+    /// Refusals that are told in the log, by source: nobody fills it.
+    pub(super) told: Throttle,
     /// How long nothing of a body may come.
     pub(super) patience: Duration,
 }
@@ -61,6 +69,8 @@ struct Refusal {
     error: ApiError,
     /// In seconds.
     retry_after: Option<u64>,
+    /// Who does not belong here holds no connection.
+    closes: bool,
 }
 
 impl Gatekeeper {
@@ -71,14 +81,14 @@ impl Gatekeeper {
         request: hyper::Request<Incoming>,
     ) -> hyper::Response<Held> {
         let mut places = Places::new(standing.busy());
-        let answer = if let Some(fault) = standing.fault() {
+        let mut answer = if let Some(fault) = standing.fault() {
             unread(fault)
         } else {
             let request = request.map(|body| Patient::new(body, self.patience));
             let came = request.body().came();
             let mut request: Request = request.map(Body::new);
             paths::canonicalize(request.uri_mut());
-            let mut answer = self.answer(visitor, request, &mut places).await;
+            let mut answer = self.answer_or_panic(visitor, request, &mut places).await;
             if !came.all() {
                 // What was not read is not read any more: the connection ends with the answer, and the gate lingers
                 // until the client has heard it.
@@ -86,14 +96,32 @@ impl Gatekeeper {
             }
             answer
         };
+        if answer.status().as_u16() == OVERLOADED.0 {
+            answer.extensions_mut().insert(ReasonPhrase::from_static(OVERLOADED.1));
+        }
         answer.map(|body| Held::new(body, places))
     }
 
-    async fn answer(&self, visitor: Visitor, request: Request, places: &mut Places) -> Response {
+    /// A panic is this request's, and nobody else's.
+    async fn answer_or_panic(&self, visitor: Visitor, request: Request, places: &mut Places) -> Response {
         let (id, dialect) = (RequestId::new(), error::dialect(request.uri().path(), request.headers()));
+        let answering = AssertUnwindSafe(self.answer(visitor, request, places, (dialect, id)));
+        answering.catch_unwind().await.unwrap_or_else(|panic| {
+            tracing::error!(request.id = %id, panic = held::what(&*panic), "a request panicked");
+            error::refuse(&ApiError::api("proxyd failed at this request; its log says more"), dialect, id)
+        })
+    }
+
+    async fn answer(
+        &self,
+        visitor: Visitor,
+        request: Request,
+        places: &mut Places,
+        (dialect, id): (Dialect, RequestId),
+    ) -> Response {
         let page = match self.guard.check(visitor.entrance, request.uri(), request.headers()) {
             Ok(page) => page.cloned(),
-            Err(error) => return refuse(error.into(), dialect, id),
+            Err(error) => return self.refuse(visitor, &error.into(), dialect, id),
         };
         let preflight =
             page.as_ref().and_then(|page| cors::preflight(request.method(), request.headers(), page));
@@ -104,9 +132,9 @@ impl Gatekeeper {
         let mut answer = match self.admit(visitor, &head, places).await {
             Ok(()) => {
                 head.extensions.insert(self.caller(&head.headers, places));
-                self.route(Request::from_parts(head, body), dialect, id).await
+                self.route(Request::from_parts(head, body)).await
             }
-            Err(refusal) => refuse(refusal, dialect, id),
+            Err(refusal) => self.refuse(visitor, &refusal, dialect, id),
         };
         cors::settle(answer.headers_mut(), page.as_ref());
         answer
@@ -118,14 +146,24 @@ impl Gatekeeper {
         let now = Instant::now();
         let key = self.authenticator.authenticate(visitor.origin, uri, headers, now).map_err(refused)?;
         guard::check_type(method, uri, headers)?;
-        if !is_cheap(method, uri.path()) {
-            places.admitted = Some(self.admission.admit().await.map_err(|Overloaded| overloaded())?);
+        if is_cheap(method, uri.path()) {
+            return Ok(());
+        }
+        let admitting = async {
+            // The key's own line first: who waits in it takes nobody else's place.
             if let Some(key) = key {
                 let permit = key.admit().await.map_err(|limited| self.limited(&limited))?;
                 places.permit = Some(Arc::new(permit));
             }
+            places.admitted = Some(self.admission.admit().await.map_err(|Overloaded| overloaded())?);
+            Ok(())
+        };
+        tokio::select! {
+            biased;
+            admitted = admitting => admitted,
+            // Nobody waits longer than the daemon lives.
+            () = self.tasks.stopping() => Err(stopping()),
         }
-        Ok(())
     }
 
     /// Who the request is for, as its route is told.
@@ -134,18 +172,22 @@ impl Gatekeeper {
         Caller { permit: places.permit.clone(), credential }
     }
 
-    /// A panic in a route is this request's, and nobody else's.
-    async fn route(&self, request: Request, dialect: Dialect, id: RequestId) -> Response {
-        let routing = AssertUnwindSafe(self.router.clone().oneshot(request));
-        match routing.catch_unwind().await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(never)) => match never {},
-            Err(panic) => {
-                tracing::error!(request.id = %id, panic = held::what(&*panic), "a request panicked");
-                let error = ApiError::api("proxyd failed at this request; its log says more");
-                error::refuse(&error, dialect, id)
-            }
+    async fn route(&self, request: Request) -> Response {
+        match self.router.clone().oneshot(request).await {
+            Ok(answer) => answer,
+            Err(never) => match never {},
         }
+    }
+
+    /// Told in the log as far as its source does not fill it.
+    fn refuse(&self, visitor: Visitor, refusal: &Refusal, dialect: Dialect, id: RequestId) -> Response {
+        let (status, reason) = (refusal.error.http_status(dialect), &refusal.error);
+        if self.told.wrong(visitor.origin.source, Instant::now()).is_ok() {
+            tracing::info!(request.id = %id, status, reason = %reason, "request refused");
+        } else {
+            tracing::debug!(request.id = %id, status, reason = %reason, "request refused");
+        }
+        refuse(refusal, dialect, id)
     }
 
     fn limited(&self, limited: &Limited) -> Refusal {
@@ -154,7 +196,7 @@ impl Gatekeeper {
         }
         // One that ends with another request of the key's: nobody knows when that is.
         let wait = limited.retry_at.map_or(1, |at| whole_seconds(at.duration_since(self.clock.now())));
-        Refusal { error: ApiError::rate_limit(limited.to_string()), retry_after: Some(wait) }
+        Refusal { error: ApiError::rate_limit(limited.to_string()), retry_after: Some(wait), closes: false }
     }
 }
 
@@ -177,7 +219,16 @@ fn refused(refused: Refused) -> Refusal {
                 "too many wrong client keys came from here: wait, and send the right one",
             ),
             retry_after: Some(wait.as_secs().max(1)),
+            closes: true,
         },
+    }
+}
+
+fn stopping() -> Refusal {
+    Refusal {
+        error: ApiError::overloaded("proxyd is stopping: send the request again in a moment"),
+        retry_after: Some(admission::RETRY_AFTER.as_secs()),
+        closes: true,
     }
 }
 
@@ -187,25 +238,26 @@ fn overloaded() -> Refusal {
             "proxyd serves as many requests as it can already: try again in a moment",
         ),
         retry_after: Some(admission::RETRY_AFTER.as_secs()),
+        closes: false,
     }
 }
 
 impl From<ApiError> for Refusal {
     fn from(error: ApiError) -> Self {
-        Self { error, retry_after: None }
+        Self { error, retry_after: None, closes: true }
     }
 }
 
 /// The answer to somebody who is not served.
-fn refuse(refusal: Refusal, dialect: Dialect, id: RequestId) -> Response {
-    let Refusal { error, retry_after } = refusal;
-    tracing::info!(request.id = %id, status = error.http_status(dialect), reason = %error, "request refused");
-    let mut answer = error::refuse(&error, dialect, id);
+fn refuse(refusal: &Refusal, dialect: Dialect, id: RequestId) -> Response {
+    let Refusal { error, retry_after, closes } = refusal;
+    let mut answer = error::refuse(error, dialect, id);
     let headers = answer.headers_mut();
-    match retry_after {
-        Some(seconds) => drop(headers.insert(RETRY_AFTER, HeaderValue::from(seconds))),
-        // Who does not belong here holds no connection.
-        None => drop(headers.insert(CONNECTION, CLOSE)),
+    if let Some(seconds) = *retry_after {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if *closes {
+        headers.insert(CONNECTION, CLOSE);
     }
     if error.status == StatusCode::UNAUTHORIZED.as_u16() {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"proxyd\""));
@@ -217,7 +269,7 @@ fn refuse(refusal: Refusal, dialect: Dialect, id: RequestId) -> Response {
 /// The answer to what was no request, and the last one.
 fn unread(fault: Fault) -> Response {
     let error = ApiError::new(ErrorKind::InvalidRequest, fault.to_string()).with_status(fault.status());
-    let mut answer = refuse(error.into(), error::dialect("", &HeaderMap::new()), RequestId::new());
+    let mut answer = refuse(&error.into(), error::dialect("", &HeaderMap::new()), RequestId::new());
     answer.headers_mut().insert(CONNECTION, CLOSE);
     answer
 }

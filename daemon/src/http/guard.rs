@@ -51,11 +51,9 @@ impl Guard {
             (None, Some(host), None) => host,
             _ => return Err(misdirected()),
         };
-        if entrance.is_named(host) || self.hosts.iter().any(|ours| entrance.is_also_named(ours, host)) {
-            Ok(())
-        } else {
-            Err(misdirected())
-        }
+        // A listed name may stand in front of another port, as that of a proxy that ends TLS: then clients leave it out.
+        let is_listed = |ours: &String| ours.eq_ignore_ascii_case(host) || entrance.is_also_named(ours, host);
+        if entrance.is_named(host) || self.hosts.iter().any(is_listed) { Ok(()) } else { Err(misdirected()) }
     }
 
     fn check_browser<'a>(&self, headers: &'a HeaderMap) -> Result<Option<&'a HeaderValue>, ApiError> {
@@ -93,7 +91,7 @@ impl Entrance {
         }) || (ip.is_loopback() && with_port("localhost"))
     }
 
-    /// `name` is meant with this port where it has none of its own, and without one where that is the scheme's.
+    /// `name` is meant with this port where it has none of its own.
     fn is_also_named(self, name: &str, host: &str) -> bool {
         let is = |name: &str| name.eq_ignore_ascii_case(host);
         match self {

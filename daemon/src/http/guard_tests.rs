@@ -29,7 +29,14 @@ fn status(entrance: Entrance, headers: &[(&'static str, &'static str)]) -> u16 {
 #[test]
 fn only_the_address_that_was_called_is_a_host() {
     let loopback = tcp("127.0.0.1:8080");
-    for host in ["127.0.0.1:8080", "localhost:8080", "LOCALHOST:8080", "proxyd.example:8080", "box:9000"] {
+    for host in [
+        "127.0.0.1:8080",
+        "localhost:8080",
+        "LOCALHOST:8080",
+        "proxyd.example:8080",
+        "proxyd.example",
+        "box:9000",
+    ] {
         assert_eq!(status(loopback, &[("host", host)]), 200, "{host}");
     }
     let foreign = [
@@ -40,7 +47,7 @@ fn only_the_address_that_was_called_is_a_host() {
         "[::1]:8080",
         "evil.example:8080",
         "localhost.evil.example:8080",
-        "proxyd.example",
+        "sub.proxyd.example",
         "box",
         "box:8080",
         "",

@@ -34,7 +34,9 @@ impl Limits {
         let free = descriptors.saturating_sub(ours).max(3 * FEWEST);
         let requests = self.requests.min(free / 4).max(1);
         let connections = self.connections.min(free - 2 * requests).max(requests);
-        Self { connections, requests, waiting: self.waiting }
+        // Who waits in line holds a connection, and some are left to who asks only how the daemon is.
+        let waiting = self.waiting.min((connections - requests) / 2);
+        Self { connections, requests, waiting }
     }
 }
 

@@ -2,6 +2,7 @@
 //! deadlines, no more of them than there are descriptors for, and an end when the daemon stops.
 
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -96,6 +97,24 @@ impl Server {
         &self.addresses
     }
 
+    /// How programs reach it, for people: addresses as they are listened on, but the first of `http.hosts`, else loopback, for
+    /// those that stand for all; with https:// in front where that is needed.
+    pub fn called(&self) -> Vec<String> {
+        let scheme = if self.certificate.is_some() { "https://" } else { "" };
+        let tcp = |address: &SocketAddr| match (self.config.hosts.first(), address.ip()) {
+            (Some(host), ip) if ip.is_unspecified() && host.contains(':') => host.clone(),
+            (Some(host), ip) if ip.is_unspecified() => format!("{host}:{}", address.port()),
+            (None, IpAddr::V4(ip)) if ip.is_unspecified() => format!("127.0.0.1:{}", address.port()),
+            (None, IpAddr::V6(ip)) if ip.is_unspecified() => format!("[::1]:{}", address.port()),
+            _ => address.to_string(),
+        };
+        let called = self.addresses.iter().map(|address| match address {
+            Listen::Tcp(address) => format!("{scheme}{}", tcp(address)),
+            Listen::Unix(_) => address.to_string(),
+        });
+        called.collect()
+    }
+
     /// As a client writes them.
     pub fn urls(&self) -> impl Iterator<Item = String> {
         let scheme = if self.certificate.is_some() { "https" } else { "http" };
@@ -177,6 +196,8 @@ fn gatekeeper(state: State, config: &Config, limits: Limits) -> Gatekeeper {
         admission: Admission::new(limits.requests, limits.waiting),
         passthrough: *passthrough,
         clock: state.clock.clone(),
+        tasks: state.tasks.clone(),
+        told: Throttle::default(),
         patience: deadlines.body,
         router: routes::router(state),
     }
@@ -196,14 +217,15 @@ struct Doors {
 async fn accept(listener: Listener, doors: Doors) {
     loop {
         let accepted = tokio::select! {
-            accepted = async {
-                doors.crowd.room().await;
-                listener.accept().await
-            } => accepted,
+            accepted = listener.accept() => accepted,
             () = doors.ending.stopping.cancelled() => return,
         };
         match accepted {
             Ok(accepted) => {
+                tokio::select! {
+                    () = doors.crowd.room() => {}
+                    () = doors.ending.stopping.cancelled() => return,
+                }
                 let place = doors.crowd.enter();
                 doors.tasks.spawn(connection(accepted, place, doors.clone()));
             }
@@ -236,15 +258,19 @@ async fn connection(accepted: Accepted, place: Place, doors: Doors) {
         (Accepted::Unix(stream), _) => serve(stream, visitor, &place, &doors).await,
         (Accepted::Tcp { stream, .. }, None) => serve(stream, visitor, &place, &doors).await,
         (Accepted::Tcp { stream, .. }, Some(certificate)) => {
-            let shaken = tokio::select! {
-                shaken = certificate.acceptor().accept(stream) => shaken,
-                () = standing.end.cancelled() => return,
-                () = doors.ending.kill.cancelled() => return,
-            };
-            match shaken {
-                Ok(stream) => serve(stream, visitor, &place, &doors).await,
-                Err(error) => tracing::debug!(error = %error, "no TLS with a client"),
-            }
+            // On the heap: most connections are not TLS, and need not be as large.
+            Box::pin(async {
+                let shaken = tokio::select! {
+                    shaken = certificate.acceptor().accept(stream) => shaken,
+                    () = standing.end.cancelled() => return,
+                    () = doors.ending.kill.cancelled() => return,
+                };
+                match shaken {
+                    Ok(stream) => serve(stream, visitor, &place, &doors).await,
+                    Err(error) => tracing::debug!(error = %error, "no TLS with a client"),
+                }
+            })
+            .await;
         }
     }
 }

@@ -216,6 +216,9 @@ impl Flow {
             }
             Encoder::Events(events) => {
                 events.observe(&bytes);
+                if let Some(meter) = &mut self.meter {
+                    meter.passed(bytes.len());
+                }
                 if let (Some(meter), Some(usage)) = (&mut self.meter, events.take_usage()) {
                     meter.tell(&usage);
                 }

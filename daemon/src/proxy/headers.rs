@@ -24,9 +24,11 @@ const HOP_BY_HOP: [&str; 10] = [
 ];
 
 /// The caller's, for us alone: credentials, cookies, framing, and what tells where it came from.
-const CALLERS_OWN: [&str; 14] = [
+const CALLERS_OWN: [&str; 19] = [
     "accept-encoding",
+    "api-key",
     "authorization",
+    "client-ip",
     "content-encoding",
     "content-length",
     "cookie",
@@ -36,11 +38,14 @@ const CALLERS_OWN: [&str; 14] = [
     "origin",
     "referer",
     "true-client-ip",
+    "via",
     "x-api-key",
+    "x-auth-token",
+    "x-client-ip",
     "x-goog-api-key",
     "x-real-ip",
 ];
-const CALLERS_OWN_PREFIXES: [&str; 4] = ["x-forwarded-", "sec-fetch-", "cf-", "x-proxyd-"];
+const CALLERS_OWN_PREFIXES: [&str; 5] = ["x-forwarded", "x-original-", "sec-fetch-", "cf-", "x-proxyd-"];
 
 /// Upstream's, for its connection with us.
 const UPSTREAMS_OWN: [&str; 4] = ["alt-svc", "set-cookie", "set-cookie2", "strict-transport-security"];
@@ -96,6 +101,12 @@ mod tests {
             ("user-agent", "their-client/1"),
             ("x-api-key", "theirs"),
             ("x-forwarded-for", "10.0.0.1"),
+            ("x-forwarded", "for=10.0.0.1"),
+            ("x-original-forwarded-for", "10.0.0.1"),
+            ("api-key", "theirs"),
+            ("x-auth-token", "theirs"),
+            ("client-ip", "10.0.0.1"),
+            ("via", "1.1 inside.example"),
             ("x-something-new", "kept"),
         ]);
         let passed = for_upstream(&sent);

@@ -22,7 +22,15 @@ pub(super) struct Meter {
     /// A whole answer so far; `None` where there is none to keep.
     whole: Option<Vec<u8>>,
     is_settled: bool,
+    /// How often upstream told: a stream's first event knows nothing of the answer's length, its last one does.
+    told: u32,
+    /// Bytes that went by.
+    passed: u64,
 }
+
+/// An answer that was given up before it was counted is charged at a token for so many bytes of it, about what streamed text
+/// takes: hanging up is no way around a limit.
+const BYTES_PER_TOKEN: u64 = 32;
 
 impl Meter {
     /// Of a stream.
@@ -32,7 +40,7 @@ impl Meter {
 
     fn with(metrics: &Arc<Metrics>, permit: Option<Arc<Permit>>, whole: Option<Vec<u8>>) -> Self {
         let (metrics, usage) = (Arc::clone(metrics), Usage::default());
-        Self { metrics, permit, usage, whole, is_settled: false }
+        Self { metrics, permit, usage, whole, is_settled: false, told: 0, passed: 0 }
     }
 
     /// Of an answer that does not stream.
@@ -42,6 +50,7 @@ impl Meter {
 
     /// Takes the next bytes of a whole answer.
     pub(super) fn keep(&mut self, bytes: &[u8]) {
+        self.passed(bytes.len());
         match &mut self.whole {
             Some(whole) if whole.len() + bytes.len() <= MOST_KEPT => whole.extend_from_slice(bytes),
             whole => *whole = None,
@@ -50,16 +59,23 @@ impl Meter {
 
     /// Takes what one more event told.
     pub(super) fn tell(&mut self, usage: &Usage) {
+        self.told += 1;
         self.usage.merge(usage);
     }
 
     /// Takes an event of a stream, as upstream sent it.
     pub(super) fn on_event(&mut self, event: &sse::Event) {
+        self.passed(event.data.len());
         if matches!(event.event.as_str(), "message_start" | "message_delta")
             && let Some(usage) = usage_in(event.data.as_bytes())
         {
             self.tell(&usage);
         }
+    }
+
+    /// So many bytes of a stream went by.
+    pub(super) fn passed(&mut self, bytes: usize) {
+        self.passed = self.passed.saturating_add(bytes as u64);
     }
 
     /// The answer has ended, whichever way.
@@ -69,6 +85,7 @@ impl Meter {
         }
         if let Some(usage) = self.whole.take().and_then(|whole| usage_in(&whole)) {
             self.tell(&usage);
+            self.told += 1;
         }
         let usage = &self.usage;
         self.metrics.tokens("input", usage.input());
@@ -77,7 +94,9 @@ impl Meter {
         self.metrics.tokens("output", usage.output());
         // What counts towards the limit of the caller's key: the prompt as far as it was not read from a cache, and the
         // answer.
-        let charged = usage.input().saturating_add(usage.cache_write()).saturating_add(usage.output());
+        let unfinished = if self.told < 2 { self.passed / BYTES_PER_TOKEN } else { 0 };
+        let output = usage.output().max(unfinished);
+        let charged = usage.input().saturating_add(usage.cache_write()).saturating_add(output);
         if let Some(permit) = &self.permit {
             permit.charge(charged);
         }

@@ -16,6 +16,8 @@ const LOOK: Duration = Duration::from_millis(50);
 /// Deadlines are kept this exactly, or more exactly where they are short.
 const COARSEST: Duration = Duration::from_secs(1);
 const FINEST: Duration = Duration::from_millis(10);
+/// A connection counts as new for this long.
+const NEW: Duration = Duration::from_secs(1);
 /// When there is no room, one in so many of the connections makes room at once: each look goes through all of them.
 const SHARE: usize = 64;
 
@@ -122,7 +124,10 @@ impl Crowd {
             .map(|standing| (standing.stage(), standing))
             .filter(|((stage, _), _)| *stage != Stage::Busy)
             .collect();
-        waiting.sort_unstable_by_key(|(stage, _)| *stage);
+        let now = Instant::now();
+        // Who has just come is about to ask.
+        let is_new = |since: &Instant| now.duration_since(*since) < NEW;
+        waiting.sort_unstable_by_key(|((stage, since), _)| (is_new(since), *stage, *since));
         let room = members.all.len() / SHARE + 1;
         for (_, standing) in waiting.into_iter().take(room) {
             standing.make_room();

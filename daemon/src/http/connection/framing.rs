@@ -19,6 +19,8 @@ pub(super) struct Framing {
     part: Part,
     /// How much of the head that is held was searched for its end.
     searched: usize,
+    /// What follows the bytes that were released cannot be read.
+    fault: Option<Fault>,
 }
 
 /// What of a request comes next.
@@ -70,29 +72,50 @@ pub(in crate::http) enum Fault {
 impl Framing {
     /// How many of the bytes that are held may go on to the server: everything but a head that is not complete. `held` begins
     /// where the last answer ended.
+    ///
+    /// An error is told once all that came before it was released.
     pub(super) fn release(&mut self, held: &[u8]) -> Result<usize, Fault> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
         let mut at = 0;
+        match self.go_on(held, &mut at) {
+            Err(fault) if at == 0 => Err(fault),
+            Err(fault) => {
+                self.fault = Some(fault);
+                Ok(at)
+            }
+            Ok(()) => Ok(at),
+        }
+    }
+
+    /// Why nothing more is released, once all that could be was.
+    pub(super) fn fault(&self) -> Option<Fault> {
+        self.fault
+    }
+
+    fn go_on(&mut self, held: &[u8], at: &mut usize) -> Result<(), Fault> {
         loop {
-            let rest = held.get(at..).unwrap_or_default();
+            let rest = held.get(*at..).unwrap_or_default();
             if rest.is_empty() {
-                return Ok(at);
+                return Ok(());
             }
             match &mut self.part {
                 Part::Head => match self.head(rest)? {
-                    Some(taken) => at += taken,
-                    None => return Ok(at),
+                    Some(taken) => *at += taken,
+                    None => return Ok(()),
                 },
                 Part::Length(left) => {
                     let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(rest.len());
                     *left -= taken as u64;
-                    at += taken;
+                    *at += taken;
                     if *left == 0 {
                         self.part = Part::Head;
                     }
                 }
                 Part::Chunked(chunked) => {
                     let taken = chunked.push(rest)?;
-                    at += taken.bytes;
+                    *at += taken.bytes;
                     if taken.is_last {
                         self.part = Part::Head;
                     }
@@ -204,6 +227,8 @@ fn request_line(line: &[u8]) -> Result<Version, Fault> {
         return Err(Fault::Malformed("its first line is not method, target and version"));
     };
     let is_target = !target.is_empty() && target.iter().all(u8::is_ascii_graphic);
+    // The server's parser is stricter here, and would answer without a word.
+    let is_target = is_target && http::Uri::try_from(target).is_ok();
     if method.is_empty() || !method.iter().all(|byte| is_token(*byte)) || !is_target {
         return Err(Fault::Malformed("its first line holds bytes that may not stand there"));
     }

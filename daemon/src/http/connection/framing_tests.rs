@@ -10,6 +10,9 @@ fn feed(pieces: &[&[u8]]) -> Result<(usize, bool), Fault> {
         let on = framing.release(&held)?;
         held.drain(..on);
         released += on;
+        if let Some(fault) = framing.fault() {
+            return Err(fault);
+        }
     }
     Ok((released, held.is_empty() && framing.is_in_head()))
 }
@@ -93,6 +96,8 @@ fn what_could_be_read_in_two_ways_is_refused_at_any_split() {
         "GET / HTTP/1.1 \r\n\r\n".to_owned(),
         "GET /\r\n\r\n".to_owned(),
         "GET /\u{e4} HTTP/1.1\r\n\r\n".to_owned(),
+        "GET /<a> HTTP/1.1\r\n\r\n".to_owned(),
+        "GET http:/// HTTP/1.1\r\n\r\n".to_owned(),
         "G@T / HTTP/1.1\r\n\r\n".to_owned(),
         chunks("5;ext=1\r\nabcde\r\n0\r\n\r\n"),
         chunks("5\nabcde\r\n0\r\n\r\n"),
@@ -113,6 +118,15 @@ fn what_could_be_read_in_two_ways_is_refused_at_any_split() {
             assert!(matches!(feed(&[head, tail]), Err(Fault::Malformed(_))), "{text:?} split at {at}");
         }
     }
+}
+
+#[test]
+fn a_sound_request_goes_on_before_what_follows_it_is_refused() {
+    let sound = "GET / HTTP/1.1\r\n\r\n";
+    let mut framing = Framing::default();
+    let both = format!("{sound}GET / HTTP/1.1\nHost: a\n\n");
+    assert_eq!(framing.release(both.as_bytes()), Ok(sound.len()));
+    assert!(framing.fault().is_some());
 }
 
 #[test]

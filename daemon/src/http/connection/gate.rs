@@ -132,6 +132,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
             if this.refused {
                 return Poll::Pending;
             }
+            if let Some(fault) = this.framing.fault() {
+                this.refuse(fault)?;
+                continue;
+            }
             if this.standing.is_late(context) {
                 this.refuse(Fault::Late)?;
                 continue;

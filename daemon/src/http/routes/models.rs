@@ -6,7 +6,7 @@ use axum::response::Response;
 use http::HeaderMap;
 use http::request::Parts;
 
-use super::super::State;
+use super::super::{State, paths};
 use super::answer;
 use crate::id::RequestId;
 use crate::proxy::ModelsRequest;
@@ -34,6 +34,7 @@ pub(super) async fn one(
 ) -> Response {
     let (id, dialect) = (RequestId::new(), dialect(&head.headers));
     let result = match model {
+        Ok(Path(model)) if !paths::stays_below(&model) => Err(ApiError::model_not_found(&model).into()),
         Ok(Path(model)) => state.proxy.models(id, ModelsRequest::One(model), dialect, &head).await,
         Err(_) => Err(ApiError::invalid_request("the model's name in the path is not UTF-8").into()),
     };
