@@ -69,11 +69,11 @@ pub(crate) fn can_find() -> bool {
     texts.iter().all(|text| offences(text).count() == 1) && offences(&hint).count() == 0
 }
 
-/// What was found where it must not be, and how much was looked through, in KiB.
+/// What was found where it must not be, and how many bytes were looked through.
 pub(crate) fn look_through() -> (Vec<String>, usize) {
     let seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
     let found = seen.iter().flat_map(|text| offences(text).map(|what| format!("{} holds {what}", text.what)));
-    (found.collect(), seen.iter().map(|text| text.said.len()).sum::<usize>() / 1024)
+    (found.collect(), seen.iter().map(|text| text.said.len()).sum())
 }
 
 fn offences(text: &Text) -> impl Iterator<Item = &'static str> {

@@ -7,8 +7,8 @@ use crate::evidence;
 
 pub(crate) async fn canaries() -> Shown {
     ensure!(evidence::can_find(), "the search finds nothing");
-    let (found, kib) = evidence::look_through();
+    let (found, bytes) = evidence::look_through();
     ensure!(found.is_empty(), "{}", found.join("; "));
-    ensure!(kib > 0, "nothing was written: run it after other cases");
-    Ok(format!("{kib} KiB looked through"))
+    ensure!(bytes > 0, "nothing was written: run it after other cases");
+    Ok(format!("{} KiB looked through", bytes.div_ceil(1024)))
 }
