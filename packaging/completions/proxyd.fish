@@ -26,7 +26,7 @@ end
 
 complete -c proxyd -n "__fish_proxyd_needs_command" -l config -d 'Read this configuration file, and config.d/*.toml beside it' -r -F
 complete -c proxyd -n "__fish_proxyd_needs_command" -l auth-dir -d 'Keep the accounts in this directory' -r -F
-complete -c proxyd -n "__fish_proxyd_needs_command" -l listen -d 'Serve HTTP on this loopback address; may be given several times' -r
+complete -c proxyd -n "__fish_proxyd_needs_command" -l listen -d 'Serve HTTP on this address, ip:port or unix:/path; may be given several times' -r
 complete -c proxyd -n "__fish_proxyd_needs_command" -l control-socket -d 'Serve the control plane on this unix socket' -r -F
 complete -c proxyd -n "__fish_proxyd_needs_command" -l log-level -d 'error, warn, info, debug or trace' -r
 complete -c proxyd -n "__fish_proxyd_needs_command" -s h -l help -d 'Print help'
@@ -35,13 +35,13 @@ complete -c proxyd -n "__fish_proxyd_needs_command" -f -a "check-config" -d 'Che
 complete -c proxyd -n "__fish_proxyd_needs_command" -f -a "print-config" -d 'Print each value of the configuration with its origin, and exit'
 complete -c proxyd -n "__fish_proxyd_using_subcommand check-config" -l config -d 'Read this configuration file, and config.d/*.toml beside it' -r -F
 complete -c proxyd -n "__fish_proxyd_using_subcommand check-config" -l auth-dir -d 'Keep the accounts in this directory' -r -F
-complete -c proxyd -n "__fish_proxyd_using_subcommand check-config" -l listen -d 'Serve HTTP on this loopback address; may be given several times' -r
+complete -c proxyd -n "__fish_proxyd_using_subcommand check-config" -l listen -d 'Serve HTTP on this address, ip:port or unix:/path; may be given several times' -r
 complete -c proxyd -n "__fish_proxyd_using_subcommand check-config" -l control-socket -d 'Serve the control plane on this unix socket' -r -F
 complete -c proxyd -n "__fish_proxyd_using_subcommand check-config" -l log-level -d 'error, warn, info, debug or trace' -r
 complete -c proxyd -n "__fish_proxyd_using_subcommand check-config" -s h -l help -d 'Print help'
 complete -c proxyd -n "__fish_proxyd_using_subcommand print-config" -l config -d 'Read this configuration file, and config.d/*.toml beside it' -r -F
 complete -c proxyd -n "__fish_proxyd_using_subcommand print-config" -l auth-dir -d 'Keep the accounts in this directory' -r -F
-complete -c proxyd -n "__fish_proxyd_using_subcommand print-config" -l listen -d 'Serve HTTP on this loopback address; may be given several times' -r
+complete -c proxyd -n "__fish_proxyd_using_subcommand print-config" -l listen -d 'Serve HTTP on this address, ip:port or unix:/path; may be given several times' -r
 complete -c proxyd -n "__fish_proxyd_using_subcommand print-config" -l control-socket -d 'Serve the control plane on this unix socket' -r -F
 complete -c proxyd -n "__fish_proxyd_using_subcommand print-config" -l log-level -d 'error, warn, info, debug or trace' -r
 complete -c proxyd -n "__fish_proxyd_using_subcommand print-config" -s h -l help -d 'Print help'

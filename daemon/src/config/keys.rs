@@ -102,6 +102,12 @@ pub const KEYS: &[Key] = &[
         doc: "Requests above that wait in line, for ten seconds at most. Those above these are refused with retry-after.",
     },
     Key {
+        path: "http.max_body_memory_mib",
+        kind: Kind::Integer,
+        default: Some("256"),
+        doc: "Memory that the bodies of requests may take together until they are answered, in MiB. Requests above that wait in line, too.",
+    },
+    Key {
         path: "http.first_byte_timeout",
         kind: Kind::Text,
         default: Some(r#""60s""#),

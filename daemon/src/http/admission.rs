@@ -15,6 +15,9 @@ pub(super) const RETRY_AFTER: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Admission {
     places: Arc<Semaphore>,
+    /// Memory for the bodies of requests, in KiB.
+    memory: Arc<Semaphore>,
+    most_memory: u32,
     most_waiting: usize,
     waiting: AtomicUsize,
 }
@@ -30,9 +33,25 @@ pub(super) struct Admitted {
 pub(super) struct Overloaded;
 
 impl Admission {
-    pub(super) fn new(most: usize, most_waiting: usize) -> Self {
+    /// `most_memory` is in KiB.
+    pub(super) fn new(most: usize, most_waiting: usize, most_memory: u32) -> Self {
         let places = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
-        Self { places, most_waiting, waiting: AtomicUsize::new(0) }
+        let memory = Arc::new(Semaphore::new(most_memory as usize));
+        Self { places, memory, most_memory, most_waiting, waiting: AtomicUsize::new(0) }
+    }
+
+    /// Room in memory for a body of so many bytes. One that is larger than all there is takes all.
+    pub(super) async fn room(&self, bytes: u64) -> Result<Admitted, Overloaded> {
+        let wanted = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX).min(self.most_memory);
+        if let Ok(permit) = Arc::clone(&self.memory).try_acquire_many_owned(wanted) {
+            return Ok(Admitted { _permit: permit });
+        }
+        let _in_line = InLine::join(&self.waiting, self.most_waiting).ok_or(Overloaded)?;
+        let turn = tokio::time::timeout(PATIENCE, Arc::clone(&self.memory).acquire_many_owned(wanted));
+        match turn.await {
+            Ok(Ok(permit)) => Ok(Admitted { _permit: permit }),
+            Ok(Err(_)) | Err(_) => Err(Overloaded),
+        }
     }
 
     pub(super) async fn admit(&self) -> Result<Admitted, Overloaded> {
@@ -71,7 +90,7 @@ mod tests {
 
     #[tokio::test]
     async fn those_above_the_bound_wait_in_turn_and_those_above_the_line_are_refused() {
-        let admission = Arc::new(Admission::new(1, 2));
+        let admission = Arc::new(Admission::new(1, 2, 1));
         let first = admission.admit().await.unwrap();
         let (second, third) = (admission.admit(), admission.admit());
         tokio::pin!(second, third);
@@ -95,8 +114,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn bodies_share_the_memory_there_is_and_the_largest_is_not_shut_out() {
+        let admission = Admission::new(9, 0, 8);
+        let small = admission.room(6 * 1024).await.unwrap();
+        assert_eq!(admission.room(3 * 1024).await.unwrap_err(), Overloaded);
+        assert!(admission.room(0).await.is_ok());
+        drop(small);
+        assert!(admission.room(u64::MAX).await.is_ok());
+    }
+
+    #[tokio::test]
     async fn who_leaves_the_line_leaves_room_in_it() {
-        let admission = Admission::new(1, 1);
+        let admission = Admission::new(1, 1, 1);
         let _first = admission.admit().await.unwrap();
         {
             let waits = admission.admit();

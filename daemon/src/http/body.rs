@@ -6,12 +6,13 @@ use std::time::Duration;
 use axum::body::{Body, HttpBody};
 use bytes::{Bytes, BytesMut};
 use flate2::read::MultiGzDecoder;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
 use http_body_util::BodyExt as _;
 
 use super::patient::{Interrupted, Stalled};
 use super::upload::Incoming;
 use crate::claude::{CallBody, Upload};
+use crate::tasks::Tasks;
 
 use crate::wire::error::{ApiError, ErrorKind};
 
@@ -25,7 +26,7 @@ const MOST_DISCARDED: usize = 8 * LIMIT;
 const DISCARDING: Duration = Duration::from_secs(10);
 
 /// Reads and decodes a body.
-pub(super) async fn read(headers: &HeaderMap, mut body: Body) -> Result<Bytes, ApiError> {
+pub(super) async fn read(tasks: &Tasks, headers: &HeaderMap, mut body: Body) -> Result<Bytes, ApiError> {
     let encoding = Encoding::of(headers)?;
     let announced = announced(headers);
     if announced.is_some_and(|length| length > LIMIT as u64) {
@@ -40,13 +41,32 @@ pub(super) async fn read(headers: &HeaderMap, mut body: Body) -> Result<Bytes, A
     }
     match encoding {
         Encoding::Identity => Ok(whole.freeze()),
-        Encoding::Gzip => gunzip(&whole),
+        Encoding::Gzip => gunzip(tasks, whole.freeze()).await,
+    }
+}
+
+/// What the body of a request may take of memory at most: what is announced, where it is, else all that is taken.
+pub(super) fn weight(path: &str, headers: &HeaderMap) -> u64 {
+    let is_passed_on = ["/v1/files", "/v1/messages/batches"].iter().any(|api| path.starts_with(api));
+    let most = if is_passed_on { FIRST_BUFFER } else { LIMIT } as u64;
+    if headers.contains_key(CONTENT_ENCODING) {
+        // What it is inflated to, too, and the room to grow into.
+        return 2 * most;
+    }
+    match (announced(headers), headers.contains_key(TRANSFER_ENCODING)) {
+        (_, true) => most,
+        (announced, false) => announced.unwrap_or(0).min(most),
     }
 }
 
 /// A body of at most `limit` bytes: a small one whole, so that it can be sent again, and of a larger one the start,
 /// which says what it refers to; the rest is read while it goes up.
-pub(super) async fn take(headers: &HeaderMap, mut body: Body, limit: usize) -> Result<CallBody, ApiError> {
+pub(super) async fn take(
+    tasks: &Tasks,
+    headers: &HeaderMap,
+    mut body: Body,
+    limit: usize,
+) -> Result<CallBody, ApiError> {
     let encoding = Encoding::of(headers)?;
     let announced = announced(headers);
     if announced.is_some_and(|length| length > limit as u64) {
@@ -57,7 +77,7 @@ pub(super) async fn take(headers: &HeaderMap, mut body: Body, limit: usize) -> R
         let Some(data) = next(&mut body).await? else {
             return match encoding {
                 Encoding::Identity => Ok(start.freeze().into()),
-                Encoding::Gzip => Ok(gunzip(&start)?.into()),
+                Encoding::Gzip => Ok(gunzip(tasks, start.freeze()).await?.into()),
             };
         };
         start.extend_from_slice(&data);
@@ -123,7 +143,13 @@ impl Encoding {
     }
 }
 
-fn gunzip(packed: &[u8]) -> Result<Bytes, ApiError> {
+/// Inflates off the runtime's threads: 32 MiB take a while.
+async fn gunzip(tasks: &Tasks, packed: Bytes) -> Result<Bytes, ApiError> {
+    let inflated = tasks.spawn_blocking(move || inflate(&packed)).await;
+    inflated.unwrap_or_else(|_| Err(ApiError::api("proxyd failed to inflate the request body")))
+}
+
+fn inflate(packed: &[u8]) -> Result<Bytes, ApiError> {
     let mut plain = Vec::new();
     let decoding = MultiGzDecoder::new(packed).take(LIMIT as u64 + 1).read_to_end(&mut plain);
     match decoding {
@@ -154,6 +180,9 @@ pub(super) fn interrupted(error: axum::Error) -> ApiError {
         Some(Interrupted::<hyper::Error>::Stalled(Stalled(patience))) => {
             let message = format!("the request body made no progress for {} seconds", patience.as_secs_f64());
             ApiError::new(ErrorKind::Timeout, message).with_status(408)
+        }
+        Some(Interrupted::Stopping) => {
+            ApiError::overloaded("proxyd is stopping: send the request again in a moment")
         }
         Some(Interrupted::Broken(_)) | None => ApiError::invalid_request("the request body broke off"),
     }

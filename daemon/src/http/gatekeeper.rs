@@ -17,16 +17,17 @@ use http::{Method, StatusCode};
 use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use super::admission::{self, Admission, Overloaded};
+use super::admission::{self, Admission, Admitted, Overloaded};
 use super::auth::{self, Authenticator, Origin, Refused};
 use super::connection::{Fault, Standing};
 use super::guard::{self, Entrance, Guard};
 use super::held::{self, Held, Places};
 use super::patient::Patient;
 use super::throttle::Throttle;
-use super::{cors, error, paths};
+use super::{body, cors, error, paths};
 use crate::claude::OwnCredential;
 use crate::clock::{Clock, SignedDuration};
 use crate::id::RequestId;
@@ -53,6 +54,8 @@ pub(super) struct Gatekeeper {
     pub(super) tasks: Tasks,
     /// Refusals that are told in the log, by source: nobody fills it.
     pub(super) told: Throttle,
+    /// Cancelled when the grace period of a stop is over.
+    pub(super) cut: CancellationToken,
     /// How long nothing of a body may come.
     pub(super) patience: Duration,
 }
@@ -84,7 +87,7 @@ impl Gatekeeper {
         let mut answer = if let Some(fault) = standing.fault() {
             unread(fault)
         } else {
-            let request = request.map(|body| Patient::new(body, self.patience));
+            let request = request.map(|body| Patient::new(body, self.patience, self.cut.clone()));
             let came = request.body().came();
             let mut request: Request = request.map(Body::new);
             paths::canonicalize(request.uri_mut());
@@ -130,7 +133,8 @@ impl Gatekeeper {
         }
         let (mut head, body) = request.into_parts();
         let mut answer = match self.admit(visitor, &head, places).await {
-            Ok(()) => {
+            // Held until the answer begins: then nothing of the body is needed any more.
+            Ok(_room) => {
                 head.extensions.insert(self.caller(&head.headers, places));
                 self.route(Request::from_parts(head, body)).await
             }
@@ -141,13 +145,18 @@ impl Gatekeeper {
     }
 
     /// Finds out who calls, and takes the places that the request needs.
-    async fn admit(&self, visitor: Visitor, head: &Parts, places: &mut Places) -> Result<(), Refusal> {
+    async fn admit(
+        &self,
+        visitor: Visitor,
+        head: &Parts,
+        places: &mut Places,
+    ) -> Result<Option<Admitted>, Refusal> {
         let Parts { method, uri, headers, .. } = head;
         let now = Instant::now();
         let key = self.authenticator.authenticate(visitor.origin, uri, headers, now).map_err(refused)?;
         guard::check_type(method, uri, headers)?;
         if is_cheap(method, uri.path()) {
-            return Ok(());
+            return Ok(None);
         }
         let admitting = async {
             // The key's own line first: who waits in it takes nobody else's place.
@@ -156,7 +165,8 @@ impl Gatekeeper {
                 places.permit = Some(Arc::new(permit));
             }
             places.admitted = Some(self.admission.admit().await.map_err(|Overloaded| overloaded())?);
-            Ok(())
+            let room = self.admission.room(body::weight(uri.path(), headers)).await;
+            room.map(Some).map_err(|Overloaded| overloaded())
         };
         tokio::select! {
             biased;

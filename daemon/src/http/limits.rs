@@ -10,11 +10,13 @@ pub struct Limits {
     pub requests: usize,
     /// Requests that wait for their turn to be.
     pub waiting: usize,
+    /// Memory that the bodies of requests may take together, in MiB.
+    pub body_mib: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { connections: 20_000, requests: 12_000, waiting: 1000 }
+        Self { connections: 20_000, requests: 12_000, waiting: 1000, body_mib: 256 }
     }
 }
 
@@ -36,7 +38,7 @@ impl Limits {
         let connections = self.connections.min(free - 2 * requests).max(requests);
         // Who waits in line holds a connection, and some are left to who asks only how the daemon is.
         let waiting = self.waiting.min((connections - requests) / 2);
-        Self { connections, requests, waiting }
+        Self { connections, requests, waiting, body_mib: self.body_mib }
     }
 }
 
@@ -64,7 +66,7 @@ mod tests {
 
     #[test]
     fn what_was_configured_is_never_exceeded() {
-        let few = Limits { connections: 7, requests: 3, waiting: 0 };
+        let few = Limits { connections: 7, requests: 3, waiting: 0, body_mib: 64 };
         let Limits { connections, requests, .. } = few.within(1_000_000);
         assert_eq!((connections, requests), (7, 3));
     }

@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv};
+use tokio::io::Interest;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 
 use crate::socket::{Access, Purpose, SocketError, SocketFile, listen_on, make_dir};
@@ -115,19 +116,36 @@ pub(super) fn make_dirs(listen: &[Listen], access: &Access) -> Result<(), BindEr
 impl Accepted {
     /// Whether a first byte, or the end, of what the client sends is here.
     pub(super) fn has_spoken(&self) -> bool {
-        let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+        !matches!(self.look(), Err(Errno::EAGAIN))
+    }
+
+    fn look(&self) -> nix::Result<usize> {
         let descriptor = match self {
             Self::Tcp { stream, .. } => stream.as_raw_fd(),
             Self::Unix(stream) => stream.as_raw_fd(),
         };
-        recv(descriptor, &mut [0], flags) != Err(Errno::EAGAIN)
+        recv(descriptor, &mut [0], MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT)
     }
 
     /// Resolves with the first byte, or the end, of what the client sends.
     pub(super) async fn spoke(&self) -> io::Result<()> {
-        match self {
-            Self::Tcp { stream, .. } => stream.readable().await,
-            Self::Unix(stream) => stream.readable().await,
+        loop {
+            let look = || self.look().map_err(io::Error::from);
+            let looked = match self {
+                Self::Tcp { stream, .. } => {
+                    stream.readable().await?;
+                    stream.try_io(Interest::READABLE, look)
+                }
+                Self::Unix(stream) => {
+                    stream.readable().await?;
+                    stream.try_io(Interest::READABLE, look)
+                }
+            };
+            match looked {
+                // It was said to be readable, and is not: a look alone tells.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                looked => return looked.map(drop),
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::admission::Admission;
 use super::auth::{Auth, Authenticator, Origin};
-use super::connection::{self, Crowd, Ending, Place};
+use super::connection::{self, Crowd, Ending, Place, Socket};
 use super::gatekeeper::{Gatekeeper, Visitor};
 use super::guard::{Entrance, Guard};
 use super::limits::Limits;
@@ -133,7 +133,7 @@ impl Server {
         let tasks = state.tasks.clone();
         let crowd = Arc::new(Crowd::new(limits.connections, config.deadlines));
         let doors = Doors {
-            gatekeeper: Arc::new(gatekeeper(state, &config, limits)),
+            gatekeeper: Arc::new(gatekeeper(state, &config, limits, stop.cut.clone())),
             trust,
             certificate,
             crowd: Arc::clone(&crowd),
@@ -188,16 +188,17 @@ fn warn_of_open_doors(config: &Config) {
     }
 }
 
-fn gatekeeper(state: State, config: &Config, limits: Limits) -> Gatekeeper {
+fn gatekeeper(state: State, config: &Config, limits: Limits, cut: CancellationToken) -> Gatekeeper {
     let Config { auth, hosts, origins, passthrough, deadlines, .. } = config;
     Gatekeeper {
         guard: Guard { hosts: hosts.clone(), origins: origins.clone() },
         authenticator: Authenticator { auth: *auth, keys: state.keys.clone(), throttle: Throttle::default() },
-        admission: Admission::new(limits.requests, limits.waiting),
+        admission: Admission::new(limits.requests, limits.waiting, limits.body_mib.saturating_mul(1024)),
         passthrough: *passthrough,
         clock: state.clock.clone(),
         tasks: state.tasks.clone(),
         told: Throttle::default(),
+        cut,
         patience: deadlines.body,
         router: routes::router(state),
     }
@@ -254,14 +255,18 @@ async fn connection(accepted: Accepted, place: Place, doors: Doors) {
     }
     standing.begins();
     let Some(visitor) = visitor(&accepted, &doors).await else { return };
-    match (accepted, &doors.certificate) {
-        (Accepted::Unix(stream), _) => serve(stream, visitor, &place, &doors).await,
-        (Accepted::Tcp { stream, .. }, None) => serve(stream, visitor, &place, &doors).await,
-        (Accepted::Tcp { stream, .. }, Some(certificate)) => {
+    let socket = match accepted {
+        Accepted::Tcp { stream, .. } => Socket::Tcp(Arc::new(stream)),
+        Accepted::Unix(stream) => Socket::Unix(Arc::new(stream)),
+    };
+    standing.is_on(&socket);
+    match (&socket, &doors.certificate) {
+        (Socket::Unix(_), _) | (Socket::Tcp(_), None) => serve(socket, visitor, &place, &doors).await,
+        (Socket::Tcp(_), Some(certificate)) => {
             // On the heap: most connections are not TLS, and need not be as large.
             Box::pin(async {
                 let shaken = tokio::select! {
-                    shaken = certificate.acceptor().accept(stream) => shaken,
+                    shaken = certificate.acceptor().accept(socket) => shaken,
                     () = standing.end.cancelled() => return,
                     () = doors.ending.kill.cancelled() => return,
                 };

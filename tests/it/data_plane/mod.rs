@@ -2,6 +2,7 @@
 
 mod deadlines;
 mod framing;
+mod leaving;
 mod origins;
 mod overload;
 mod tls;

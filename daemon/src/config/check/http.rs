@@ -24,6 +24,7 @@ pub(super) fn config(check: &mut Check<'_>) -> Option<Config> {
     let connections = check.number("http.max_connections", 1..=1_000_000);
     let requests = check.number("http.max_requests", 1..=1_000_000);
     let waiting = check.number("http.max_waiting", 0..=1_000_000);
+    let body_mib = check.number("http.max_body_memory_mib", 64..=65_536);
     let first_byte = check.span("http.first_byte_timeout", SHORTEST, LONGEST);
     let head = check.span("http.header_timeout", SHORTEST, LONGEST);
     let body = check.span("http.body_timeout", SHORTEST, LONGEST);
@@ -43,6 +44,7 @@ pub(super) fn config(check: &mut Check<'_>) -> Option<Config> {
             connections: connections? as usize,
             requests: requests? as usize,
             waiting: waiting? as usize,
+            body_mib: body_mib?,
         },
         deadlines: Deadlines { first_byte: first_byte?, head: head?, body: body?, idle: idle?, send: send? },
     })

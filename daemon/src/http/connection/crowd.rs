@@ -2,9 +2,11 @@
 //! many, those that wait longest for a request make room for those that come.
 
 use std::collections::HashMap;
+use std::os::fd::AsFd as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -14,7 +16,7 @@ use super::standing::{Due, Stage, Standing};
 /// Between two looks for room, should a connection have become idle meanwhile.
 const LOOK: Duration = Duration::from_millis(50);
 /// Deadlines are kept this exactly, or more exactly where they are short.
-const COARSEST: Duration = Duration::from_secs(1);
+const COARSEST: Duration = Duration::from_millis(500);
 const FINEST: Duration = Duration::from_millis(10);
 /// A connection counts as new for this long.
 const NEW: Duration = Duration::from_secs(1);
@@ -101,6 +103,7 @@ impl Crowd {
 
     fn sweep(&self, now: Instant) {
         let members = self.lock();
+        end_abandoned(&members);
         for standing in members.all.values() {
             match standing.due(now, &self.deadlines) {
                 Due::Nothing => {}
@@ -136,6 +139,23 @@ impl Crowd {
 
     fn lock(&self) -> MutexGuard<'_, Members> {
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ends those that are served and whose client has closed its end, in one question to the kernel.
+fn end_abandoned(members: &Members) {
+    // nix has no name for it (poll(2)), and calls an answer with it none that it knows.
+    let closed = PollFlags::from_bits_retain(nix::libc::POLLRDHUP);
+    let served = || members.all.values().filter_map(|standing| Some((standing, standing.busy_socket()?)));
+    let (standings, mut sockets): (Vec<_>, Vec<_>) =
+        served().map(|(standing, socket)| (standing, PollFd::new(socket.as_fd(), closed))).unzip();
+    if sockets.is_empty() || poll(&mut sockets, PollTimeout::ZERO).is_err() {
+        return;
+    }
+    for (standing, socket) in standings.into_iter().zip(&sockets) {
+        if socket.any() != Some(false) {
+            standing.end.cancel();
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 mod crowd;
 mod framing;
 mod gate;
+mod socket;
 mod standing;
 
 use std::convert::Infallible;
@@ -24,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 pub(super) use crowd::{Crowd, Place};
 pub(super) use framing::Fault;
 use gate::Gate;
+pub(super) use socket::Socket;
 pub(super) use standing::{Busy, Standing};
 
 use super::held::Held;

@@ -3,7 +3,7 @@
 //!
 //! [`Crowd`]: super::crowd::Crowd
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Deadlines;
 use super::framing::Fault;
+use super::socket::Socket;
 
 /// A client that is told that its head is late gets this long to hear it.
 const TELLING: Duration = Duration::from_secs(5);
@@ -26,6 +27,8 @@ pub(in crate::http) struct Standing {
     reader: AtomicWaker,
     /// A request began to be answered.
     served: Notify,
+    /// Asked whether the client is still there.
+    pub(super) socket: OnceLock<Socket>,
     /// Cancelled when the connection is to make room for another, unless a request is on its way.
     pub(in crate::http) leave: CancellationToken,
     /// Cancelled when the connection is to end whatever it does.
@@ -74,6 +77,7 @@ impl Standing {
             state: Mutex::new(state),
             reader: AtomicWaker::new(),
             served: Notify::new(),
+            socket: OnceLock::new(),
             leave: CancellationToken::new(),
             end: CancellationToken::new(),
         }
@@ -151,6 +155,16 @@ impl Standing {
 
     pub(super) fn tell(&self) {
         self.reader.wake();
+    }
+
+    /// This is its socket.
+    pub(in crate::http) fn is_on(&self, socket: &Socket) {
+        let _only_once = self.socket.set(socket.clone());
+    }
+
+    /// Its socket, while a request is answered.
+    pub(super) fn busy_socket(&self) -> Option<&Socket> {
+        self.socket.get().filter(|_| self.stage().0 == Stage::Busy)
     }
 
     /// Asks it to make room for another. One whose request has begun must, since nobody else would.
