@@ -1,8 +1,8 @@
 //! How many requests are served at once. Those above wait in line, first come, first served; where the line is full or long, a
 //! request is refused at once and told when to come again: clients that wait without an answer pile up.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -17,7 +17,6 @@ pub(super) struct Admission {
     places: Arc<Semaphore>,
     /// Memory for the bodies of requests, in KiB.
     memory: Arc<Semaphore>,
-    most_memory: u32,
     most_waiting: usize,
     waiting: AtomicUsize,
 }
@@ -37,21 +36,13 @@ impl Admission {
     pub(super) fn new(most: usize, most_waiting: usize, most_memory: u32) -> Self {
         let places = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
         let memory = Arc::new(Semaphore::new(most_memory as usize));
-        Self { places, memory, most_memory, most_waiting, waiting: AtomicUsize::new(0) }
+        Self { places, memory, most_waiting, waiting: AtomicUsize::new(0) }
     }
 
-    /// Room in memory for a body of so many bytes. One that is larger than all there is takes all.
-    pub(super) async fn room(&self, bytes: u64) -> Result<Admitted, Overloaded> {
-        let wanted = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX).min(self.most_memory);
-        if let Ok(permit) = Arc::clone(&self.memory).try_acquire_many_owned(wanted) {
-            return Ok(Admitted { _permit: permit });
-        }
-        let _in_line = InLine::join(&self.waiting, self.most_waiting).ok_or(Overloaded)?;
-        let turn = tokio::time::timeout(PATIENCE, Arc::clone(&self.memory).acquire_many_owned(wanted));
-        match turn.await {
-            Ok(Ok(permit)) => Ok(Admitted { _permit: permit }),
-            Ok(Err(_)) | Err(_) => Err(Overloaded),
-        }
+    /// Where the body of a request is counted as it comes.
+    pub(super) fn room(&self) -> Room {
+        let memory = Arc::clone(&self.memory);
+        Room(Arc::new(Taken { memory, held: Mutex::default(), was_refused: AtomicBool::new(false) }))
     }
 
     pub(super) async fn admit(&self) -> Result<Admitted, Overloaded> {
@@ -66,6 +57,60 @@ impl Admission {
             Ok(Err(_)) | Err(_) => Err(Overloaded),
         }
     }
+}
+
+/// Memory that one request has taken for its body, given back with the last clone of this.
+#[derive(Clone, Debug)]
+pub(super) struct Room(Arc<Taken>);
+
+#[derive(Debug)]
+struct Taken {
+    memory: Arc<Semaphore>,
+    held: Mutex<Vec<OwnedSemaphorePermit>>,
+    was_refused: AtomicBool,
+}
+
+impl Room {
+    /// Waits until there are so many bytes more. What was announced and does not come takes nothing.
+    pub(super) async fn take(&self, bytes: usize) -> Result<(), Overloaded> {
+        let taken = tokio::time::timeout(PATIENCE, Arc::clone(&self.0.memory).acquire_many_owned(kib(bytes)));
+        match taken.await {
+            Ok(Ok(permit)) => {
+                self.hold(permit);
+                Ok(())
+            }
+            Ok(Err(_)) | Err(_) => Err(self.refuse()),
+        }
+    }
+
+    /// As much, at once or not at all.
+    pub(super) fn try_take(&self, bytes: usize) -> Result<(), Overloaded> {
+        match Arc::clone(&self.0.memory).try_acquire_many_owned(kib(bytes)) {
+            Ok(permit) => {
+                self.hold(permit);
+                Ok(())
+            }
+            Err(_) => Err(self.refuse()),
+        }
+    }
+
+    /// Whether there was not enough for it.
+    pub(super) fn was_refused(&self) -> bool {
+        self.0.was_refused.load(Ordering::Relaxed)
+    }
+
+    fn hold(&self, permit: OwnedSemaphorePermit) {
+        self.0.held.lock().unwrap_or_else(PoisonError::into_inner).push(permit);
+    }
+
+    fn refuse(&self) -> Overloaded {
+        self.0.was_refused.store(true, Ordering::Relaxed);
+        Overloaded
+    }
+}
+
+fn kib(bytes: usize) -> u32 {
+    u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX)
 }
 
 /// A place in line, left when this is dropped, also with its client.
@@ -114,13 +159,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn bodies_share_the_memory_there_is_and_the_largest_is_not_shut_out() {
+    async fn bodies_share_the_memory_there_is_and_give_it_back() {
         let admission = Admission::new(9, 0, 8);
-        let small = admission.room(6 * 1024).await.unwrap();
-        assert_eq!(admission.room(3 * 1024).await.unwrap_err(), Overloaded);
-        assert!(admission.room(0).await.is_ok());
-        drop(small);
-        assert!(admission.room(u64::MAX).await.is_ok());
+        let (one, other) = (admission.room(), admission.room());
+        one.take(4 * 1024).await.unwrap();
+        one.take(2 * 1024).await.unwrap();
+        assert_eq!(other.try_take(3 * 1024), Err(Overloaded));
+        assert_eq!((one.was_refused(), other.was_refused()), (false, true));
+        drop(one);
+        other.take(8 * 1024).await.unwrap();
     }
 
     #[tokio::test]

@@ -6,9 +6,11 @@ use std::time::Duration;
 use axum::body::{Body, HttpBody};
 use bytes::{Bytes, BytesMut};
 use flate2::read::MultiGzDecoder;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
+use http::request::Parts;
 use http_body_util::BodyExt as _;
 
+use super::admission::{Overloaded, Room};
 use super::patient::{Interrupted, Stalled};
 use super::upload::Incoming;
 use crate::claude::{CallBody, Upload};
@@ -26,7 +28,9 @@ const MOST_DISCARDED: usize = 8 * LIMIT;
 const DISCARDING: Duration = Duration::from_secs(10);
 
 /// Reads and decodes a body.
-pub(super) async fn read(tasks: &Tasks, headers: &HeaderMap, mut body: Body) -> Result<Bytes, ApiError> {
+pub(super) async fn read(tasks: &Tasks, head: &Parts, mut body: Body) -> Result<Bytes, ApiError> {
+    let headers = &head.headers;
+    let mut memory = Memory::of(head);
     let encoding = Encoding::of(headers)?;
     let announced = announced(headers);
     if announced.is_some_and(|length| length > LIMIT as u64) {
@@ -37,25 +41,12 @@ pub(super) async fn read(tasks: &Tasks, headers: &HeaderMap, mut body: Body) -> 
         if whole.len() + data.len() > LIMIT {
             return Err(too_large(LIMIT));
         }
+        memory.hold(whole.len() + data.len()).await?;
         whole.extend_from_slice(&data);
     }
     match encoding {
         Encoding::Identity => Ok(whole.freeze()),
-        Encoding::Gzip => gunzip(tasks, whole.freeze()).await,
-    }
-}
-
-/// What the body of a request may take of memory at most: what is announced, where it is, else all that is taken.
-pub(super) fn weight(path: &str, headers: &HeaderMap) -> u64 {
-    let is_passed_on = ["/v1/files", "/v1/messages/batches"].iter().any(|api| path.starts_with(api));
-    let most = if is_passed_on { FIRST_BUFFER } else { LIMIT } as u64;
-    if headers.contains_key(CONTENT_ENCODING) {
-        // What it is inflated to, too, and the room to grow into.
-        return 2 * most;
-    }
-    match (announced(headers), headers.contains_key(TRANSFER_ENCODING)) {
-        (_, true) => most,
-        (announced, false) => announced.unwrap_or(0).min(most),
+        Encoding::Gzip => gunzip(tasks, memory, whole.freeze()).await,
     }
 }
 
@@ -63,10 +54,12 @@ pub(super) fn weight(path: &str, headers: &HeaderMap) -> u64 {
 /// which says what it refers to; the rest is read while it goes up.
 pub(super) async fn take(
     tasks: &Tasks,
-    headers: &HeaderMap,
+    head: &Parts,
     mut body: Body,
     limit: usize,
 ) -> Result<CallBody, ApiError> {
+    let headers = &head.headers;
+    let mut memory = Memory::of(head);
     let encoding = Encoding::of(headers)?;
     let announced = announced(headers);
     if announced.is_some_and(|length| length > limit as u64) {
@@ -77,9 +70,10 @@ pub(super) async fn take(
         let Some(data) = next(&mut body).await? else {
             return match encoding {
                 Encoding::Identity => Ok(start.freeze().into()),
-                Encoding::Gzip => Ok(gunzip(tasks, start.freeze()).await?.into()),
+                Encoding::Gzip => Ok(gunzip(tasks, memory, start.freeze()).await?.into()),
             };
         };
+        memory.hold(start.len() + data.len()).await?;
         start.extend_from_slice(&data);
     }
     if matches!(encoding, Encoding::Gzip) {
@@ -143,20 +137,61 @@ impl Encoding {
     }
 }
 
+/// Memory is taken in steps of so much.
+const STEP: usize = 256 * 1024;
+
+/// What a body has taken of the memory for all of them.
+struct Memory {
+    room: Option<Room>,
+    taken: usize,
+}
+
+impl Memory {
+    /// The gatekeeper gave the request its room.
+    fn of(head: &Parts) -> Self {
+        Self { room: head.extensions.get().cloned(), taken: 0 }
+    }
+
+    /// Sees to it that so many bytes are taken.
+    async fn hold(&mut self, bytes: usize) -> Result<(), ApiError> {
+        while let Some(room) = self.room.as_ref().filter(|_| self.taken < bytes) {
+            room.take(STEP).await.map_err(|Overloaded| no_memory())?;
+            self.taken += STEP;
+        }
+        Ok(())
+    }
+
+    /// And so many more, at once.
+    fn try_hold_more(&self, bytes: usize) -> Result<(), ApiError> {
+        self.room.as_ref().map_or(Ok(()), |room| room.try_take(bytes).map_err(|Overloaded| no_memory()))
+    }
+}
+
+fn no_memory() -> ApiError {
+    ApiError::overloaded(
+        "the requests that are served already take all the memory there is for them: try again in a moment",
+    )
+}
+
 /// Inflates off the runtime's threads: 32 MiB take a while.
-async fn gunzip(tasks: &Tasks, packed: Bytes) -> Result<Bytes, ApiError> {
-    let inflated = tasks.spawn_blocking(move || inflate(&packed)).await;
+async fn gunzip(tasks: &Tasks, memory: Memory, packed: Bytes) -> Result<Bytes, ApiError> {
+    let inflated = tasks.spawn_blocking(move || inflate(&memory, &packed)).await;
     inflated.unwrap_or_else(|_| Err(ApiError::api("proxyd failed to inflate the request body")))
 }
 
-fn inflate(packed: &[u8]) -> Result<Bytes, ApiError> {
-    let mut plain = Vec::new();
-    let decoding = MultiGzDecoder::new(packed).take(LIMIT as u64 + 1).read_to_end(&mut plain);
-    match decoding {
-        Ok(length) if length > LIMIT => Err(too_large(LIMIT)),
-        Ok(_) => Ok(plain.into()),
-        Err(_) => {
-            Err(ApiError::invalid_request("the request body is not the gzip its content-encoding says"))
+fn inflate(memory: &Memory, packed: &[u8]) -> Result<Bytes, ApiError> {
+    let (mut plain, mut decoder) = (Vec::new(), MultiGzDecoder::new(packed));
+    loop {
+        memory.try_hold_more(STEP)?;
+        let step = decoder.by_ref().take(STEP as u64).read_to_end(&mut plain);
+        match step {
+            Ok(0) => return Ok(plain.into()),
+            Ok(_) if plain.len() > LIMIT => return Err(too_large(LIMIT)),
+            Ok(_) => {}
+            Err(_) => {
+                let message = "the request body is not the gzip its content-encoding says";
+                return Err(ApiError::invalid_request(message));
+            }
         }
     }
 }

@@ -20,14 +20,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use super::admission::{self, Admission, Admitted, Overloaded};
+use super::admission::{self, Admission, Overloaded};
 use super::auth::{self, Authenticator, Origin, Refused};
 use super::connection::{Fault, Standing};
 use super::guard::{self, Entrance, Guard};
 use super::held::{self, Held, Places};
 use super::patient::Patient;
 use super::throttle::Throttle;
-use super::{body, cors, error, paths};
+use super::{cors, error, paths};
 use crate::claude::OwnCredential;
 use crate::clock::{Clock, SignedDuration};
 use crate::id::RequestId;
@@ -133,10 +133,17 @@ impl Gatekeeper {
         }
         let (mut head, body) = request.into_parts();
         let mut answer = match self.admit(visitor, &head, places).await {
-            // Held until the answer begins: then nothing of the body is needed any more.
-            Ok(_room) => {
+            Ok(()) => {
+                // Given back when the answer begins: then nothing of the body is needed any more.
+                let room = self.admission.room();
+                head.extensions.insert(room.clone());
                 head.extensions.insert(self.caller(&head.headers, places));
-                self.route(Request::from_parts(head, body)).await
+                let mut answer = self.route(Request::from_parts(head, body)).await;
+                if room.was_refused() {
+                    let wait = HeaderValue::from(admission::RETRY_AFTER.as_secs());
+                    answer.headers_mut().insert(RETRY_AFTER, wait);
+                }
+                answer
             }
             Err(refusal) => self.refuse(visitor, &refusal, dialect, id),
         };
@@ -145,18 +152,13 @@ impl Gatekeeper {
     }
 
     /// Finds out who calls, and takes the places that the request needs.
-    async fn admit(
-        &self,
-        visitor: Visitor,
-        head: &Parts,
-        places: &mut Places,
-    ) -> Result<Option<Admitted>, Refusal> {
+    async fn admit(&self, visitor: Visitor, head: &Parts, places: &mut Places) -> Result<(), Refusal> {
         let Parts { method, uri, headers, .. } = head;
         let now = Instant::now();
         let key = self.authenticator.authenticate(visitor.origin, uri, headers, now).map_err(refused)?;
         guard::check_type(method, uri, headers)?;
         if is_cheap(method, uri.path()) {
-            return Ok(None);
+            return Ok(());
         }
         let admitting = async {
             // The key's own line first: who waits in it takes nobody else's place.
@@ -165,8 +167,7 @@ impl Gatekeeper {
                 places.permit = Some(Arc::new(permit));
             }
             places.admitted = Some(self.admission.admit().await.map_err(|Overloaded| overloaded())?);
-            let room = self.admission.room(body::weight(uri.path(), headers)).await;
-            room.map(Some).map_err(|Overloaded| overloaded())
+            Ok(())
         };
         tokio::select! {
             biased;

@@ -31,6 +31,6 @@ async fn pass(
     request: Request,
 ) -> Result<Answer, ProxyError> {
     let (head, incoming) = request.into_parts();
-    let bytes = body::read(&state.tasks, &head.headers, incoming).await?;
+    let bytes = body::read(&state.tasks, &head, incoming).await?;
     state.proxy.pass_through(Exchange::native(id, endpoint, &head, bytes)?).await
 }

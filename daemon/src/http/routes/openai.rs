@@ -24,7 +24,7 @@ pub(super) async fn responses(Extract(state): Extract<State>, request: Request) 
 pub(super) async fn input_tokens(Extract(state): Extract<State>, request: Request) -> Response {
     let id = RequestId::new();
     let (head, incoming) = request.into_parts();
-    let result = match body::read(&state.tasks, &head.headers, incoming).await {
+    let result = match body::read(&state.tasks, &head, incoming).await {
         Ok(bytes) => state.proxy.input_tokens(id, &head, &bytes).await,
         Err(error) => Err(error.into()),
     };
@@ -44,7 +44,7 @@ async fn translate(
     request: Request,
 ) -> Result<Answer, ProxyError> {
     let (head, incoming) = request.into_parts();
-    let bytes = body::read(&state.tasks, &head.headers, incoming).await?;
+    let bytes = body::read(&state.tasks, &head, incoming).await?;
     match dialect {
         Dialect::Responses => state.proxy.responses(id, &head, &bytes).await,
         Dialect::Completions => state.proxy.completions(id, &head, &bytes).await,

@@ -42,7 +42,7 @@ async fn pass(
     if !paths::stays_below(head.uri.path()) {
         return Err(ApiError::not_found("a path with \".\" or \"..\" in it leads nowhere").into());
     }
-    let body = body::take(&state.tasks, &head.headers, incoming, limit).await?;
+    let body = body::take(&state.tasks, &head, incoming, limit).await?;
     tracing::debug!(request.id = %id, endpoint = ?endpoint, "passed through");
     let exchange = Exchange::unnamed(id, endpoint, &head, body.clone());
     let result = state.proxy.pass_through(exchange).await;
