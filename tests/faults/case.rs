@@ -68,8 +68,16 @@ impl fmt::Display for Verdict {
 
 /// Waits until the condition holds, looking at it now and then.
 pub(crate) async fn until(what: &str, mut condition: impl FnMut() -> bool) -> Result<Duration, Error> {
+    eventually(what, || std::future::ready(Ok(condition()))).await
+}
+
+/// The same of one that takes a while to look at, and may fail at once.
+pub(crate) async fn eventually<F>(what: &str, mut condition: impl FnMut() -> F) -> Result<Duration, Error>
+where
+    F: Future<Output = Result<bool, Error>>,
+{
     let since = Instant::now();
-    while !condition() {
+    while !condition().await? {
         anyhow::ensure!(since.elapsed() < Duration::from_secs(30), "{what}: did not happen within 30 s");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

@@ -1,12 +1,13 @@
 //! Client keys: who has one is served within its limits, and who has none is not, however often it is tried.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use proxy_tests::fake_claude::{Caller, Gate, Script};
 
 use crate::bench::{Answered, Bench, Setup, body, client, send};
-use crate::case::Shown;
+use crate::case::{Shown, eventually, until};
 
 /// `proxyctl keys create`, which prints the key alone.
 async fn create(bench: &Bench, name: &str, rules: &[&str]) -> Result<String> {
@@ -40,12 +41,14 @@ pub(crate) async fn good_and_wrong_keys() -> Shown {
         let leaked = seen.iter().any(|request| format!("{:?}", request.headers).contains("sk-proxyd-"));
         ensure!(!leaked, "the client key went upstream");
     }
-    bench.fake.forget_requests();
     let expired = create(&bench, "expired", &["--expires", "1s"]).await?;
     let revoked = create(&bench, "revoked", &[]).await?;
     let done = bench.machine.proxyctl(&["keys", "revoke", "revoked", "--yes"]).await;
     ensure!(done.code == Some(0), "keys revoke: {}", done.stderr);
-    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    let over = || async { Ok(with(&bench, "x-api-key", &expired).await?.status != 200) };
+    eventually("the key expires", over).await?;
+    // What was asked while it served does not count.
+    bench.fake.forget_requests();
     let made_up = format!("sk-proxyd-{}", "A".repeat(43));
     let mut other = key.clone();
     other.pop();
@@ -120,9 +123,14 @@ pub(crate) async fn limits_of_keys() -> Shown {
     let after = told.context("no request was refused for its limit")?;
     ensure!((55..=70).contains(&served), "{served} were served at once");
     let since = Instant::now();
-    tokio::time::sleep(Duration::from_secs(after)).await;
-    let answered = with(&bench, "x-api-key", &few).await?;
-    ensure!(answered.status == 200, "after the {after} s that were told: {}", answered.status);
+    let lets_in = || async {
+        let asked = since.elapsed();
+        let answered = with(&bench, "x-api-key", &few).await?;
+        let is_late = answered.status != 200 && asked >= Duration::from_secs(after);
+        ensure!(!is_late, "after the {after} s that were told: {}", answered.status);
+        Ok(answered.status == 200)
+    };
+    eventually("the key's limit lets it in", lets_in).await?;
 
     let one = create(&bench, "one", &["--concurrency", "1", "--models", "claude-sonnet-*"]).await?;
     let waits = create(&bench, "waits", &["--concurrency", "1", "--wait", "20s"]).await?;
@@ -139,10 +147,16 @@ pub(crate) async fn limits_of_keys() -> Shown {
                 return answered;
             }
             // In line behind the first one.
-            let (answered, ()) = tokio::join!(next, async {
-                tokio::time::sleep(Duration::from_millis(300)).await;
+            let (answered, waited) = tokio::join!(next, async {
+                let in_line = || async {
+                    let shown = bench.machine.proxyctl(&["keys", "show", "waits", "--json"]).await;
+                    Ok(shown.json().to_string().contains("\"waiting\":1"))
+                };
+                let waited = eventually("the second waits in line", in_line).await;
                 gate.open();
+                waited
             });
+            waited?;
             answered
         };
         let (first, next) = tokio::join!(first, next);
@@ -199,17 +213,22 @@ pub(crate) async fn overload_is_shed() -> Shown {
     let gate = Gate::new();
     bench.fake.on("/v1/messages").always(Script::real().hold(&gate));
     let routes = crate::bench::DIALECTS.iter().copied().cycle().take(20);
-    let daemon = &bench.daemon;
-    let asking = futures_util::future::join_all(
-        routes.map(|route| async move { (route, crate::bench::ask(daemon, route, false).await) }),
-    );
+    let (daemon, turned_away) = (&bench.daemon, &AtomicUsize::new(0));
+    let asking = futures_util::future::join_all(routes.map(|route| async move {
+        let answered = crate::bench::ask(daemon, route, false).await;
+        if answered.as_ref().is_ok_and(|answered| answered.status != 200) {
+            turned_away.fetch_add(1, Ordering::Relaxed);
+        }
+        (route, answered)
+    }));
     let meanwhile = async {
         gate.reached_by(4).await;
         // Refresh and control go on.
         let done = bench.machine.proxyctl(&["accounts", "refresh", crate::evidence::EMAIL]).await;
         ensure!(done.code == Some(0), "proxyctl accounts refresh: {}", done.stderr);
         ensure!(bench.holds_newest() && bench.fake.token_calls() == 1, "the refresh was not saved");
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        // All that do not fit are shed, before any of the others is let go on.
+        until("the rest is shed", || turned_away.load(Ordering::Relaxed) == 14).await?;
         let upstream = bench.fake.count("/v1/messages");
         gate.open();
         anyhow::Ok(upstream)

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::{Signal, kill};
@@ -13,7 +13,7 @@ use proxy_tests::daemon::private_dir;
 use proxy_tests::needs;
 
 use crate::bench::{self, Setup};
-use crate::case::{NotRun, Shown};
+use crate::case::{NotRun, Shown, eventually};
 use crate::evidence;
 
 pub(crate) async fn no_landlock() -> Shown {
@@ -92,19 +92,10 @@ pub(crate) async fn certificate_is_renewed() -> Shown {
     ensure!(!plain.is_ok_and(|answer| answer.status() == 200), "it serves without TLS");
 
     let after = renew(&dir)?;
-    let since = Instant::now();
-    loop {
-        match bench::send(ask(&after)).await {
-            Ok(answered) if answered.status == 200 => break,
-            other => ensure!(
-                since.elapsed() < Duration::from_secs(20),
-                "the new certificate is not served: {other:?}"
-            ),
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let served = || async { Ok(bench::send(ask(&after)).await.is_ok_and(|answered| answered.status == 200)) };
+    let took = eventually("the new certificate is served", served).await?;
     ensure!(ask(&before).send().await.is_err(), "the old certificate is still served");
     live.signal(Signal::SIGTERM);
     bench::ended(&setup.machine, &live.finish().await)?;
-    Ok(format!("{} ms after its files", since.elapsed().as_millis()))
+    Ok(format!("{} ms after its files", took.as_millis()))
 }

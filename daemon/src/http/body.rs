@@ -14,6 +14,7 @@ use super::admission::{Overloaded, Room};
 use super::patient::{Interrupted, Stalled};
 use super::upload::Incoming;
 use crate::claude::{CallBody, Upload};
+use crate::proxy::ProxyError;
 use crate::tasks::Tasks;
 
 use crate::wire::error::{ApiError, ErrorKind};
@@ -216,9 +217,7 @@ pub(super) fn interrupted(error: axum::Error) -> ApiError {
             let message = format!("the request body made no progress for {} seconds", patience.as_secs_f64());
             ApiError::new(ErrorKind::Timeout, message).with_status(408)
         }
-        Some(Interrupted::Stopping) => {
-            ApiError::overloaded("proxyd is stopping: send the request again in a moment")
-        }
+        Some(Interrupted::Stopping) => ApiError::overloaded(ProxyError::Stopping.to_string()),
         Some(Interrupted::Broken(_)) | None => ApiError::invalid_request("the request body broke off"),
     }
 }

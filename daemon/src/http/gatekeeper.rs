@@ -136,6 +136,7 @@ impl Gatekeeper {
             Ok(()) => {
                 // Given back when the answer begins: then nothing of the body is needed any more.
                 let room = self.admission.room();
+                head.extensions.insert(id);
                 head.extensions.insert(room.clone());
                 head.extensions.insert(self.caller(&head.headers, places));
                 let mut answer = self.route(Request::from_parts(head, body)).await;
@@ -284,3 +285,7 @@ fn unread(fault: Fault) -> Response {
     answer.headers_mut().insert(CONNECTION, CLOSE);
     answer
 }
+
+#[cfg(test)]
+#[path = "gatekeeper_tests.rs"]
+mod tests;

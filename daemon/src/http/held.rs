@@ -85,3 +85,22 @@ pub(super) fn what(panic: &(dyn Any + Send)) -> &str {
     let literal = panic.downcast_ref::<&str>().copied();
     literal.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without words")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::connection::Standing;
+    use futures_util::stream;
+    use http_body_util::BodyExt as _;
+
+    #[tokio::test]
+    async fn an_answer_that_panics_is_cut_and_is_over() {
+        let panics = stream::poll_fn(|_| -> Poll<Option<Result<Bytes, std::io::Error>>> {
+            panic!("as the test wants it");
+        });
+        let busy = Arc::new(Standing::new()).busy();
+        let mut held = Held::new(Body::from_stream(panics), Places::new(busy));
+        assert!(matches!(held.frame().await, Some(Err(Broken::Panicked))));
+        assert!(held.frame().await.is_none());
+    }
+}

@@ -15,12 +15,9 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 #[derive(Debug)]
 pub(super) struct Patient<B> {
     body: B,
-    patience: Duration,
+    pace: Pace,
     /// Runs while the client is waited for.
     waiting: Option<Waiting>,
-    /// What came so far, and how long it was waited for altogether.
-    bytes: u64,
-    waited: Duration,
     cut: CancellationToken,
     came: Came,
 }
@@ -30,6 +27,29 @@ struct Waiting {
     since: Instant,
     patience: Pin<Box<Sleep>>,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+/// How long a client may still be waited for.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    /// For each pause.
+    patience: Duration,
+    /// What came so far, and how long it was waited for altogether.
+    bytes: u64,
+    waited: Duration,
+}
+
+impl Pace {
+    fn left(&self) -> Duration {
+        let altogether = self.patience.saturating_add(Duration::from_secs(self.bytes / LEAST_PER_SECOND));
+        self.patience.min(altogether.saturating_sub(self.waited))
+    }
+
+    /// So many bytes came after a pause. What is longer than was left is not the client's: nobody asked for more meanwhile.
+    fn came(&mut self, bytes: usize, pause: Duration) {
+        self.waited = self.waited.saturating_add(pause.min(self.left()));
+        self.bytes = self.bytes.saturating_add(bytes as u64);
+    }
 }
 
 /// Beyond a pause, a client is waited for a second for so many bytes: one that sends a byte a minute holds a request's place, too.
@@ -65,12 +85,8 @@ impl<B: Body> Patient<B> {
     /// `cut` ends it, too.
     pub(super) fn new(body: B, patience: Duration, cut: CancellationToken) -> Self {
         let came = Came((!body.is_end_stream()).then(Arc::default));
-        Self { body, patience, waiting: None, bytes: 0, waited: Duration::ZERO, cut, came }
-    }
-
-    /// How long it may be waited for altogether.
-    fn allowance(&self) -> Duration {
-        self.patience.saturating_add(Duration::from_secs(self.bytes / LEAST_PER_SECOND))
+        let pace = Pace { patience, bytes: 0, waited: Duration::ZERO };
+        Self { body, pace, waiting: None, cut, came }
     }
 
     pub(super) fn came(&self) -> Came {
@@ -87,33 +103,27 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Patient<B> {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
-            if let Some(waiting) = self.waiting.take() {
-                self.waited = self.waited.saturating_add(waiting.since.elapsed());
-            }
-            if let Some(Ok(frame)) = &frame {
-                self.bytes = self.bytes.saturating_add(frame.data_ref().map_or(0, Bytes::len) as u64);
-            }
+            let pause = self.waiting.take().map_or(Duration::ZERO, |waiting| waiting.since.elapsed());
+            let data = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
+            self.pace.came(data.map_or(0, Bytes::len), pause);
             if let Some(came) = self.came.0.as_ref().filter(|_| frame.is_none() || self.body.is_end_stream())
             {
                 came.store(true, Ordering::Relaxed);
             }
             return Poll::Ready(frame.map(|frame| frame.map_err(Interrupted::Broken)));
         }
-        let left = self.patience.min(self.allowance().saturating_sub(self.waited));
-        let cut = self.cut.clone();
-        let begin = move || Waiting {
+        let Self { pace, waiting, cut, .. } = &mut *self;
+        let waiting = waiting.get_or_insert_with(|| Waiting {
             since: Instant::now(),
-            patience: Box::pin(sleep(left)),
-            cut: Box::pin(cut.cancelled_owned()),
-        };
-        let mut waiting = self.waiting.take().unwrap_or_else(begin);
+            patience: Box::pin(sleep(pace.left())),
+            cut: Box::pin(cut.clone().cancelled_owned()),
+        });
         let over = waiting.patience.as_mut().poll(context).is_ready();
         let is_cut = waiting.cut.as_mut().poll(context).is_ready();
-        self.waiting = Some(waiting);
         if is_cut {
             Poll::Ready(Some(Err(Interrupted::Stopping)))
         } else if over {
-            Poll::Ready(Some(Err(Interrupted::Stalled(Stalled(self.patience)))))
+            Poll::Ready(Some(Err(Interrupted::Stalled(Stalled(pace.patience)))))
         } else {
             Poll::Pending
         }
@@ -161,32 +171,35 @@ mod tests {
         );
     }
 
-    /// One byte, again and again, each after a pause.
-    struct Trickle(Option<Pin<Box<Sleep>>>);
+    const SECOND: Duration = Duration::from_secs(1);
 
-    impl Body for Trickle {
-        type Data = Bytes;
-        type Error = std::convert::Infallible;
+    fn pace() -> Pace {
+        Pace { patience: 60 * SECOND, bytes: 0, waited: Duration::ZERO }
+    }
 
-        fn poll_frame(
-            mut self: Pin<&mut Self>,
-            context: &mut Context<'_>,
-        ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-            let pause = self.0.get_or_insert_with(|| Box::pin(sleep(Duration::from_millis(2))));
-            std::task::ready!(pause.as_mut().poll(context));
-            self.0 = None;
-            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"a")))))
+    #[test]
+    fn a_body_that_trickles_is_given_up_although_it_never_pauses_long() {
+        let mut pace = pace();
+        pace.came(1, 59 * SECOND);
+        assert_eq!(pace.left(), SECOND);
+        pace.came(1, SECOND);
+        assert_eq!(pace.left(), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_body_that_comes_slowly_but_steadily_may_take_its_time() {
+        let mut pace = pace();
+        for _ in 0..100_000 {
+            pace.came(2048, SECOND);
+            assert_eq!(pace.left(), 60 * SECOND);
         }
     }
 
-    #[tokio::test]
-    async fn a_body_that_trickles_is_given_up_although_it_never_pauses_long() {
-        let mut patient = Patient::new(Trickle(None), Duration::from_millis(50), CancellationToken::new());
-        let mut bytes = 0;
-        while let Some(Ok(_)) = patient.frame().await {
-            bytes += 1;
-        }
-        assert!((1..1024).contains(&bytes), "{bytes}");
+    #[test]
+    fn the_time_in_which_nobody_asked_for_more_is_not_the_clients() {
+        let mut pace = pace();
+        pace.came(64 * 1024, 3600 * SECOND);
+        assert_eq!(pace.left(), 60 * SECOND);
     }
 
     #[tokio::test]

@@ -19,13 +19,13 @@ use super::limits::Limits;
 use super::listener::{Accepted, BindError, Listen, Listener, make_dirs};
 use super::peer::{self, Peer};
 use super::throttle::{Source, Throttle};
-use super::tls::{Certificate, TlsError};
+use super::tls::{self, Certificate, TlsError};
 use super::trust::Trust;
 use super::{Config, State, routes};
 use crate::keys::Keys;
 use crate::socket::Access;
 use crate::tasks::Tasks;
-use crate::users::LookupError;
+use crate::users::{Group, LookupError};
 
 /// After the cut, streams get this long to write their last event.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -72,8 +72,7 @@ pub struct Stop {
 impl Server {
     /// Makes the directories of unix sockets.
     pub fn make_dirs(config: &Config) -> Result<(), StartError> {
-        let trust = Trust::new(&config.users, &config.groups, Tasks::new())?;
-        Ok(make_dirs(&config.listen, &access(config.auth, &trust))?)
+        Ok(make_dirs(&config.listen, &access(config)?)?)
     }
 
     /// Must be called within the runtime that will serve it.
@@ -84,7 +83,7 @@ impl Server {
         }
         let trust = Trust::new(&config.users, &config.groups, tasks)?;
         let certificate = config.tls.clone().map(Certificate::load).transpose()?.map(Arc::new);
-        let access = access(config.auth, &trust);
+        let access = access(&config)?;
         let listeners = config.listen.iter().map(|listen| Listener::bind(listen, &access));
         let listeners = listeners.collect::<Result<Vec<_>, _>>()?;
         let addresses = listeners.iter().map(Listener::address).collect::<Result<_, _>>();
@@ -135,7 +134,7 @@ impl Server {
         let doors = Doors {
             gatekeeper: Arc::new(gatekeeper(state, &config, limits, stop.cut.clone())),
             trust,
-            certificate,
+            certificate: certificate.clone(),
             crowd: Arc::clone(&crowd),
             tasks: tasks.clone(),
             ending: Ending { stopping: stop.stopping.clone(), kill: CancellationToken::new() },
@@ -151,6 +150,8 @@ impl Server {
                 () = kill.cancelled() => {}
             }
         });
+        let renewing = certificate.clone().map(|certificate| renew(certificate, doors.clone()));
+        let renewing = renewing.map(|renewing| tasks.spawn_vital("certificate", renewing));
         for loops in accepting {
             // A loop ends when it is told to; one that panicked has closed its listener all the same.
             let _ended = loops.await;
@@ -162,16 +163,19 @@ impl Server {
         }
         doors.ending.kill.cancel();
         let _ended = watching.await;
+        if let Some(renewing) = renewing {
+            let _ended = renewing.await;
+        }
     }
 }
 
 /// Who can connect to a unix socket at all: whom the configuration names, where it names anybody.
-fn access(auth: Auth, trust: &Trust) -> Access {
-    match (auth, trust.names_users(), trust.groups()) {
-        (Auth::PeerOrKey, false, []) => Access::Owner,
-        (Auth::PeerOrKey, false, [group]) => Access::Group(group.clone()),
+fn access(config: &Config) -> Result<Access, LookupError> {
+    Ok(match (config.auth, config.users.as_slice(), config.groups.as_slice()) {
+        (Auth::PeerOrKey, [], []) => Access::Owner,
+        (Auth::PeerOrKey, [], [group]) => Access::Group(Group::find(group, "http.groups")?),
         _ => Access::Everybody,
-    }
+    })
 }
 
 fn warn_of_open_doors(config: &Config) {
@@ -213,6 +217,19 @@ struct Doors {
     crowd: Arc<Crowd>,
     tasks: Tasks,
     ending: Ending,
+}
+
+/// Looks whether the certificate's files changed, off the runtime's threads.
+async fn renew(certificate: Arc<Certificate>, doors: Doors) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(tls::LOOK) => {}
+            () = doors.ending.kill.cancelled() => return,
+        }
+        let certificate = Arc::clone(&certificate);
+        // One that panicked is tried again.
+        let _looked = doors.tasks.spawn_blocking(move || certificate.look()).await;
+    }
 }
 
 async fn accept(listener: Listener, doors: Doors) {

@@ -8,16 +8,16 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
 use crate::chain::ErrorChain;
 
-/// The files are looked at no more often.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often the files are looked at.
+pub(super) const LOOK: Duration = Duration::from_secs(1);
 
 /// `http.tls_cert` and `http.tls_key`.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -44,16 +44,11 @@ pub enum TlsError {
 }
 
 /// The certificate that is presented now.
-#[derive(Debug)]
 pub(super) struct Certificate {
     files: TlsFiles,
-    state: Mutex<State>,
-}
-
-struct State {
-    acceptor: TlsAcceptor,
-    stamp: Stamp,
-    looked: Instant,
+    acceptor: ArcSwap<TlsAcceptor>,
+    /// Of the files when they were looked at last.
+    stamp: Mutex<Stamp>,
 }
 
 /// Tells whether files changed: inode, size and time of each.
@@ -61,29 +56,24 @@ type Stamp = [Option<(u64, u64, i64, i64)>; 2];
 
 impl Certificate {
     pub(super) fn load(files: TlsFiles) -> Result<Self, TlsError> {
-        let stamp = stamp(&files);
-        let state = State { acceptor: read(&files)?, stamp, looked: Instant::now() };
-        Ok(Self { files, state: Mutex::new(state) })
+        let stamp = Mutex::new(stamp(&files));
+        Ok(Self { acceptor: ArcSwap::from_pointee(read(&files)?), files, stamp })
     }
 
     pub(super) fn acceptor(&self) -> TlsAcceptor {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        if now.duration_since(state.looked) >= LOOK {
-            state.looked = now;
-            self.renew(&mut state);
-        }
-        state.acceptor.clone()
+        TlsAcceptor::clone(&self.acceptor.load())
     }
 
-    fn renew(&self, state: &mut State) {
+    /// Reads the files again if they changed. Blocks.
+    pub(super) fn look(&self) {
+        let mut known = self.stamp.lock().unwrap_or_else(PoisonError::into_inner);
         let stamp = stamp(&self.files);
-        if std::mem::replace(&mut state.stamp, stamp) == stamp {
+        if std::mem::replace(&mut *known, stamp) == stamp {
             return;
         }
         match read(&self.files) {
             Ok(acceptor) => {
-                state.acceptor = acceptor;
+                self.acceptor.store(Arc::new(acceptor));
                 tracing::info!("the certificate was read anew");
             }
             Err(error) => {
@@ -93,9 +83,9 @@ impl Certificate {
     }
 }
 
-impl std::fmt::Debug for State {
+impl std::fmt::Debug for Certificate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("State").field("stamp", &self.stamp).finish_non_exhaustive()
+        f.debug_struct("Certificate").field("files", &self.files).finish_non_exhaustive()
     }
 }
 

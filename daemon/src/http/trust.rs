@@ -25,15 +25,6 @@ impl Trust {
         Ok(Self { own: geteuid(), users, groups, tasks })
     }
 
-    pub(super) fn groups(&self) -> &[Group] {
-        &self.groups
-    }
-
-    /// Whether others than the daemon's own user and root are named.
-    pub(super) fn names_users(&self) -> bool {
-        !self.users.is_empty()
-    }
-
     /// Asked once a connection. `gid` is the primary group of the calling process, where the kernel tells it.
     pub(super) async fn trusts(&self, peer: Peer, gid: Option<Gid>) -> bool {
         let Peer::Uid(uid) = peer else { return false };

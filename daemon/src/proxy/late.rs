@@ -200,21 +200,29 @@ mod tests {
     use crate::proxy::native_events::PING;
 
     async fn read(work: Asking) -> String {
+        read_and_tell(work, &Notify::new()).await
+    }
+
+    /// Tells when something has come.
+    async fn read_and_tell(work: Asking, came: &Notify) -> String {
         let mut late = Late::new(RequestId::new(), work, Encoder::events(), Duration::from_millis(1));
         let mut all = Vec::new();
         while let Some(frame) = poll_fn(|context| late.poll_frame(context)).await {
             all.extend_from_slice(&frame.unwrap().into_data().unwrap());
+            came.notify_one();
         }
         String::from_utf8(all).unwrap()
     }
 
     #[tokio::test]
     async fn a_panic_while_accounts_are_asked_ends_that_stream_with_an_error_event() {
-        let stream = read(Box::pin(async {
-            sleep(Duration::from_millis(20)).await;
+        let first = Arc::new(Notify::new());
+        let told = Arc::clone(&first);
+        let work: Asking = Box::pin(async move {
+            told.notified().await;
             panic!("as the test wants it");
-        }))
-        .await;
+        });
+        let stream = read_and_tell(work, &first).await;
         assert!(stream.as_bytes().starts_with(PING), "{stream}");
         let (name, data) = stream.rsplit_once("event: ").unwrap().1.split_once('\n').unwrap();
         assert!(name == "error" && data.contains("internal_error"), "{stream}");

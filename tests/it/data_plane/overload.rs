@@ -1,7 +1,12 @@
 //! More requests than are served at once: some wait in line, the rest are told when to come again, and what an administrator needs
 //! goes on.
 
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use futures_util::future::join;
+use http::{HeaderValue, Method};
 use proxy_tests::daemon::{Setup, TestDaemon, message};
 use proxy_tests::fake_claude::{FakeClaude, Gate, Script};
 use proxy_tests::wait::within;
@@ -91,4 +96,34 @@ async fn connections_that_only_wait_make_room_for_one_that_asks() {
         held.push(within("a connection", tokio::net::TcpStream::connect(daemon.address())).await.unwrap());
     }
     assert_eq!(daemon.ask("hi").await.status(), 200);
+}
+
+#[tokio::test]
+async fn bodies_that_do_not_fit_into_the_memory_for_them_are_told_when_to_come_again() {
+    let fake = FakeClaude::start().await;
+    let setup = Setup::of([("PROXYD_HTTP__MAX_BODY_MEMORY_MIB", "64")]);
+    let daemon = TestDaemon::with_account_and(&fake, setup).await;
+    let gate = Gate::new();
+    fake.on(MESSAGES).once(Script::real().hold(&gate));
+    fake.on(MESSAGES).once(Script::real().hold(&gate));
+    let mut large = message("hi");
+    large["system"] = " ".repeat(30 << 20).into();
+    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+    packed.write_all(large.to_string().as_bytes()).unwrap();
+    let packed = packed.finish().unwrap();
+    let headers = [("content-type", "application/json"), ("content-encoding", "gzip")];
+    let third = async {
+        gate.reached_by(2).await;
+        // Few bytes that would become many.
+        let refused = daemon.send(Method::POST, MESSAGES, &headers, packed.clone()).await;
+        assert_eq!(
+            (refused.status().as_u16(), &refused.headers()["retry-after"]),
+            (529, &HeaderValue::from(2))
+        );
+        assert_eq!(daemon.ask("hi").await.status(), 200);
+        gate.open();
+    };
+    let (one, other, ()) = tokio::join!(daemon.post(MESSAGES, &large), daemon.post(MESSAGES, &large), third);
+    assert_eq!((one.status().as_u16(), other.status().as_u16()), (200, 200));
+    assert_eq!(daemon.send(Method::POST, MESSAGES, &headers, packed).await.status(), 200);
 }

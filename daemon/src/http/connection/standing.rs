@@ -70,7 +70,7 @@ pub(super) enum Due {
 }
 
 impl Standing {
-    pub(super) fn new() -> Self {
+    pub(in crate::http) fn new() -> Self {
         let state =
             State { stage: Stage::Silent, since: Instant::now(), stuck: None, late: false, fault: None };
         Self {

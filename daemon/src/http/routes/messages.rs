@@ -1,5 +1,6 @@
 //! `POST /v1/messages` and `POST /v1/messages/count_tokens`: passed through as they come.
 
+use axum::Extension;
 use axum::extract::{Request, State as Extract};
 use axum::response::Response;
 
@@ -10,16 +11,23 @@ use crate::pool::Endpoint;
 use crate::proxy::{Answer, Exchange, ProxyError};
 use crate::wire::Dialect;
 
-pub(super) async fn create(Extract(state): Extract<State>, request: Request) -> Response {
-    serve(state, Endpoint::Messages, request).await
+pub(super) async fn create(
+    Extract(state): Extract<State>,
+    Extension(id): Extension<RequestId>,
+    request: Request,
+) -> Response {
+    serve(state, id, Endpoint::Messages, request).await
 }
 
-pub(super) async fn count_tokens(Extract(state): Extract<State>, request: Request) -> Response {
-    serve(state, Endpoint::CountTokens, request).await
+pub(super) async fn count_tokens(
+    Extract(state): Extract<State>,
+    Extension(id): Extension<RequestId>,
+    request: Request,
+) -> Response {
+    serve(state, id, Endpoint::CountTokens, request).await
 }
 
-async fn serve(state: State, endpoint: Endpoint, request: Request) -> Response {
-    let id = RequestId::new();
+async fn serve(state: State, id: RequestId, endpoint: Endpoint, request: Request) -> Response {
     let result = pass(&state, id, endpoint, request).await;
     answer(result, Dialect::Messages, id, state.clock.now())
 }

@@ -1,4 +1,4 @@
-//! The routes, thin: take apart, call, answer.
+//! The routes, thin: take apart, call, answer. The gatekeeper named each request already.
 
 mod health;
 mod messages;
@@ -7,10 +7,10 @@ mod openai;
 mod owned;
 mod stored;
 
-use axum::Router;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
+use axum::{Extension, Router};
 use http::header::ALLOW;
 
 use super::{State, error};
@@ -48,20 +48,20 @@ pub(super) fn router(state: State) -> Router {
         .with_state(state)
 }
 
-async fn not_found(request: Request) -> Response {
+async fn not_found(Extension(id): Extension<RequestId>, request: Request) -> Response {
     let (head, _) = request.into_parts();
     let path = head.uri.path();
     let refusal = ApiError::not_found(format!("there is no {} {path} here", head.method));
-    error::refuse(&refusal, error::dialect(path, &head.headers), RequestId::new())
+    error::refuse(&refusal, error::dialect(path, &head.headers), id)
 }
 
-async fn method_not_allowed(request: Request) -> Response {
+async fn method_not_allowed(Extension(id): Extension<RequestId>, request: Request) -> Response {
     let (head, _) = request.into_parts();
     let path = head.uri.path();
     let allowed = allowed_on(path);
     let message = format!("{} is not allowed on {path}: use {allowed}", head.method);
     let refusal = ApiError::new(ErrorKind::InvalidRequest, message).with_status(405);
-    let response = error::refuse(&refusal, error::dialect(path, &head.headers), RequestId::new());
+    let response = error::refuse(&refusal, error::dialect(path, &head.headers), id);
     ([(ALLOW, allowed)], response).into_response()
 }
 

@@ -1,5 +1,6 @@
 //! `GET /v1/models` and `GET /v1/models/{id}`, in the shape of whoever asks.
 
+use axum::Extension;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Query, State as Extract};
 use axum::response::Response;
@@ -16,10 +17,11 @@ use crate::wire::models::ListQuery;
 
 pub(super) async fn list(
     Extract(state): Extract<State>,
+    Extension(id): Extension<RequestId>,
     Query(query): Query<Vec<(String, String)>>,
     head: Parts,
 ) -> Response {
-    let (id, dialect) = (RequestId::new(), dialect(&head.headers));
+    let dialect = dialect(&head.headers);
     let result = match list_query(query, dialect) {
         Ok(query) => state.proxy.models(id, ModelsRequest::List(query), dialect, &head).await,
         Err(error) => Err(error.into()),
@@ -29,10 +31,11 @@ pub(super) async fn list(
 
 pub(super) async fn one(
     Extract(state): Extract<State>,
+    Extension(id): Extension<RequestId>,
     model: Result<Path<String>, PathRejection>,
     head: Parts,
 ) -> Response {
-    let (id, dialect) = (RequestId::new(), dialect(&head.headers));
+    let dialect = dialect(&head.headers);
     let result = match model {
         Ok(Path(model)) if !paths::stays_below(&model) => Err(ApiError::model_not_found(&model).into()),
         Ok(Path(model)) => state.proxy.models(id, ModelsRequest::One(model), dialect, &head).await,

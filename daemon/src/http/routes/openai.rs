@@ -1,5 +1,6 @@
 //! `POST /v1/chat/completions`, `/v1/completions` and `/v1/responses`, and what counts the tokens of the latter: translated.
 
+use axum::Extension;
 use axum::extract::{Request, State as Extract};
 use axum::response::Response;
 
@@ -9,20 +10,35 @@ use crate::id::RequestId;
 use crate::proxy::{Answer, ProxyError};
 use crate::wire::Dialect;
 
-pub(super) async fn chat_completions(Extract(state): Extract<State>, request: Request) -> Response {
-    serve(state, Dialect::Chat, request).await
+pub(super) async fn chat_completions(
+    Extract(state): Extract<State>,
+    Extension(id): Extension<RequestId>,
+    request: Request,
+) -> Response {
+    serve(state, id, Dialect::Chat, request).await
 }
 
-pub(super) async fn completions(Extract(state): Extract<State>, request: Request) -> Response {
-    serve(state, Dialect::Completions, request).await
+pub(super) async fn completions(
+    Extract(state): Extract<State>,
+    Extension(id): Extension<RequestId>,
+    request: Request,
+) -> Response {
+    serve(state, id, Dialect::Completions, request).await
 }
 
-pub(super) async fn responses(Extract(state): Extract<State>, request: Request) -> Response {
-    serve(state, Dialect::Responses, request).await
+pub(super) async fn responses(
+    Extract(state): Extract<State>,
+    Extension(id): Extension<RequestId>,
+    request: Request,
+) -> Response {
+    serve(state, id, Dialect::Responses, request).await
 }
 
-pub(super) async fn input_tokens(Extract(state): Extract<State>, request: Request) -> Response {
-    let id = RequestId::new();
+pub(super) async fn input_tokens(
+    Extract(state): Extract<State>,
+    Extension(id): Extension<RequestId>,
+    request: Request,
+) -> Response {
     let (head, incoming) = request.into_parts();
     let result = match body::read(&state.tasks, &head, incoming).await {
         Ok(bytes) => state.proxy.input_tokens(id, &head, &bytes).await,
@@ -31,8 +47,7 @@ pub(super) async fn input_tokens(Extract(state): Extract<State>, request: Reques
     answer(result, Dialect::Responses, id, state.clock.now())
 }
 
-async fn serve(state: State, dialect: Dialect, request: Request) -> Response {
-    let id = RequestId::new();
+async fn serve(state: State, id: RequestId, dialect: Dialect, request: Request) -> Response {
     let result = translate(&state, id, dialect, request).await;
     answer(result, dialect, id, state.clock.now())
 }

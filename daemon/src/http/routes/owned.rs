@@ -1,6 +1,7 @@
 //! `/v1/files` and `/v1/messages/batches`: what lives with the account it was sent to. Passed through, whatever stands
 //! below them and whatever the method: upstream says what there is. Uploads go up while they come.
 
+use axum::Extension;
 use axum::extract::{Request, State as Extract};
 use axum::response::Response;
 
@@ -17,16 +18,23 @@ use crate::wire::error::ApiError;
 const MOST_OF_A_FILE: usize = 500 * body::MIB;
 const MOST_OF_A_BATCH: usize = 256 * body::MIB;
 
-pub(super) async fn files(Extract(state): Extract<State>, request: Request) -> Response {
-    serve(state, Endpoint::Files, MOST_OF_A_FILE, request).await
+pub(super) async fn files(
+    Extract(state): Extract<State>,
+    Extension(id): Extension<RequestId>,
+    request: Request,
+) -> Response {
+    serve(state, id, Endpoint::Files, MOST_OF_A_FILE, request).await
 }
 
-pub(super) async fn batches(Extract(state): Extract<State>, request: Request) -> Response {
-    serve(state, Endpoint::Batches, MOST_OF_A_BATCH, request).await
+pub(super) async fn batches(
+    Extract(state): Extract<State>,
+    Extension(id): Extension<RequestId>,
+    request: Request,
+) -> Response {
+    serve(state, id, Endpoint::Batches, MOST_OF_A_BATCH, request).await
 }
 
-async fn serve(state: State, endpoint: Endpoint, limit: usize, request: Request) -> Response {
-    let id = RequestId::new();
+async fn serve(state: State, id: RequestId, endpoint: Endpoint, limit: usize, request: Request) -> Response {
     let result = pass(&state, id, endpoint, limit, request).await;
     answer(result, Dialect::Messages, id, state.clock.now())
 }

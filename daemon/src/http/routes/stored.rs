@@ -1,5 +1,6 @@
 //! `/v1/responses/{id}` and what stands below it: responses that were stored.
 
+use axum::Extension;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Query, State as Extract};
 use axum::response::Response;
@@ -19,11 +20,11 @@ type Id = Result<Path<String>, PathRejection>;
 
 pub(super) async fn one(
     Extract(state): Extract<State>,
+    Extension(id): Extension<RequestId>,
     head: Parts,
     response: Id,
     Query(pairs): Pairs,
 ) -> Response {
-    let id = RequestId::new();
     let streams = pairs.iter().any(|(name, value)| name == "stream" && value != "false");
     let result = match text(response) {
         Ok(_) if streams => Err(ApiError::invalid_param(
@@ -37,8 +38,12 @@ pub(super) async fn one(
     answer(result, Dialect::Responses, id, state.clock.now())
 }
 
-pub(super) async fn delete(Extract(state): Extract<State>, head: Parts, response: Id) -> Response {
-    let id = RequestId::new();
+pub(super) async fn delete(
+    Extract(state): Extract<State>,
+    Extension(id): Extension<RequestId>,
+    head: Parts,
+    response: Id,
+) -> Response {
     let result = match text(response) {
         Ok(response) => state.proxy.delete_response(id, &head, &response).await,
         Err(error) => Err(error.into()),
@@ -48,11 +53,11 @@ pub(super) async fn delete(Extract(state): Extract<State>, head: Parts, response
 
 pub(super) async fn input_items(
     Extract(state): Extract<State>,
+    Extension(id): Extension<RequestId>,
     head: Parts,
     response: Id,
     Query(pairs): Pairs,
 ) -> Response {
-    let id = RequestId::new();
     let result = match text(response).and_then(|response| Ok((response, items_query(pairs)?))) {
         Ok((response, query)) => state.proxy.input_items(id, &head, &response, &query).await,
         Err(error) => Err(error.into()),
@@ -60,10 +65,10 @@ pub(super) async fn input_items(
     answer(result, Dialect::Responses, id, state.clock.now())
 }
 
-pub(super) async fn cancel(Extract(state): Extract<State>) -> Response {
+pub(super) async fn cancel(Extract(state): Extract<State>, Extension(id): Extension<RequestId>) -> Response {
     let message = "only a response that runs in the background can be cancelled, and none does here; to stop one, close its connection";
     let refusal = ApiError::invalid_request(message).into();
-    answer(Err(refusal), Dialect::Responses, RequestId::new(), state.clock.now())
+    answer(Err(refusal), Dialect::Responses, id, state.clock.now())
 }
 
 fn text(response: Id) -> Result<String, ApiError> {
