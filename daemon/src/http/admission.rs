@@ -59,7 +59,8 @@ impl Admission {
     }
 }
 
-/// Memory that one request has taken for its body, given back with the last clone of this.
+/// Memory that one request has taken for its body, given back with the last clone of this: of whoever keeps the body, and of the
+/// gatekeeper, until the answer begins.
 #[derive(Clone, Debug)]
 pub(super) struct Room(Arc<Taken>);
 

@@ -46,7 +46,7 @@ pub(super) async fn read(tasks: &Tasks, head: &Parts, mut body: Body) -> Result<
         whole.extend_from_slice(&data);
     }
     match encoding {
-        Encoding::Identity => Ok(whole.freeze()),
+        Encoding::Identity => Ok(memory.of_body(whole.freeze())),
         Encoding::Gzip => gunzip(tasks, memory, whole.freeze()).await,
     }
 }
@@ -162,9 +162,25 @@ impl Memory {
         Ok(())
     }
 
+    /// The body, which holds what it takes for as long as it is kept: also by a stream that began before its answer.
+    fn of_body(self, bytes: Bytes) -> Bytes {
+        Bytes::from_owner(Counted { bytes, _memory: self })
+    }
+
     /// And so many more, at once.
     fn try_hold_more(&self, bytes: usize) -> Result<(), ApiError> {
         self.room.as_ref().map_or(Ok(()), |room| room.try_take(bytes).map_err(|Overloaded| no_memory()))
+    }
+}
+
+struct Counted {
+    bytes: Bytes,
+    _memory: Memory,
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 
@@ -176,7 +192,11 @@ fn no_memory() -> ApiError {
 
 /// Inflates off the runtime's threads: 32 MiB take a while.
 async fn gunzip(tasks: &Tasks, memory: Memory, packed: Bytes) -> Result<Bytes, ApiError> {
-    let inflated = tasks.spawn_blocking(move || inflate(&memory, &packed)).await;
+    let inflated = tasks.spawn_blocking(move || {
+        let plain = inflate(&memory, &packed)?;
+        Ok(memory.of_body(plain))
+    });
+    let inflated = inflated.await;
     inflated.unwrap_or_else(|_| Err(ApiError::api("proxyd failed to inflate the request body")))
 }
 
@@ -219,5 +239,25 @@ pub(super) fn interrupted(error: axum::Error) -> ApiError {
         }
         Some(Interrupted::Stopping) => ApiError::overloaded(ProxyError::Stopping.to_string()),
         Some(Interrupted::Broken(_)) | None => ApiError::invalid_request("the request body broke off"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::admission::Admission;
+    use http::Request;
+
+    #[tokio::test]
+    async fn memory_is_held_for_as_long_as_the_body_is_kept() {
+        let admission = Admission::new(1, 0, 512);
+        let (mut head, body) = Request::new(Body::from(vec![b' '; STEP])).into_parts();
+        head.extensions.insert(admission.room());
+        let kept = read(&Tasks::new(), &head, body).await.unwrap();
+        drop(head);
+        let all = 2 * STEP;
+        assert_eq!(admission.room().try_take(all), Err(Overloaded));
+        drop(kept);
+        assert_eq!(admission.room().try_take(all), Ok(()));
     }
 }

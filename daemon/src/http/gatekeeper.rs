@@ -134,7 +134,7 @@ impl Gatekeeper {
         let (mut head, body) = request.into_parts();
         let mut answer = match self.admit(visitor, &head, places).await {
             Ok(()) => {
-                // Given back when the answer begins: then nothing of the body is needed any more.
+                // Given back when the answer begins and the body is gone: until then there may be a translation of it, too.
                 let room = self.admission.room();
                 head.extensions.insert(id);
                 head.extensions.insert(room.clone());
