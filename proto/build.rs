@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-const FILES: [&str; 4] = [
+const FILES: &[&str] = &[
     "proxy/control/v1/accounts.proto",
     "proxy/control/v1/keys.proto",
     "proxy/control/v1/logins.proto",

@@ -15,7 +15,7 @@ pub mod v1 {
 
 /// Counts the additions to version 1: a peer with a smaller number does not know the newest of them. Raised with
 /// every release that adds a call, a field or a word.
-pub const REVISION: u32 = 3;
+pub const REVISION: u32 = 4;
 
 /// The compiled descriptions of every service, for gRPC server reflection.
 pub const DESCRIPTORS: &[u8] = tonic::include_file_descriptor_set!("descriptors");

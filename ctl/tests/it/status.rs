@@ -33,7 +33,7 @@ fn the_status_is_one_json_document() {
             r#""http_listen":["127.0.0.1:8080"],"auth_dir":"/auth","#,
             r#""control_socket":"/run/user/1000/proxyd/control.sock","ready":true,"#,
             r#""accounts":{"total":1,"ready":1,"cooling":0,"needs_login":0,"disabled":0,"invalid":0,"misconfigured":0},"#,
-            r#""problems":[],"login_callback_port":54545,"requests_in_flight":4,"warnings":[],"api_revision":3,"#,
+            r#""problems":[],"login_callback_port":54545,"requests_in_flight":4,"warnings":[],"api_revision":4,"#,
             r#""strategy":"quota","affinity":true}"#,
             "\n"
         )
