@@ -28,7 +28,7 @@ use crate::sandbox::Places;
 use crate::socket::SocketError;
 use crate::store::{OpenError, Store};
 use crate::stored::StoredResponses;
-use crate::systemd::{self, Watchdog};
+use crate::systemd::{self, Given, Watchdog};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 use crate::usage::Usage;
@@ -79,16 +79,22 @@ pub enum StartError {
 
 impl App {
     /// Makes the directories that are missing, and says what the daemon opens from its start on: the sandbox is made of it.
-    pub fn prepare(config: &Config) -> Result<Places, StartError> {
+    /// What is given is there already.
+    pub fn prepare(config: &Config, given: &Given) -> Result<Places, StartError> {
         Store::make(&config.auth_dir)?;
-        let group = config.control_group.clone().map(Group::find).transpose()?;
-        ControlSocket::make_dir(&config.control_socket, group.as_ref())?;
-        Server::make_dirs(&config.http)?;
-        let sockets = config.http.listen.iter().filter_map(|listen| match listen {
-            Listen::Unix(path) => Some(path),
-            Listen::Tcp(_) => None,
-        });
-        let sockets = sockets.chain([&config.control_socket]);
+        let mut sockets = Vec::new();
+        if given.control.is_none() {
+            let group = config.control_group.clone().map(Group::find).transpose()?;
+            ControlSocket::make_dir(&config.control_socket, group.as_ref())?;
+            sockets.push(&config.control_socket);
+        }
+        if !given.has_http() {
+            Server::make_dirs(&config.http)?;
+            sockets.extend(config.http.listen.iter().filter_map(|listen| match listen {
+                Listen::Unix(path) => Some(path),
+                Listen::Tcp(_) => None,
+            }));
+        }
         // Certificates are renewed by putting other files in their place.
         let tls = config.http.tls.iter().flat_map(|files| [&files.cert, &files.key]);
         let tls = tls.flat_map(|file| [Some(file.clone()), file.canonicalize().ok()]).flatten();
@@ -96,14 +102,19 @@ impl App {
         let read = config.claude.transport.ca_file.iter().cloned().chain(tls);
         Ok(Places {
             state: [&config.auth_dir].into_iter().chain(&config.sandbox.state_dir).cloned().collect(),
-            sockets: sockets.filter_map(|socket| socket.parent().map(Path::to_owned)).collect(),
+            sockets: sockets.into_iter().filter_map(|socket| socket.parent().map(Path::to_owned)).collect(),
             read: read.filter(|place| place.exists()).collect(),
         })
     }
 
     /// Takes the directory, the sockets and the accounts. Fails before anything is served. `outside` opens what a person
-    /// names later.
-    pub async fn start(config: Config, clock: Clock, outside: Outside) -> Result<Self, StartError> {
+    /// names later; what is given is served in place of what the configuration says.
+    pub async fn start(
+        config: Config,
+        clock: Clock,
+        outside: Outside,
+        given: Given,
+    ) -> Result<Self, StartError> {
         let store = Store::open(&config.auth_dir)?;
         for recovered in store.recover().map_err(StartError::Scan)? {
             tracing::warn!(account.id = %recovered.account, "adopted a token that a crash had left behind");
@@ -120,9 +131,12 @@ impl App {
         )?;
         let api = Api::new(&config.claude, &tls, Arc::clone(&pool))?;
         let tasks = Tasks::new();
-        let server = Server::bind(config.http, &keys, tasks.clone())?;
+        let server = Server::bind(config.http, given.http, &keys, tasks.clone())?;
         let group = config.control_group.clone().map(Group::find).transpose()?;
-        let socket = ControlSocket::bind(&config.control_socket, group)?;
+        let socket = match given.control {
+            Some(socket) => ControlSocket::take(socket, group)?,
+            None => ControlSocket::bind(&config.control_socket, group)?,
+        };
 
         let cut = CancellationToken::new();
         let refresher = Refresher::new(

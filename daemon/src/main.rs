@@ -15,6 +15,7 @@ use proxyd::cli::{Cli, Command};
 use proxyd::clock::Clock;
 use proxyd::config::{self, Config, Environment, Level};
 use proxyd::sandbox::{self, Restricted};
+use proxyd::systemd::{self, Announced, Given};
 use proxyd::telemetry::{self, Output};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::level_filters::LevelFilter;
@@ -41,7 +42,7 @@ fn main() -> ExitCode {
         Some(Command::PrintConfig) => print(&loaded.print()),
         None => {
             telemetry::init(filter(loaded.config.log_level), output(&environment));
-            match serve(loaded.config) {
+            match serve(loaded.config, &environment) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => {
                     say(&format!("proxyd: {}\n", ErrorChain(error.as_ref())));
@@ -77,10 +78,17 @@ fn raise_file_limit() {
     }
 }
 
-fn serve(config: Config) -> anyhow::Result<()> {
+fn serve(config: Config, environment: &Environment) -> anyhow::Result<()> {
+    // Changes the environment, so it comes before any thread.
+    let given = Given::take(Announced {
+        pid: environment.get("LISTEN_PID"),
+        fds: environment.get("LISTEN_FDS"),
+        names: environment.get("LISTEN_FDNAMES"),
+    })?;
+    systemd::open(environment.get("NOTIFY_SOCKET"));
     // Both before the runtime: its threads are restricted as this one is, and that one thread is not.
     let outside = Outside::start().context("cannot start a thread")?;
-    let places = App::prepare(&config)?;
+    let places = App::prepare(&config, &given)?;
     match sandbox::restrict(&config.sandbox, &places)? {
         Restricted::Fully => tracing::debug!("restricted to its own files by landlock"),
         Restricted::Not => tracing::warn!("not restricted to its own files: sandbox.landlock is off"),
@@ -91,7 +99,7 @@ fn serve(config: Config) -> anyhow::Result<()> {
         .context("cannot start the runtime")?;
     let result = runtime.block_on(async {
         let mut signals = Signals::new().context("cannot listen for signals")?;
-        let app = App::start(config, Clock::system(), outside).await?;
+        let app = App::start(config, Clock::system(), outside, given).await?;
         let (asked, stop) = tokio::sync::oneshot::channel::<()>();
         let running = app.run(async {
             // The sender never goes away unsent.

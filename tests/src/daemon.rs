@@ -30,6 +30,7 @@ use proxyd::keys::{Keys, NewKey, Rules};
 use proxyd::notice::Notices;
 use proxyd::pool::Pool;
 use proxyd::refresh::Refresher;
+use proxyd::systemd::Given;
 use proxyd::tasks::Tasks;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -108,7 +109,7 @@ impl TestDaemon {
     /// In a home that an earlier daemon left behind.
     pub async fn start_in(fake: &FakeClaude, setup: Setup, home: TempDir) -> Self {
         let outside = Outside::start().expect("a thread");
-        let app = App::start(setup.config(fake, home.path()), setup.clock, outside)
+        let app = App::start(setup.config(fake, home.path()), setup.clock, outside, Given::default())
             .await
             .expect("the daemon starts");
         let address = app.addresses().first().expect("an address").to_string();

@@ -1,11 +1,12 @@
 //! The control socket.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tokio::net::UnixListener;
 
 use super::group::Group;
 use crate::socket::{Access, Purpose, SocketError, SocketFile, listen_on, make_dir};
+use crate::systemd::GivenUnix;
 
 const CONTROL: Purpose = Purpose {
     name: "control socket",
@@ -14,12 +15,13 @@ const CONTROL: Purpose = Purpose {
     group_key: "control.group",
 };
 
-/// A listening control socket. Its file goes when this does.
+/// A listening control socket. Its file goes when this does, if it is ours.
 #[derive(Debug)]
 pub struct ControlSocket {
     listener: UnixListener,
     group: Option<Group>,
-    file: SocketFile,
+    path: PathBuf,
+    file: Option<SocketFile>,
 }
 
 impl ControlSocket {
@@ -36,14 +38,24 @@ impl ControlSocket {
             path: path.to_owned(),
             source,
         })?;
-        Ok(Self { listener, group, file })
+        Ok(Self { listener, group, path: path.to_owned(), file: Some(file) })
+    }
+
+    /// Takes a socket that was made for us, as it is, whoever can connect to it. Must be called within the runtime that will
+    /// serve it.
+    pub fn take(given: GivenUnix, group: Option<Group>) -> Result<Self, SocketError> {
+        let GivenUnix { listener, path } = given;
+        match UnixListener::from_std(listener) {
+            Ok(listener) => Ok(Self { listener, group, path, file: None }),
+            Err(source) => Err(SocketError::Io { of: CONTROL, path, source }),
+        }
     }
 
     pub fn path(&self) -> &Path {
-        self.file.path()
+        &self.path
     }
 
-    pub(super) fn into_parts(self) -> (UnixListener, Option<Group>, SocketFile) {
+    pub(super) fn into_parts(self) -> (UnixListener, Option<Group>, Option<SocketFile>) {
         (self.listener, self.group, self.file)
     }
 }

@@ -8,11 +8,12 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use nix::errno::Errno;
-use nix::sys::socket::{MsgFlags, recv};
+use nix::sys::socket::{MsgFlags, recv, setsockopt, sockopt};
 use tokio::io::Interest;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 
 use crate::socket::{Access, Purpose, SocketError, SocketFile, listen_on, make_dir};
+use crate::systemd::{GivenHttp, GivenUnix};
 
 const HTTP: Purpose =
     Purpose { name: "HTTP socket", option: "--listen", key: "http.listen", group_key: "http.groups" };
@@ -36,13 +37,17 @@ pub enum BindError {
     Tcp { address: SocketAddr, source: io::Error },
     #[error(transparent)]
     Unix(#[from] SocketError),
+    #[error("cannot use a socket that systemd hands over (\"http\")")]
+    Given(#[source] io::Error),
 }
 
-/// A bound socket. The file of a unix one goes when this does.
+/// A bound socket. The file of a unix one that is ours goes when this does.
 #[derive(Debug)]
 pub(super) enum Listener {
     Tcp(TcpListener),
     Unix(UnixListener, SocketFile),
+    /// Its file is not ours.
+    GivenUnix(UnixListener, PathBuf),
 }
 
 /// A connection that was accepted.
@@ -72,11 +77,27 @@ impl Listener {
         }
     }
 
+    /// Takes a socket that was made for us, as it is. Must be called within the runtime that will serve it.
+    pub(super) fn take(given: GivenHttp) -> Result<Self, BindError> {
+        match given {
+            GivenHttp::Tcp(listener) => {
+                // Connections inherit it. More memory for each is no reason not to serve.
+                let _best_effort = setsockopt(&listener, sockopt::SndBuf, &(SEND_BUFFER as usize));
+                TcpListener::from_std(listener).map(Self::Tcp).map_err(BindError::Given)
+            }
+            GivenHttp::Unix(GivenUnix { listener, path }) => {
+                let listener = UnixListener::from_std(listener).map_err(BindError::Given)?;
+                Ok(Self::GivenUnix(listener, path))
+            }
+        }
+    }
+
     /// As bound, with the real port.
     pub(super) fn address(&self) -> io::Result<Listen> {
         match self {
             Self::Tcp(listener) => listener.local_addr().map(Listen::Tcp),
             Self::Unix(_, file) => Ok(Listen::Unix(file.path().to_owned())),
+            Self::GivenUnix(_, path) => Ok(Listen::Unix(path.clone())),
         }
     }
 
@@ -88,7 +109,7 @@ impl Listener {
                 let _best_effort = stream.set_nodelay(true);
                 Ok(Accepted::Tcp { stream, remote })
             }
-            Self::Unix(listener, _) => Ok(Accepted::Unix(listener.accept().await?.0)),
+            Self::Unix(listener, _) | Self::GivenUnix(listener, _) => Ok(Accepted::Unix(listener.accept().await?.0)),
         }
     }
 }

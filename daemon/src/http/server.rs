@@ -24,11 +24,14 @@ use super::trust::Trust;
 use super::{Config, State, routes};
 use crate::keys::Keys;
 use crate::socket::Access;
+use crate::systemd::GivenHttp;
 use crate::tasks::Tasks;
 use crate::users::{Group, LookupError};
 
 /// After the cut, streams get this long to write their last event.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+/// Who has just connected is about to ask: one that stops waits so long for the first byte.
+const FRESH: Duration = Duration::from_secs(1);
 /// After a failed accept (no descriptors left) the loop waits this long.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
@@ -42,7 +45,7 @@ pub enum StartError {
     #[error(transparent)]
     Lookup(#[from] LookupError),
     #[error(
-        "{address} (http.listen) can be reached from other machines, and there is no client key: start proxyd on a loopback address, \
+        "{address} (http.listen, or a socket of systemd's) can be reached from other machines, and there is no client key: start proxyd on a loopback address, \
          make one with `proxyctl keys create NAME`, and start it here then"
     )]
     NoKeys { address: Listen },
@@ -76,7 +79,20 @@ impl Server {
     }
 
     /// Must be called within the runtime that will serve it.
-    pub fn bind(config: Config, keys: &Keys, tasks: Tasks) -> Result<Self, StartError> {
+    /// Sockets that are given take the place of `http.listen`.
+    pub fn bind(
+        mut config: Config,
+        given: Vec<GivenHttp>,
+        keys: &Keys,
+        tasks: Tasks,
+    ) -> Result<Self, StartError> {
+        let given = given.into_iter().map(Listener::take).collect::<Result<Vec<_>, _>>()?;
+        if !given.is_empty() {
+            let addresses = given.iter().map(Listener::address).collect::<Result<_, _>>();
+            config.listen = addresses.map_err(StartError::Address)?;
+            let listen = config.listen.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+            tracing::info!(listen, "serving HTTP on the sockets that systemd hands over, in place of http.listen");
+        }
         let reachable = config.listen.iter().find(|listen| !listen.is_local());
         if let Some(address) = reachable.filter(|_| config.auth != Auth::Nobody && keys.is_empty()) {
             return Err(StartError::NoKeys { address: address.clone() });
@@ -84,8 +100,11 @@ impl Server {
         let trust = Trust::new(&config.users, &config.groups, tasks)?;
         let certificate = config.tls.clone().map(Certificate::load).transpose()?.map(Arc::new);
         let access = access(&config)?;
-        let listeners = config.listen.iter().map(|listen| Listener::bind(listen, &access));
-        let listeners = listeners.collect::<Result<Vec<_>, _>>()?;
+        let listeners = if given.is_empty() {
+            config.listen.iter().map(|listen| Listener::bind(listen, &access)).collect::<Result<Vec<_>, _>>()?
+        } else {
+            given
+        };
         let addresses = listeners.iter().map(Listener::address).collect::<Result<_, _>>();
         warn_of_open_doors(&config);
         Ok(Self { listeners, addresses: addresses.map_err(StartError::Address)?, trust, certificate, config })
@@ -241,6 +260,8 @@ async fn accept(listener: Listener, doors: Doors) {
         match accepted {
             Ok(accepted) => {
                 tokio::select! {
+                    // Who has been accepted is served, if there is room, though the daemon stops.
+                    biased;
                     () = doors.crowd.room() => {}
                     () = doors.ending.stopping.cancelled() => return,
                 }
@@ -261,7 +282,7 @@ async fn connection(accepted: Accepted, place: Place, doors: Doors) {
     let may_leave = async {
         tokio::select! {
             () = standing.leave.cancelled() => {}
-            () = doors.ending.stopping.cancelled() => {}
+            () = async { tokio::join!(doors.ending.stopping.cancelled(), tokio::time::sleep(FRESH)); } => {}
         }
     };
     tokio::select! {

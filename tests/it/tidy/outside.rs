@@ -15,7 +15,7 @@ const ONLY: &[(&[&str], &[&str])] = &[
     (&["anyhow"], &["main.rs"]),
     (&["clap"], &["cli.rs"]),
     (&["tracing_subscriber", "tracing_journald"], &["telemetry/"]),
-    (&["sd_notify"], &["systemd.rs"]),
+    (&["sd_notify", "listenfd"], &["systemd/"]),
     (&["landlock"], &["sandbox.rs"]),
     // Certificates are read in transport.rs and tls.rs, the kernel's table of connections in peer.rs, and what it says
     // of our signals in main.rs.

@@ -1,12 +1,33 @@
-//! What we tell the service manager (`sd_notify(3)`). Without one it is told to nobody, and that is no error.
+//! What we tell the service manager (`sd_notify(3)`), and what it hands to us (`sd_listen_fds(3)`). Without one nothing is
+//! told or taken, and that is no error.
+
+mod manager;
+mod sockets;
 
 use std::time::Duration;
 
 use sd_notify::NotifyState;
 
-/// Up and serving, with the state of the accounts in one line.
+pub use manager::{is_heard, open};
+pub use sockets::{Announced, Given, GivenError, GivenHttp, GivenUnix};
+
+/// Up and serving, with the state of the accounts in one line. Also ends what [`reloading`] began.
 pub fn ready(status: &str) {
     tell(&[NotifyState::Ready, NotifyState::Status(status)]);
+}
+
+/// The state of the accounts in one line, as it is now.
+pub fn status(status: &str) {
+    tell(&[NotifyState::Status(status)]);
+}
+
+/// The configuration is being read anew; [`ready`] says when that is over.
+pub fn reloading() {
+    // systemd 253 and later tell by the time which of several reloads this is.
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => tell(&[NotifyState::Reloading, now]),
+        Err(error) => tracing::debug!(error = %error, "the service manager was not told of a reload"),
+    }
 }
 
 /// No new work is accepted from here on.
@@ -15,7 +36,8 @@ pub fn stopping() {
 }
 
 fn tell(state: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(state) {
+    let lines: String = state.iter().map(|state| format!("{state}\n")).collect();
+    if let Err(error) = manager::send(&lines) {
         tracing::debug!(error = %error, "the service manager was not told");
     }
 }
