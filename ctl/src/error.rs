@@ -256,7 +256,7 @@ impl fmt::Display for Place {
 
 /// The command that starts the daemon whose socket this is.
 fn start_command(path: &std::path::Path) -> String {
-    if path == std::path::Path::new(socket::SYSTEM) {
+    if [socket::SYSTEM, socket::SYSTEM_GIVEN].iter().any(|system| path == std::path::Path::new(system)) {
         "start it with `sudo systemctl start proxyd`".to_owned()
     } else if socket::user().is_some_and(|user| user == path) {
         "start it with `systemctl --user start proxyd`, or run `proxyd`".to_owned()

@@ -9,6 +9,7 @@ use nix::sys::resource::{Resource, getrlimit};
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::{Admin, Outside};
+use crate::announce::Announcer;
 use crate::chain::ErrorChain;
 use crate::claude::{Api, OAuthClient, Tls, TransportError};
 use crate::clock::Clock;
@@ -309,7 +310,7 @@ impl App {
         if usable == 0 {
             tracing::warn!("no account is usable yet: log one in with `proxyctl login claude`");
         }
-        systemd::ready(&format!("{usable} accounts usable"));
+        Announcer { pool: Arc::clone(&pool), clock: clock.clone(), tasks: tasks.clone() }.start();
         // Fed to the very end: what is saved at last may take its time.
         let watchdog = feed(Watchdog::of_process());
 

@@ -5,6 +5,7 @@
 pub mod account;
 pub mod address;
 pub mod admin;
+pub mod announce;
 pub mod app;
 pub mod chain;
 pub mod claude;

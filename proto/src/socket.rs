@@ -8,6 +8,10 @@ use directories::ProjectDirs;
 /// The system daemon's socket.
 pub const SYSTEM: &str = "/run/proxyd/control.sock";
 
+/// The one that systemd makes for the system's daemon (`proxyd-control.socket`): it outlives the daemon, which a socket in the
+/// daemon's runtime directory would not.
+pub const SYSTEM_GIVEN: &str = "/run/proxyd-control.sock";
+
 /// The socket of this user's own daemon: `$XDG_RUNTIME_DIR/proxyd/control.sock`, or where there is no runtime
 /// directory, `run/control.sock` in the private state directory. `None` when the user has no home either.
 pub fn user() -> Option<PathBuf> {

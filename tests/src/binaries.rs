@@ -120,6 +120,11 @@ impl Machine {
         self.home().join("runtime/proxyd/control.sock")
     }
 
+    /// What every program of this machine is started with.
+    pub fn environment(&self) -> &[(OsString, OsString)] {
+        &self.environment
+    }
+
     /// Writes an account's file as the daemon would find it.
     pub fn put(&self, name: &str, document: &Value) {
         put(&private_dir(self.auth_dir()), name, document);

@@ -28,7 +28,8 @@ pub(crate) enum Target {
 pub(crate) fn default_socket() -> PathBuf {
     // A directory that may not be looked into counts as present, so that the error says "not permitted".
     let present = |path: &PathBuf| !matches!(path.try_exists(), Ok(false));
-    let system = PathBuf::from(socket::SYSTEM);
+    let given = PathBuf::from(socket::SYSTEM_GIVEN);
+    let system = if present(&given) { given } else { PathBuf::from(socket::SYSTEM) };
     match socket::user() {
         Some(user) if present(&user) || !present(&system) => user,
         _ => system,

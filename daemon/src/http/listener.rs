@@ -109,7 +109,9 @@ impl Listener {
                 let _best_effort = stream.set_nodelay(true);
                 Ok(Accepted::Tcp { stream, remote })
             }
-            Self::Unix(listener, _) | Self::GivenUnix(listener, _) => Ok(Accepted::Unix(listener.accept().await?.0)),
+            Self::Unix(listener, _) | Self::GivenUnix(listener, _) => {
+                Ok(Accepted::Unix(listener.accept().await?.0))
+            }
         }
     }
 }

@@ -91,7 +91,10 @@ impl Server {
             let addresses = given.iter().map(Listener::address).collect::<Result<_, _>>();
             config.listen = addresses.map_err(StartError::Address)?;
             let listen = config.listen.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-            tracing::info!(listen, "serving HTTP on the sockets that systemd hands over, in place of http.listen");
+            tracing::info!(
+                listen,
+                "serving HTTP on the sockets that systemd hands over, in place of http.listen"
+            );
         }
         let reachable = config.listen.iter().find(|listen| !listen.is_local());
         if let Some(address) = reachable.filter(|_| config.auth != Auth::Nobody && keys.is_empty()) {
@@ -101,7 +104,11 @@ impl Server {
         let certificate = config.tls.clone().map(Certificate::load).transpose()?.map(Arc::new);
         let access = access(&config)?;
         let listeners = if given.is_empty() {
-            config.listen.iter().map(|listen| Listener::bind(listen, &access)).collect::<Result<Vec<_>, _>>()?
+            config
+                .listen
+                .iter()
+                .map(|listen| Listener::bind(listen, &access))
+                .collect::<Result<Vec<_>, _>>()?
         } else {
             given
         };

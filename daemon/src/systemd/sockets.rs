@@ -68,7 +68,9 @@ pub enum GivenError {
     UnknownName { socket: Described, name: String },
     #[error("systemd hands over {socket} named {name:?}, and it must be {wanted}")]
     Kind { socket: Described, name: &'static str, wanted: &'static str },
-    #[error("systemd hands over {socket} named \"control\", and another one before: there is one control socket")]
+    #[error(
+        "systemd hands over {socket} named \"control\", and another one before: there is one control socket"
+    )]
     SecondControl { socket: Described },
     #[error("cannot use {socket} that systemd hands over")]
     Io {
@@ -137,7 +139,10 @@ impl Given {
                 self.control = Some(control);
             }
             _ => {
-                return Err(GivenError::UnknownName { socket: taken.described(number), name: name.to_owned() });
+                return Err(GivenError::UnknownName {
+                    socket: taken.described(number),
+                    name: name.to_owned(),
+                });
             }
         }
         Ok(())
@@ -178,7 +183,9 @@ impl Taken {
 
     fn http(self, number: usize) -> Result<GivenHttp, GivenError> {
         match self {
-            Self::Socket { fd, family: AddressFamily::Inet, kind: SockType::Stream, listens: true, .. } => {
+            Self::Socket {
+                fd, family: AddressFamily::Inet, kind: SockType::Stream, listens: true, ..
+            } => {
                 let listener = TcpListener::from(fd);
                 let described = |source| GivenError::Io {
                     socket: Described { number, what: "a TCP socket", listens: true, address: None },
@@ -187,12 +194,11 @@ impl Taken {
                 listener.set_nonblocking(true).map_err(described)?;
                 Ok(GivenHttp::Tcp(listener))
             }
-            Self::Socket { fd, family: AddressFamily::Unix, kind: SockType::Stream, listens: true, .. } => {
-                Ok(GivenHttp::Unix(GivenUnix::of(number, fd)?))
-            }
+            Self::Socket {
+                fd, family: AddressFamily::Unix, kind: SockType::Stream, listens: true, ..
+            } => Ok(GivenHttp::Unix(GivenUnix::of(number, fd)?)),
             other => {
-                let wanted =
-                    "a TCP or unix stream socket that listens (ListenStream= and Accept=no of its socket unit)";
+                let wanted = "a TCP or unix stream socket that listens (ListenStream= and Accept=no of its socket unit)";
                 Err(GivenError::Kind { socket: other.described(number), name: HTTP, wanted })
             }
         }
@@ -200,9 +206,9 @@ impl Taken {
 
     fn control(self, number: usize) -> Result<GivenUnix, GivenError> {
         match self {
-            Self::Socket { fd, family: AddressFamily::Unix, kind: SockType::Stream, listens: true, .. } => {
-                GivenUnix::of(number, fd)
-            }
+            Self::Socket {
+                fd, family: AddressFamily::Unix, kind: SockType::Stream, listens: true, ..
+            } => GivenUnix::of(number, fd),
             other => {
                 let wanted =
                     "a unix stream socket that listens (ListenStream=/path and Accept=no of its socket unit)";

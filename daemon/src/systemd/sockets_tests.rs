@@ -62,7 +62,11 @@ fn one_of_the_wrong_kind_is_named_with_what_it_is_and_what_it_must_be() {
             Taken::socket(unix_datagrams, AddressFamily::Unix, SockType::Datagram, "a unix datagram socket"),
             ["a unix datagram socket at", "\"control\"", "a unix stream socket that listens"],
         ),
-        ("control", tcp(), ["a TCP socket at 127.0.0.1:", "\"control\"", "a unix stream socket that listens"]),
+        (
+            "control",
+            tcp(),
+            ["a TCP socket at 127.0.0.1:", "\"control\"", "a unix stream socket that listens"],
+        ),
         ("metrics", tcp(), ["a TCP socket at 127.0.0.1:", "\"metrics\"", "\"http\" or \"control\""]),
         ("http", Taken::NoSocket, ["file descriptor 7, no socket", "\"http\"", "that listens"]),
     ] {

@@ -9,6 +9,7 @@ mod full_disk;
 mod hardening;
 mod login;
 mod rights;
+mod service;
 mod ssh;
 mod start;
 mod stop;

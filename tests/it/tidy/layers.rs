@@ -11,7 +11,7 @@ const ROWS: &[&[&str]] = &[
     &["translate", "pool", "store", "telemetry", "systemd", "sandbox"],
     &["claude"],
     &["refresh", "owners", "stored", "keys"],
-    &["login", "reload", "admin", "usage", "notice", "keeper"],
+    &["login", "reload", "admin", "usage", "notice", "announce", "keeper"],
     &["proxy"],
     &["http", "control"],
     &["config"],
