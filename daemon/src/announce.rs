@@ -73,16 +73,14 @@ fn line(snapshot: &Snapshot, now: Timestamp) -> String {
     let usable = count(&|member| member.is_usable(now));
     let cooling = count(&|member| matches!(member.state(now), State::Cooling { in_part: false, .. }));
     let login = count(&|member| matches!(member.state(now), State::NeedsLogin(_)));
-    let mut line = format!("{usable} {} usable", if usable == 1 { "account" } else { "accounts" });
-    if cooling > 0 {
-        line.push_str(&format!(", {cooling} cooling"));
-    }
-    match login {
-        0 => {}
-        1 => line.push_str(", 1 needs a login"),
-        _ => line.push_str(&format!(", {login} need a login")),
-    }
-    line
+    let usable = format!("{usable} {} usable", if usable == 1 { "account" } else { "accounts" });
+    let cooling = (cooling > 0).then(|| format!("{cooling} cooling"));
+    let login = match login {
+        0 => None,
+        1 => Some("1 needs a login".to_owned()),
+        _ => Some(format!("{login} need a login")),
+    };
+    [Some(usable), cooling, login].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// Until the next look, where one is needed though nothing is told: a cooldown ends, a reserve is reached, or a token that
@@ -108,9 +106,10 @@ mod tests {
     use crate::pool::{Asked, Config, Reach, Signal};
 
     const NOW: &str = "2026-06-01T00:00:00Z";
+    const RENEWED: &str = r#","refresh_token":"r""#;
 
     fn publish(pool: &Pool, name: &str, more: &str) {
-        let json = format!(r#"{{"access_token":"t","refresh_token":"r","account_uuid":"{name}"{more}}}"#);
+        let json = format!(r#"{{"access_token":"t","account_uuid":"{name}"{more}}}"#);
         let document = Document::parse(json.as_bytes()).unwrap();
         let file = FileName::parse(&format!("claude-{name}.json")).unwrap();
         pool.publish(document.to_account(file).unwrap());
@@ -122,16 +121,21 @@ mod tests {
         let clock = crate::clock::ManualClock::at(now).clock();
         let pool = Pool::new(Config::default(), clock);
         assert_eq!(line(&pool.snapshot(), now), "0 accounts usable");
-        publish(&pool, "a", "");
+        publish(&pool, "a", RENEWED);
         assert_eq!(line(&pool.snapshot(), now), "1 account usable");
         assert_eq!(pause(&pool.snapshot(), now), None, "nothing is looked at while nothing can change");
         let until = now + crate::clock::SignedDuration::from_secs(5);
         let limited = Signal::RateLimited { until: Some(until), reach: Reach::Account };
         pool.acquire(&Asked::messages("m")).unwrap().settle(&limited);
-        publish(&pool, "b", "");
-        publish(&pool, "c", "");
+        publish(&pool, "b", RENEWED);
+        publish(&pool, "c", RENEWED);
         publish(&pool, "d", r#","disabled":true"#);
         assert_eq!(line(&pool.snapshot(), now), "2 accounts usable, 1 cooling");
         assert_eq!(pause(&pool.snapshot(), now), Some(Duration::from_secs(5) + MOMENT));
+        // A token that ended, and that nothing renews.
+        for (name, words) in [("e", "1 needs a login"), ("f", "2 need a login")] {
+            publish(&pool, name, r#","expired":"2026-05-01T00:00:00Z""#);
+            assert_eq!(line(&pool.snapshot(), now), format!("2 accounts usable, 1 cooling, {words}"));
+        }
     }
 }

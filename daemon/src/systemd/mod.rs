@@ -36,7 +36,7 @@ pub fn stopping() {
 }
 
 fn tell(state: &[NotifyState<'_>]) {
-    let lines: String = state.iter().map(|state| format!("{state}\n")).collect();
+    let lines = state.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n") + "\n";
     if let Err(error) = manager::send(&lines) {
         tracing::debug!(error = %error, "the service manager was not told");
     }

@@ -33,7 +33,7 @@ impl Manager {
 }
 
 /// `proxyd` with a socket in the place where systemd puts the first one.
-async fn handed(machine: &Machine, socket: impl Into<OwnedFd>, name: &str) -> Live {
+fn handed(machine: &Machine, socket: impl Into<OwnedFd>, name: &str) -> Live {
     let mut command = machine.command("sh");
     command.args(["-c", "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\""]);
     command.arg(&programs().proxyd).env("LISTEN_FDNAMES", name).stdin(Stdio::from(socket.into()));
@@ -98,7 +98,7 @@ async fn nobody_is_refused_while_the_daemon_is_restarted_under_a_socket_that_sta
         })
         .collect();
     for _ in 0..3 {
-        let daemon = Daemon::ready(handed(&machine, socket.try_clone().unwrap(), "http").await).await;
+        let daemon = Daemon::ready(handed(&machine, socket.try_clone().unwrap(), "http")).await;
         assert_eq!(daemon.address(), address.to_string());
         let seen = fake.requests().len();
         within("it is asked", async {
@@ -110,7 +110,7 @@ async fn nobody_is_refused_while_the_daemon_is_restarted_under_a_socket_that_sta
         assert_eq!(daemon.stop().await.code, Some(0));
     }
     // One more, so that whoever waits is answered.
-    let daemon = Daemon::ready(handed(&machine, socket.try_clone().unwrap(), "http").await).await;
+    let daemon = Daemon::ready(handed(&machine, socket.try_clone().unwrap(), "http")).await;
     stop.send(true).unwrap();
     for asking in asking {
         for answer in asking.await.unwrap() {
@@ -136,7 +136,7 @@ async fn a_socket_that_cannot_be_served_stops_the_start_and_is_named() {
         (tcp().into(), "metrics", "named \"metrics\": it must be named \"http\" or \"control\""),
         (open.into(), "http", "can be reached from other machines, and there is no client key"),
     ] {
-        let done = handed(&machine, socket, name).await.finish().await;
+        let done = handed(&machine, socket, name).finish().await;
         assert_eq!(done.code, Some(1), "{}", done.stderr);
         assert!(done.stderr.contains(words), "{}", done.stderr);
     }
