@@ -2,6 +2,7 @@
 //! what was asked. It speaks only over a unix socket: one of this machine, or through `ssh` one of another.
 
 mod accounts;
+mod configuration;
 mod daemon;
 mod greeting;
 mod host;

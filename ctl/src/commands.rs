@@ -3,11 +3,13 @@
 
 mod accounts;
 mod completions;
+mod config;
 mod dial_stdio;
 mod events;
 mod explain;
 mod keys;
 mod login;
+mod reload;
 mod status;
 mod strategy;
 
@@ -80,6 +82,8 @@ async fn dispatch(command: Command, context: &mut Context<'_>) -> Result<Exit, E
         Command::Status => status::run(context).await,
         Command::Explain(args) => explain::run(&args, context).await,
         Command::Strategy { strategy } => strategy::run(strategy, context).await,
+        Command::Reload => reload::run(context).await,
+        Command::Config => config::run(context).await,
         Command::Events => events::run(context).await,
         Command::Completions { shell } => completions::run(shell, context),
         Command::DialStdio => dial_stdio::run(context).await,

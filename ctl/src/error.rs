@@ -84,6 +84,9 @@ pub(crate) enum Error {
     Stopped,
     #[error("nothing was done: you did not say yes")]
     Declined,
+    /// They have been printed, each with its place.
+    #[error("the configuration has {}, so the one in use stays", text::count(*mistakes, "mistake"))]
+    InvalidConfiguration { mistakes: u32 },
     /// The daemon ended what was watched: it stops.
     #[error("the daemon stopped")]
     WatchEnded,
@@ -115,6 +118,7 @@ impl Error {
             | Self::NoRemoteProxyctl { .. } => Exit::NotRunning,
             Self::SocketForbidden { .. } | Self::Stranger { .. } => Exit::NotPermitted,
             Self::SaidThere { exit, .. } => *exit,
+            Self::InvalidConfiguration { .. } => Exit::InvalidConfiguration,
             Self::Refused { refusal, .. } => refusal.exit(),
             Self::PortInUse { .. } => Exit::PortInUse,
             Self::NoAnswer { .. } | Self::LoginTimedOut { .. } => Exit::TimedOut,
@@ -215,6 +219,10 @@ impl Error {
             Self::LoginFailed(failure) => failure.hint(),
             Self::NoPaste { .. } => {
                 "begin again and paste what the page of the new URL shows: `proxyctl login claude --paste`"
+                    .to_owned()
+            }
+            Self::InvalidConfiguration { .. } => {
+                "correct them and run `proxyctl reload` again; `proxyd check-config` looks without changing anything"
                     .to_owned()
             }
             Self::WatchEnded => "`proxyctl status` shows whether it runs again".to_owned(),

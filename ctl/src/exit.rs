@@ -27,6 +27,8 @@ pub enum Exit {
     AuthenticationFailed,
     /// The daemon could not save the account or the key.
     NotSaved,
+    /// The daemon's configuration has mistakes: `EX_CONFIG` of sysexits(3), as `proxyd check-config` ends.
+    InvalidConfiguration,
     /// Stopped by a signal.
     Interrupted,
 }
@@ -46,6 +48,7 @@ impl Exit {
             Self::TimedOut => 14,
             Self::AuthenticationFailed => 15,
             Self::NotSaved => 16,
+            Self::InvalidConfiguration => 78,
             Self::Interrupted => 130,
         }
     }
@@ -64,6 +67,7 @@ impl Exit {
             Self::TimedOut => "timed_out",
             Self::AuthenticationFailed => "authentication_failed",
             Self::NotSaved => "could_not_save",
+            Self::InvalidConfiguration => "invalid_configuration",
             Self::Interrupted => "interrupted",
         }
     }

@@ -1,6 +1,8 @@
 //! The composition root: builds every component from its own part of the configuration, and runs them until
 //! the daemon is to stop.
 
+mod reconfigure;
+
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +15,7 @@ use crate::announce::Announcer;
 use crate::chain::ErrorChain;
 use crate::claude::{Api, OAuthClient, Tls, TransportError};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Loaded};
 use crate::control::{self, ControlSocket, Group};
 use crate::http::{self, Listen, Server, Stop};
 use crate::keeper::Keeper;
@@ -24,8 +26,8 @@ use crate::owners::Owners;
 use crate::pool::Pool;
 use crate::proxy::{self, Proxy};
 use crate::refresh::Refresher;
-use crate::reload::Reloader;
-use crate::sandbox::Places;
+use crate::reload::{Asked, Configuration, Reloader};
+use crate::sandbox::{Landlock, Places};
 use crate::socket::SocketError;
 use crate::store::{OpenError, Store};
 use crate::stored::StoredResponses;
@@ -34,6 +36,7 @@ use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 use crate::usage::Usage;
 use crate::users::LookupError;
+use reconfigure::Reconfigure;
 
 /// The whole daemon, bound and loaded, not serving yet.
 #[derive(Debug)]
@@ -51,6 +54,9 @@ pub struct App {
     clock: Clock,
     tasks: Tasks,
     cut: CancellationToken,
+    configuration: Configuration,
+    asked: Asked,
+    reconfigure: Reconfigure,
 }
 
 /// A part without which the daemon would be half dead has ended before its time; the log says which. What was in flight is
@@ -81,7 +87,8 @@ pub enum StartError {
 impl App {
     /// Makes the directories that are missing, and says what the daemon opens from its start on: the sandbox is made of it.
     /// What is given is there already.
-    pub fn prepare(config: &Config, given: &Given) -> Result<Places, StartError> {
+    pub fn prepare(loaded: &Loaded, given: &Given) -> Result<Places, StartError> {
+        let Loaded { config, sources, .. } = loaded;
         Store::make(&config.auth_dir)?;
         let mut sockets = Vec::new();
         if given.control.is_none() {
@@ -100,7 +107,7 @@ impl App {
         let tls = config.http.tls.iter().flat_map(|files| [&files.cert, &files.key]);
         let tls = tls.flat_map(|file| [Some(file.clone()), file.canonicalize().ok()]).flatten();
         let tls = tls.filter_map(|file| file.parent().map(Path::to_owned));
-        let read = config.claude.transport.ca_file.iter().cloned().chain(tls);
+        let read = config.claude.transport.ca_file.iter().cloned().chain(tls).chain(sources.places());
         Ok(Places {
             state: [&config.auth_dir].into_iter().chain(&config.sandbox.state_dir).cloned().collect(),
             sockets: sockets.into_iter().filter_map(|socket| socket.parent().map(Path::to_owned)).collect(),
@@ -111,11 +118,13 @@ impl App {
     /// Takes the directory, the sockets and the accounts. Fails before anything is served. `outside` opens what a person
     /// names later; what is given is served in place of what the configuration says.
     pub async fn start(
-        config: Config,
+        loaded: Loaded,
         clock: Clock,
         outside: Outside,
         given: Given,
     ) -> Result<Self, StartError> {
+        let running = loaded.valued();
+        let Loaded { config, sources, .. } = loaded;
         let store = Store::open(&config.auth_dir)?;
         for recovered in store.recover().map_err(StartError::Scan)? {
             tracing::warn!(account.id = %recovered.account, "adopted a token that a crash had left behind");
@@ -182,7 +191,7 @@ impl App {
         let components = proxy::Components {
             pool: Arc::clone(&pool),
             refresher: refresher.clone(),
-            api,
+            api: api.clone(),
             clock: clock.clone(),
             owners,
             stored: stored.clone(),
@@ -190,9 +199,11 @@ impl App {
             cut: cut.clone(),
         };
         let proxy = Proxy::new(components, config.proxy.clone());
+        let (configuration, asked) = Configuration::new(reconfigure::in_use(&running));
+        let http_listen = control::Addresses::new(server.called());
         let info = control::Info {
             started_at: clock.now(),
-            http_listen: server.called(),
+            http_listen: http_listen.clone(),
             control_socket: socket.path().to_owned(),
             callback_port: config.callback_port,
         };
@@ -215,8 +226,24 @@ impl App {
             ),
             watchers: control::Watchers::default(),
             history: Arc::clone(proxy.history()),
+            configuration: configuration.clone(),
         };
         let notices = Notices::new(Arc::clone(&pool), clock.clone(), tasks.clone());
+        let reconfigure = Reconfigure {
+            sources,
+            running,
+            pool: Arc::clone(&pool),
+            proxy: proxy.clone(),
+            stored: stored.clone(),
+            refresher: refresher.clone(),
+            api,
+            oauth: oauth.clone(),
+            http_listen,
+            is_sandboxed: config.sandbox.landlock == Landlock::Required,
+            watches: config.watch,
+            announcer: Announcer { pool: Arc::clone(&pool), clock: clock.clone(), tasks: tasks.clone() },
+            tasks: tasks.clone(),
+        };
         let http = http::State {
             proxy,
             pool: Arc::clone(&pool),
@@ -239,6 +266,9 @@ impl App {
             clock,
             tasks,
             cut,
+            configuration,
+            asked,
+            reconfigure,
         })
     }
 
@@ -267,6 +297,11 @@ impl App {
         &self.refresher
     }
 
+    /// By which a reload of the configuration is asked for.
+    pub fn configuration(&self) -> &Configuration {
+        &self.configuration
+    }
+
     pub fn tasks(&self) -> &Tasks {
         &self.tasks
     }
@@ -288,6 +323,9 @@ impl App {
             clock,
             tasks,
             cut,
+            configuration,
+            asked,
+            reconfigure,
         } = self;
         let addresses: Vec<_> = server.urls().collect();
         let usable = pool.snapshot().members.iter().filter(|member| member.is_usable(clock.now())).count();
@@ -302,15 +340,15 @@ impl App {
             }
         });
         let stopping = CancellationToken::new();
-        let serving_http = tasks.spawn_vital(
-            "http server",
-            server.serve(http, Stop { stopping: stopping.clone(), cut }, descriptors()),
-        );
+        let serving = server.open(http, Stop { stopping: stopping.clone(), cut }, descriptors());
+        let serving_http = tasks.spawn_vital("http server", serving.clone().serve());
         tracing::info!(listen = addresses.join(" "), accounts.usable = usable, "proxyd is ready");
         if usable == 0 {
             tracing::warn!("no account is usable yet: log one in with `proxyctl login claude`");
         }
-        Announcer { pool: Arc::clone(&pool), clock: clock.clone(), tasks: tasks.clone() }.start();
+        reconfigure.announcer.start();
+        // After it: a reload that was asked for meanwhile tells the service manager by itself that it is ready again.
+        tasks.spawn_vital("configuration", reconfigure.run(configuration, asked, serving));
         // Fed to the very end: what is saved at last may take its time.
         let watchdog = feed(Watchdog::of_process());
 

@@ -13,12 +13,12 @@ use proxyd::app::App;
 use proxyd::chain::ErrorChain;
 use proxyd::cli::{Cli, Command};
 use proxyd::clock::Clock;
-use proxyd::config::{self, Config, Environment, Level};
+use proxyd::config::{self, Environment, Loaded};
+use proxyd::reload::Configuration;
 use proxyd::sandbox::{self, Restricted};
 use proxyd::systemd::{self, Announced, Given};
 use proxyd::telemetry::{self, Output};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing::level_filters::LevelFilter;
 
 /// `EX_CONFIG` of sysexits(3): starting again does not help.
 const EXIT_CONFIG: u8 = 78;
@@ -41,8 +41,8 @@ fn main() -> ExitCode {
         Some(Command::CheckConfig) => print("the configuration is valid\n"),
         Some(Command::PrintConfig) => print(&loaded.print()),
         None => {
-            telemetry::init(filter(loaded.config.log_level), output(&environment));
-            match serve(loaded.config, &environment) {
+            telemetry::init(loaded.config.log_level.into(), output(&environment));
+            match serve(loaded, &environment) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => {
                     say(&format!("proxyd: {}\n", ErrorChain(error.as_ref())));
@@ -78,7 +78,7 @@ fn raise_file_limit() {
     }
 }
 
-fn serve(config: Config, environment: &Environment) -> anyhow::Result<()> {
+fn serve(loaded: Loaded, environment: &Environment) -> anyhow::Result<()> {
     // Changes the environment, so it comes before any thread.
     let given = Given::take(Announced {
         pid: environment.get("LISTEN_PID"),
@@ -88,8 +88,8 @@ fn serve(config: Config, environment: &Environment) -> anyhow::Result<()> {
     systemd::open(environment.get("NOTIFY_SOCKET"));
     // Both before the runtime: its threads are restricted as this one is, and that one thread is not.
     let outside = Outside::start().context("cannot start a thread")?;
-    let places = App::prepare(&config, &given)?;
-    match sandbox::restrict(&config.sandbox, &places)? {
+    let places = App::prepare(&loaded, &given)?;
+    match sandbox::restrict(&loaded.config.sandbox, &places)? {
         Restricted::Fully => tracing::debug!("restricted to its own files by landlock"),
         Restricted::Not => tracing::warn!("not restricted to its own files: sandbox.landlock is off"),
     }
@@ -99,8 +99,9 @@ fn serve(config: Config, environment: &Environment) -> anyhow::Result<()> {
         .context("cannot start the runtime")?;
     let result = runtime.block_on(async {
         let mut signals = Signals::new().context("cannot listen for signals")?;
-        let app = App::start(config, Clock::system(), outside, given).await?;
+        let app = App::start(loaded, Clock::system(), outside, given).await?;
         let (asked, stop) = tokio::sync::oneshot::channel::<()>();
+        let configuration = app.configuration().clone();
         let running = app.run(async {
             // The sender never goes away unsent.
             let _asked = stop.await;
@@ -108,11 +109,11 @@ fn serve(config: Config, environment: &Environment) -> anyhow::Result<()> {
         tokio::pin!(running);
         tokio::select! {
             ended = &mut running => return Ok(ended?),
-            () = signals.next() => drop(asked),
+            () = signals.stop(&configuration) => drop(asked),
         }
         tokio::select! {
             ended = &mut running => ended?,
-            () = signals.next() => tracing::warn!("asked a second time: stopping at once"),
+            () = signals.stop(&configuration) => tracing::warn!("asked a second time: stopping at once"),
         }
         Ok(())
     });
@@ -121,12 +122,12 @@ fn serve(config: Config, environment: &Environment) -> anyhow::Result<()> {
     result
 }
 
-/// The signals that ask the daemon to stop; a terminal that hangs up asks, too.
+/// What the daemon is told from outside. Without a terminal it has nothing to hang up, and one that hangs up stops nothing: what
+/// is under way goes on.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
-    /// `None` where whoever started us had it ignored, as nohup(1) does.
-    hangup: Option<Signal>,
+    hangup: Signal,
 }
 
 impl Signals {
@@ -134,41 +135,19 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
-            hangup: if ignores_hangup() { None } else { Some(signal(SignalKind::hangup())?) },
+            hangup: signal(SignalKind::hangup())?,
         })
     }
 
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-            () = hung_up(self.hangup.as_mut()) => {}
+    /// Resolves when the daemon is to stop. Until then each SIGHUP has the configuration read anew.
+    async fn stop(&mut self, configuration: &Configuration) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => configuration.nudge(),
+            }
         }
-    }
-}
-
-async fn hung_up(signal: Option<&mut Signal>) {
-    match signal {
-        Some(signal) => drop(signal.recv().await),
-        None => std::future::pending().await,
-    }
-}
-
-/// Whether SIGHUP was ignored when we were started (`SigIgn` of proc_pid_status(5), whose lowest bit is
-/// SIGHUP).
-fn ignores_hangup() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
-}
-
-fn filter(level: Level) -> LevelFilter {
-    match level {
-        Level::Error => LevelFilter::ERROR,
-        Level::Warn => LevelFilter::WARN,
-        Level::Info => LevelFilter::INFO,
-        Level::Debug => LevelFilter::DEBUG,
-        Level::Trace => LevelFilter::TRACE,
     }
 }
 

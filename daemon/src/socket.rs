@@ -79,16 +79,22 @@ pub fn listen_on(
         socket(AddressFamily::Unix, SockType::Stream, flags, None).map_err(|errno| failed(errno.into()))?;
     bind(socket.as_raw_fd(), &address).map_err(|errno| failed(errno.into()))?;
     // Nobody can connect before `listen`, so there is no moment at which others could.
-    match access {
-        Access::Owner => fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(failed)?,
-        Access::Group(group) => open_to(path, of, group, 0o660)?,
-        Access::Everybody => fs::set_permissions(path, Permissions::from_mode(0o666)).map_err(failed)?,
-    }
+    give(path, of, access)?;
     let inode = fs::symlink_metadata(path).map_err(failed)?.ino();
     let file = SocketFile { path: path.to_owned(), inode };
     listen(&socket, Backlog::new(1024).unwrap_or(Backlog::MAXALLOWABLE))
         .map_err(|errno| failed(errno.into()))?;
     Ok((socket.into(), file))
+}
+
+/// Opens the file of a socket to whom it is for, and closes it to everybody else.
+pub fn give(path: &Path, of: Purpose, access: &Access) -> Result<(), SocketError> {
+    let failed = |source| SocketError::Io { of, path: path.to_owned(), source };
+    match access {
+        Access::Owner => fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(failed),
+        Access::Group(group) => open_to(path, of, group, 0o660),
+        Access::Everybody => fs::set_permissions(path, Permissions::from_mode(0o666)).map_err(failed),
+    }
 }
 
 impl SocketFile {

@@ -18,11 +18,13 @@ pub struct Tasks {
 struct Vital {
     tasks: Tasks,
     name: &'static str,
+    /// Cancelled when it is to end before the daemon does.
+    over: Option<CancellationToken>,
 }
 
 impl Drop for Vital {
     fn drop(&mut self) {
-        if !self.tasks.is_stopping() {
+        if !self.tasks.is_stopping() && !self.over.as_ref().is_some_and(CancellationToken::is_cancelled) {
             tracing::error!(task = self.name, "a part of the daemon that must run has ended: it stops");
             self.tasks.broken.cancel();
         }
@@ -48,7 +50,26 @@ impl Tasks {
     where
         F: Future<Output: Send + 'static> + Send + 'static,
     {
-        let vital = Vital { tasks: self.clone(), name };
+        self.spawn_with(Vital { tasks: self.clone(), name, over: None }, task)
+    }
+
+    /// The same for a loop that is not needed any more once `over` is cancelled.
+    pub fn spawn_vital_until<F>(
+        &self,
+        name: &'static str,
+        over: CancellationToken,
+        task: F,
+    ) -> JoinHandle<F::Output>
+    where
+        F: Future<Output: Send + 'static> + Send + 'static,
+    {
+        self.spawn_with(Vital { tasks: self.clone(), name, over: Some(over) }, task)
+    }
+
+    fn spawn_with<F>(&self, vital: Vital, task: F) -> JoinHandle<F::Output>
+    where
+        F: Future<Output: Send + 'static> + Send + 'static,
+    {
         self.spawn(async move {
             let _vital = vital;
             task.await
@@ -104,6 +125,13 @@ mod tests {
 
         let tasks = Tasks::new();
         tasks.spawn_vital("ends", async {}).await.unwrap();
+        tasks.broken().await;
+
+        let (tasks, over) = (Tasks::new(), CancellationToken::new());
+        over.cancel();
+        tasks.spawn_vital_until("is over", over, async {}).await.unwrap();
+        assert!(!tasks.broken.is_cancelled());
+        tasks.spawn_vital_until("ends", CancellationToken::new(), async {}).await.unwrap();
         tasks.broken().await;
 
         let tasks = Tasks::new();

@@ -16,6 +16,8 @@ mod chat;
 mod client_keys_control;
 #[cfg(test)]
 mod completions;
+#[cfg(test)]
+mod config_reload;
 mod control_tools;
 #[cfg(test)]
 mod data_plane;

@@ -8,6 +8,7 @@
     reason = "a harness: what fails here must fail the test at once"
 )]
 
+mod configuration;
 mod documents;
 mod setup;
 
@@ -109,7 +110,7 @@ impl TestDaemon {
     /// In a home that an earlier daemon left behind.
     pub async fn start_in(fake: &FakeClaude, setup: Setup, home: TempDir) -> Self {
         let outside = Outside::start().expect("a thread");
-        let app = App::start(setup.config(fake, home.path()), setup.clock, outside, Given::default())
+        let app = App::start(setup.load(fake, home.path()), setup.clock, outside, Given::default())
             .await
             .expect("the daemon starts");
         let address = app.addresses().first().expect("an address").to_string();

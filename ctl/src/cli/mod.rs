@@ -56,6 +56,7 @@ fn with_template(command: clap::Command) -> clap::Command {
    14  timed out
    15  authentication failed
    16  the account or key could not be saved
+   78  the configuration has mistakes
   130  interrupted"
 )]
 pub struct Cli {
@@ -143,6 +144,22 @@ To keep one, set pool.strategy in proxyd's configuration.")]
         /// How to choose from now on [default: show how it is done now]
         strategy: Option<Strategy>,
     },
+    /// Have the daemon read its configuration anew, and show what came of it
+    #[command(after_help = "Examples:
+  proxyctl reload
+  proxyctl reload --json | jq -r '.changes[] | select(.effect == \"needs_restart\") | .key'
+
+A configuration with mistakes changes nothing: all of them are printed, and it ends with 78. It
+ends with 1 if a change could not be had.")]
+    Reload,
+    /// Show the configuration that is in use, and where each value comes from
+    #[command(after_help = "Examples:
+  proxyctl config
+  proxyctl config | grep -v '# default'       what is set
+  proxyctl config --json | jq '.keys[] | select(.reloads | not) | .key'
+
+`proxyd print-config` shows what the next start would use.")]
+    Config,
     /// Print what happens to the accounts, as it happens, until Ctrl-C
     #[command(after_help = "Examples:
   proxyctl events

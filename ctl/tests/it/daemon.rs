@@ -1,6 +1,7 @@
 //! A daemon that answers what the test scripted, writes down what it was asked, and fails the test when it
 //! was asked anything else.
 
+mod configuration;
 mod keys;
 mod samples;
 
@@ -10,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use proxy_proto::v1::accounts_server::{Accounts, AccountsServer};
+use proxy_proto::v1::configuration_server::ConfigurationServer;
 use proxy_proto::v1::daemon_server::{Daemon, DaemonServer};
 use proxy_proto::v1::keys_server::KeysServer;
 use proxy_proto::v1::logins_server::{Logins, LoginsServer};
@@ -74,6 +76,8 @@ struct Script {
     key: Queue<Key>,
     create_key: Queue<CreateKeyResponse>,
     strategy: Queue<SetStrategyResponse>,
+    configuration: Queue<GetConfigurationResponse>,
+    reload: Queue<ReloadResponse>,
     /// Everything that was asked, in words.
     calls: Vec<String>,
     surprises: Vec<String>,
@@ -101,6 +105,7 @@ impl FakeDaemon {
         let listener = runtime.block_on(async { UnixListener::bind(&socket).unwrap() });
         let server = tonic::transport::Server::builder()
             .add_service(AccountsServer::new(services.clone()))
+            .add_service(ConfigurationServer::new(services.clone()))
             .add_service(DaemonServer::new(services.clone()))
             .add_service(KeysServer::new(services.clone()))
             .add_service(LoginsServer::new(services))

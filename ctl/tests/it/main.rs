@@ -7,6 +7,8 @@ mod client_keys;
 #[cfg(test)]
 mod complete;
 #[cfg(test)]
+mod configuration;
+#[cfg(test)]
 mod connect;
 #[cfg(test)]
 mod daemon;

@@ -7,6 +7,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Method, Request, Response, Uri};
@@ -19,7 +20,7 @@ use super::connect::TooSlow;
 use super::own::OwnCredential;
 use super::transport::{MOST_BUFFERED, ModelClient, Tls, TransportError};
 use super::ways::{Closed, Way, Ways};
-use super::{Config, TransportConfig, USER_AGENT};
+use super::{Config, Timeouts, USER_AGENT};
 use crate::account::{Account, Credential};
 use crate::clock::in_words;
 use crate::pool::{Lease, Pool};
@@ -95,9 +96,7 @@ pub enum SendError {
 pub struct Api {
     ways: Arc<Ways<ModelClient>>,
     provider: Base,
-    connect_timeout: Duration,
-    head_timeout: Duration,
-    silence_timeout: Duration,
+    timeouts: Arc<ArcSwap<Timeouts>>,
 }
 
 /// Where calls go.
@@ -112,10 +111,17 @@ struct Base {
 impl Api {
     /// `pool` says which proxies are in use.
     pub fn new(config: &Config, tls: &Tls, pool: Arc<Pool>) -> Result<Self, TransportError> {
-        let TransportConfig { connect_timeout, head_timeout, silence_timeout, .. } = config.transport;
+        let timeouts = Arc::new(ArcSwap::from_pointee(config.transport.timeouts));
         let ways = Ways::new(&config.transport, tls, pool, ModelClient::new)?;
         let provider = Base::of(&config.api_base_url).ok_or(TransportError::BaseUrl)?;
-        Ok(Self { ways: Arc::new(ways), provider, connect_timeout, head_timeout, silence_timeout })
+        Ok(Self { ways: Arc::new(ways), provider, timeouts })
+    }
+
+    /// Upstream may take this long from now on. Calls that are under way go on as they were.
+    pub fn configure(&self, timeouts: Timeouts) -> Result<(), TransportError> {
+        self.ways.connect_within(timeouts.connect)?;
+        self.timeouts.store(Arc::new(timeouts));
+        Ok(())
     }
 
     /// Sends `call` by the lease's credential, the way its account goes, and waits for the answer's head. Dropping
@@ -154,38 +160,21 @@ impl Api {
 
     async fn send_by(&self, way: &Way, base: &Base, call: Call) -> Result<Response<UpstreamBody>, SendError> {
         let client = self.ways.client(way).map_err(SendError::NoWay)?;
+        let timeouts = **self.timeouts.load();
         let body = call.body;
         let mut request = Request::new(body.outgoing());
         *request.method_mut() = call.method;
         *request.uri_mut() = base.uri(call.path);
         *request.headers_mut() = call.headers;
-        let answer = in_time(client.request(request), &body, self.head_timeout).await;
+        let answer = in_time(client.request(request), &body, timeouts.head).await;
         if let Some(fault) = body.fault() {
             return Err(SendError::Upload(fault));
         }
         match answer {
             Some(Err(error)) if error.is_connect() && way.is_own() => Err(SendError::Proxy(error)),
-            Some(Err(error)) => Err(self.failed(error)),
-            Some(Ok(answer)) => Ok(answer.map(|body| UpstreamBody::new(body, self.silence_timeout))),
-            None => Err(SendError::Timeout(self.head_timeout)),
-        }
-    }
-
-    /// Why there is no head.
-    fn failed(&self, error: legacy::Error) -> SendError {
-        if error.is_connect() {
-            return if is_too_slow(&error) {
-                SendError::ConnectTimeout { limit: self.connect_timeout, source: error }
-            } else {
-                SendError::Connect(error)
-            };
-        }
-        let http = error.source().and_then(|source| source.downcast_ref::<hyper::Error>());
-        match http {
-            Some(http) if http.is_parse_too_large() => SendError::LargeHead(error),
-            Some(http) if http.is_parse() => SendError::NotHttp(error),
-            Some(http) if io_kind(http) == Some(io::ErrorKind::ConnectionReset) => SendError::Reset(error),
-            _ => SendError::HungUp(error),
+            Some(Err(error)) => Err(failed(error, timeouts)),
+            Some(Ok(answer)) => Ok(answer.map(|body| UpstreamBody::new(body, timeouts.silence))),
+            None => Err(SendError::Timeout(timeouts.head)),
         }
     }
 
@@ -198,6 +187,24 @@ impl Api {
             }
             (Credential::ApiKey(_), None) | (Credential::OAuth(_), _) => Ok(Cow::Borrowed(&self.provider)),
         }
+    }
+}
+
+/// Why there is no head.
+fn failed(error: legacy::Error, timeouts: Timeouts) -> SendError {
+    if error.is_connect() {
+        return if is_too_slow(&error) {
+            SendError::ConnectTimeout { limit: timeouts.connect, source: error }
+        } else {
+            SendError::Connect(error)
+        };
+    }
+    let http = error.source().and_then(|source| source.downcast_ref::<hyper::Error>());
+    match http {
+        Some(http) if http.is_parse_too_large() => SendError::LargeHead(error),
+        Some(http) if http.is_parse() => SendError::NotHttp(error),
+        Some(http) if io_kind(http) == Some(io::ErrorKind::ConnectionReset) => SendError::Reset(error),
+        _ => SendError::HungUp(error),
     }
 }
 

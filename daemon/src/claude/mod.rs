@@ -55,10 +55,16 @@ pub struct TransportConfig {
     pub exceptions: Option<Exceptions>,
     /// A PEM file of roots trusted beside the system's.
     pub ca_file: Option<PathBuf>,
+    pub timeouts: Timeouts,
+}
+
+/// How long upstream may take.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Timeouts {
     /// For the making of a connection: through the proxy, and TLS, too.
-    pub connect_timeout: Duration,
+    pub connect: Duration,
     /// From a call to its answer's head. An upload may take longer for as long as it goes on.
-    pub head_timeout: Duration,
+    pub head: Duration,
     /// An answer's body of which nothing came for this long is given up.
-    pub silence_timeout: Duration,
+    pub silence: Duration,
 }

@@ -140,6 +140,11 @@ impl OAuthClient {
         Ok(Self { config, ways, clock })
     }
 
+    /// Connections are made in this time from now on.
+    pub fn connect_within(&self, timeout: Duration) -> Result<(), TransportError> {
+        self.ways.connect_within(timeout)
+    }
+
     pub fn config(&self) -> &Config {
         &self.config
     }

@@ -2,7 +2,7 @@
 //! closed: a way comes from an account that may send, and a proxy that cannot be used is never gone around.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::TransportConfig;
@@ -49,9 +49,8 @@ type Make<C> = fn(Through<'_>, &Tls, Duration) -> Result<C, TransportError>;
 /// The clients of all ways, made when first needed. There is one for each proxy, however many accounts use it.
 #[derive(Debug)]
 pub(super) struct Ways<C> {
-    configured: C,
+    transport: TransportConfig,
     tls: Tls,
-    connect_timeout: Duration,
     make: Make<C>,
     pool: Arc<Pool>,
     made: Mutex<Made<C>>,
@@ -59,6 +58,8 @@ pub(super) struct Ways<C> {
 
 #[derive(Debug)]
 struct Made<C> {
+    configured: C,
+    connect_timeout: Duration,
     /// Of the pool that `clients` was last compared with.
     generation: u64,
     clients: HashMap<ProxyUrl, C>,
@@ -71,23 +72,39 @@ impl<C: Clone> Ways<C> {
         pool: Arc<Pool>,
         make: Make<C>,
     ) -> Result<Self, TransportError> {
-        let made = Mutex::new(Made { generation: pool.snapshot().generation(), clients: HashMap::new() });
-        let connect_timeout = transport.connect_timeout;
+        let connect_timeout = transport.timeouts.connect;
         let configured = make(transport.through(), tls, connect_timeout)?;
-        Ok(Self { configured, tls: tls.clone(), connect_timeout, make, pool, made })
+        let generation = pool.snapshot().generation();
+        let made = Mutex::new(Made { configured, connect_timeout, generation, clients: HashMap::new() });
+        Ok(Self { transport: transport.clone(), tls: tls.clone(), make, pool, made })
+    }
+
+    /// Makes connections in this time from now on, by clients that are new: who holds an old one ends with it.
+    pub(super) fn connect_within(&self, timeout: Duration) -> Result<(), TransportError> {
+        let mut made = self.lock();
+        if made.connect_timeout != timeout {
+            made.configured = (self.make)(self.transport.through(), &self.tls, timeout)?;
+            made.connect_timeout = timeout;
+            made.clients.clear();
+        }
+        Ok(())
     }
 
     /// The client of a way.
     pub(super) fn client(&self, way: &Way) -> Result<C, TransportError> {
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut made = self.lock();
         made.forget_unused(&self.pool);
-        let Way::Proxy(proxy) = way else { return Ok(self.configured.clone()) };
+        let Way::Proxy(proxy) = way else { return Ok(made.configured.clone()) };
         if let Some(client) = made.clients.get(proxy) {
             return Ok(client.clone());
         }
-        let client = (self.make)(Through::Proxy(proxy), &self.tls, self.connect_timeout)?;
+        let client = (self.make)(Through::Proxy(proxy), &self.tls, made.connect_timeout)?;
         made.clients.insert(proxy.clone(), client.clone());
         Ok(client)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Made<C>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -108,6 +125,7 @@ impl<C> Made<C> {
 mod tests {
     use super::*;
     use crate::account::{Document, FileName};
+    use crate::claude::Timeouts;
     use crate::clock::{ManualClock, Timestamp};
 
     fn account(proxy: &str) -> Account {
@@ -129,9 +147,7 @@ mod tests {
             proxy_url: None,
             exceptions: None,
             ca_file: None,
-            connect_timeout: second,
-            head_timeout: second,
-            silence_timeout: second,
+            timeouts: Timeouts { connect: second, head: second, silence: second },
         };
         Ways::new(&transport, &Tls::load(None, false).unwrap(), Arc::clone(pool), make).unwrap()
     }
@@ -147,6 +163,18 @@ mod tests {
         assert!(own.is_own() && !format!("{own:?}").contains("FAKE-pw"));
         let closed = Way::of(&account("p.example:1080")).unwrap_err();
         assert!(closed.to_string().contains("`proxy_url`"), "{closed}");
+    }
+
+    #[test]
+    fn another_time_for_connections_makes_new_clients_and_the_same_time_none() {
+        let (pool, way) = (pool(), Way::of(&account("http://p.example")).unwrap());
+        let ways = ways(&pool);
+        let both = || [&way, &Way::Configured].map(|way| ways.client(way).unwrap());
+        let before = both();
+        ways.connect_within(Duration::from_secs(1)).unwrap();
+        assert!(both().iter().zip(&before).all(|(one, other)| Arc::ptr_eq(one, other)));
+        ways.connect_within(Duration::from_secs(2)).unwrap();
+        assert!(both().iter().zip(&before).all(|(one, other)| !Arc::ptr_eq(one, other) && one == other));
     }
 
     #[test]

@@ -10,12 +10,13 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use directories::ProjectDirs;
+use tracing::level_filters::LevelFilter;
 
 use super::Config;
 use super::keys::Key;
 use super::load::{Environment, Raw, Setting};
 use crate::address::{ProxyUrl, upstream_url};
-use crate::claude::{self, Exceptions, TransportConfig, oauth};
+use crate::claude::{self, Exceptions, Timeouts, TransportConfig, oauth};
 use crate::clock::{SignedDuration, span};
 use crate::control::{GroupConfig, GroupRights};
 use crate::{pool, proxy, refresh, sandbox, stored, translate};
@@ -80,6 +81,7 @@ pub(super) fn config(
     let silence_timeout = check.text("upstream.silence_timeout", limit);
     let ca_file = check.text("upstream.ca_file", |text| optional(text, |text| Ok(PathBuf::from(text))));
     let landlock = check.text("sandbox.landlock", str::parse);
+    let watch = check.boolean("config.watch");
     Some(Config {
         http: http?,
         control_socket: control_socket?,
@@ -121,9 +123,11 @@ pub(super) fn config(
                 proxy_url: proxy_url?,
                 ca_file: ca_file?,
                 exceptions: exceptions.map(Exceptions),
-                connect_timeout: connect_timeout?,
-                head_timeout: head_timeout?,
-                silence_timeout: silence_timeout?,
+                timeouts: Timeouts {
+                    connect: connect_timeout?,
+                    head: head_timeout?,
+                    silence: silence_timeout?,
+                },
             },
         },
         sandbox: sandbox::Config {
@@ -132,6 +136,7 @@ pub(super) fn config(
             certificates: certificates(environment),
             notify_socket: environment.get("NOTIFY_SOCKET").map(PathBuf::from),
         },
+        watch: watch?,
     })
 }
 
@@ -284,6 +289,18 @@ fn default_auth_dir(environment: &Environment) -> Option<PathBuf> {
 /// For showing.
 pub(super) fn without_password(text: &str) -> String {
     ProxyUrl::parse(text).map_or_else(|_| text.to_owned(), |proxy| proxy.to_string())
+}
+
+impl From<Level> for LevelFilter {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Error => Self::ERROR,
+            Level::Warn => Self::WARN,
+            Level::Info => Self::INFO,
+            Level::Debug => Self::DEBUG,
+            Level::Trace => Self::TRACE,
+        }
+    }
 }
 
 impl FromStr for Level {

@@ -12,7 +12,7 @@ pub enum Kind {
 }
 
 /// One key.
-#[derive(Debug)]
+#[derive(PartialEq, Eq, Debug)]
 pub struct Key {
     /// Section and name, joined by dots.
     pub path: &'static str,
@@ -355,6 +355,13 @@ pub const KEYS: &[Key] = &[
         kind: Kind::Text,
         default: Some(r#""""#),
         doc: "A PEM file of certificates to trust beside the system's.",
+    },
+    Key {
+        path: "config.watch",
+        kind: Kind::Boolean,
+        default: Some("false"),
+        doc: "Whether proxyd reads its configuration anew when a file of it changes. Without it: at SIGHUP (systemctl reload proxyd) and at \
+              proxyctl reload.",
     },
     Key {
         path: "sandbox.landlock",

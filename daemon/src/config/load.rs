@@ -7,7 +7,7 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use directories::ProjectDirs;
+use directories::{BaseDirs, ProjectDirs};
 use toml::de::{DeTable, DeValue};
 
 use super::keys::{self, KEYS, Key, Kind};
@@ -103,12 +103,8 @@ struct Merged {
 
 /// The files to read, in order; `true` for one that must be there.
 fn files(flags: &Flags, environment: &Environment, mistakes: &mut Vec<String>) -> Vec<(PathBuf, bool)> {
-    let main = match &flags.config {
-        Some(path) => Some((path.clone(), true)),
-        None => default_dir(environment).map(|dir| (dir.join("config.toml"), false)),
-    };
-    let Some((main, required)) = main else { return Vec::new() };
-    let dropins = main.parent().map(|dir| dir.join("config.d")).unwrap_or_default();
+    let Some((main, required)) = main_file(flags, environment) else { return Vec::new() };
+    let dropins = dropins(&main);
     let mut files = vec![(main, required)];
     match fs::read_dir(&dropins) {
         Ok(entries) => {
@@ -122,6 +118,40 @@ fn files(flags: &Flags, environment: &Environment, mistakes: &mut Vec<String>) -
         Err(error) => mistakes.push(format!("{}: cannot read the drop-ins: {error}", dropins.display())),
     }
     files
+}
+
+/// `true` for one that must be there.
+fn main_file(flags: &Flags, environment: &Environment) -> Option<(PathBuf, bool)> {
+    match &flags.config {
+        Some(path) => Some((path.clone(), true)),
+        None => default_dir(environment).map(|dir| (dir.join("config.toml"), false)),
+    }
+}
+
+fn dropins(main: &Path) -> PathBuf {
+    main.parent().map(|dir| dir.join("config.d")).unwrap_or_default()
+}
+
+/// The main file's directory and the drop-ins', by absolute names.
+pub(super) fn directories(flags: &Flags, environment: &Environment) -> Vec<PathBuf> {
+    let main = main_file(flags, environment).and_then(|(main, _)| std::path::absolute(main).ok());
+    let directories = main.map(|main| (main.parent().map(Path::to_owned), dropins(&main)));
+    directories.into_iter().flat_map(|(dir, dropins)| dir.into_iter().chain([dropins])).collect()
+}
+
+/// What is to be read of the files, also when they are links to elsewhere.
+pub(super) fn places(flags: &Flags, environment: &Environment) -> Vec<PathBuf> {
+    let home = BaseDirs::new().map(|dirs| dirs.home_dir().to_owned());
+    let is_own = |dir: &PathBuf| dir.components().count() > 2 && Some(dir) != home.as_ref();
+    let files = files(flags, environment, &mut Vec::new()).into_iter().map(|(file, _)| file);
+    let files: Vec<_> = files.filter_map(|file| std::path::absolute(file).ok()).collect();
+    let real = files.iter().filter_map(|file| file.canonicalize().ok()).collect::<Vec<_>>();
+    let around = real.iter().filter_map(|file| file.parent().map(Path::to_owned));
+    let directories = directories(flags, environment).into_iter().chain(around).filter(is_own);
+    let mut places: Vec<_> = directories.chain(files).chain(real.iter().cloned()).collect();
+    places.sort();
+    places.dedup();
+    places
 }
 
 fn default_dir(environment: &Environment) -> Option<PathBuf> {

@@ -5,12 +5,14 @@
 
 mod annotated;
 mod check;
+pub mod diff;
+mod effect;
 mod keys;
 mod load;
 mod proxy_environment;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::claude;
 use crate::control::GroupConfig;
@@ -23,8 +25,10 @@ use crate::stored;
 
 pub use annotated::annotated;
 pub use check::Level;
+pub use diff::Valued;
+pub use effect::{AtReload, Part};
 pub use keys::{KEYS, Key, Kind};
-pub use load::{Environment, Flags, Origin, Setting};
+pub use load::{Environment, Flags, Origin, Raw, Setting};
 
 /// A configuration without mistakes.
 #[derive(Clone, Debug)]
@@ -41,6 +45,8 @@ pub struct Config {
     pub claude: claude::Config,
     pub callback_port: u16,
     pub sandbox: sandbox::Config,
+    /// Whether a change of its own files is seen by itself.
+    pub watch: bool,
 }
 
 /// Everything that is wrong with a configuration.
@@ -56,21 +62,48 @@ impl fmt::Display for Mistakes {
 
 impl std::error::Error for Mistakes {}
 
+/// What a configuration is made of beside its files: as the process was started with it, and so for as long as it runs.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    pub flags: Flags,
+    pub environment: Environment,
+}
+
 /// A configuration and where each of its values comes from.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     pub config: Config,
     pub settings: Vec<(&'static Key, Setting)>,
+    pub sources: Sources,
 }
 
 /// Reads every source and checks every value.
 pub fn load(flags: &Flags, environment: &Environment) -> Result<Loaded, Mistakes> {
-    let (mut settings, mut mistakes) = load::settings(flags, environment);
-    let exceptions = proxy_environment::put_in(&mut settings, environment, &mut mistakes);
-    let config = check::config(&settings, environment, exceptions, &mut mistakes);
-    match config {
-        Some(config) if mistakes.is_empty() => Ok(Loaded { config, settings }),
-        _ => Err(Mistakes(mistakes)),
+    Sources { flags: flags.clone(), environment: environment.clone() }.load()
+}
+
+impl Sources {
+    /// Reads every file, now, and checks every value.
+    pub fn load(&self) -> Result<Loaded, Mistakes> {
+        let Self { flags, environment } = self;
+        let (mut settings, mut mistakes) = load::settings(flags, environment);
+        let exceptions = proxy_environment::put_in(&mut settings, environment, &mut mistakes);
+        let config = check::config(&settings, environment, exceptions, &mut mistakes);
+        match config {
+            Some(config) if mistakes.is_empty() => Ok(Loaded { config, settings, sources: self.clone() }),
+            _ => Err(Mistakes(mistakes)),
+        }
+    }
+
+    /// Where its files are: that of the main one, and the drop-ins', whether or not they are there.
+    pub fn directories(&self) -> Vec<PathBuf> {
+        load::directories(&self.flags, &self.environment)
+    }
+
+    /// What is read of them, now and when they are written anew. A directory that holds more than a configuration is not
+    /// opened for it: there the file itself is, which then must not be replaced by another.
+    pub fn places(&self) -> Vec<PathBuf> {
+        load::places(&self.flags, &self.environment)
     }
 }
 
@@ -78,16 +111,28 @@ impl Loaded {
     /// Each value as TOML with its origin, for `print-config`. A password in the proxy's URL is not shown.
     pub fn print(&self) -> String {
         let mut lines = String::new();
-        for (key, setting) in &self.settings {
-            let value = match key.path {
-                "auth.dir" => format!("{:?}", self.config.auth_dir.display().to_string()),
-                "control.socket" => format!("{:?}", self.config.control_socket.display().to_string()),
-                "upstream.proxy_url" => format!("{:?}", check::without_password(&setting.value.to_string())),
-                _ => setting.value.to_toml(),
-            };
-            lines.extend([key.path, " = ", &value, "  # ", &setting.origin.to_string(), "\n"]);
+        for Valued { key, shown, origin, .. } in self.valued() {
+            lines.extend([key.path, " = ", &shown, "  # ", &origin.to_string(), "\n"]);
         }
         lines
+    }
+
+    /// Every key with the value that it has in the end, also where that is the machine's own.
+    pub fn valued(&self) -> Vec<Valued> {
+        let path = |path: &Path| Raw::Text(path.display().to_string());
+        let valued = |(key, setting): &(&'static Key, Setting)| {
+            let value = match key.path {
+                "auth.dir" => path(&self.config.auth_dir),
+                "control.socket" => path(&self.config.control_socket),
+                _ => setting.value.clone(),
+            };
+            let shown = match key.path {
+                "upstream.proxy_url" => format!("{:?}", check::without_password(&value.to_string())),
+                _ => value.to_toml(),
+            };
+            Valued { key, value, origin: setting.origin.clone(), shown }
+        };
+        self.settings.iter().map(valued).collect()
     }
 }
 

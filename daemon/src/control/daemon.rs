@@ -29,7 +29,7 @@ impl v1::daemon_server::Daemon for State {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             started_at: Some(convert::timestamp(self.info.started_at)),
-            http_listen: self.info.http_listen.clone(),
+            http_listen: self.info.http_listen.get(),
             auth_dir: self.store.dir().display().to_string(),
             control_socket: self.info.control_socket.display().to_string(),
             ready: usable && !self.tasks.is_stopping(),

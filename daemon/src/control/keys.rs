@@ -25,7 +25,7 @@ impl v1::keys_server::Keys for State {
         Ok(Response::new(CreateKeyResponse {
             key: Some(self.key(&key)),
             secret: secret.expose().to_owned(),
-            http_listen: self.info.http_listen.iter().map(ToString::to_string).collect(),
+            http_listen: self.info.http_listen.get(),
         }))
     }
 

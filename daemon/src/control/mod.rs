@@ -2,6 +2,8 @@
 //! or key is ever in a reply, but a new client key in the one that made it. Health and reflection are served as every gRPC tool expects them.
 
 mod accounts;
+mod addresses;
+mod configuration;
 mod connection;
 mod convert;
 mod daemon;
@@ -19,6 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proxy_proto::v1::accounts_server::{self, AccountsServer};
+use proxy_proto::v1::configuration_server::{self, ConfigurationServer};
 use proxy_proto::v1::daemon_server::{self, DaemonServer};
 use proxy_proto::v1::keys_server::{self, KeysServer};
 use proxy_proto::v1::logins_server::{self, LoginsServer};
@@ -26,6 +29,7 @@ use tonic::transport::Server;
 use tonic_health::ServingStatus;
 use tonic_health::server::{HealthReporter, health_reporter};
 
+pub use self::addresses::Addresses;
 pub use self::group::{Group, GroupConfig, GroupRights};
 pub use socket::ControlSocket;
 pub use watch::Watchers;
@@ -37,6 +41,7 @@ use crate::login::Logins;
 use crate::pool::Pool;
 use crate::proxy::History;
 use crate::refresh::Refresher;
+use crate::reload::Configuration;
 use crate::store::Store;
 use crate::tasks::Tasks;
 use crate::usage::Usage;
@@ -59,6 +64,7 @@ pub struct State {
     pub usage: Usage,
     pub history: Arc<History>,
     pub watchers: Watchers,
+    pub configuration: Configuration,
 }
 
 /// What `GetStatus` tells about the process.
@@ -66,7 +72,7 @@ pub struct State {
 pub struct Info {
     pub started_at: Timestamp,
     /// As host:port, or unix:/path.
-    pub http_listen: Vec<String>,
+    pub http_listen: Addresses,
     pub control_socket: PathBuf,
     pub callback_port: u16,
 }
@@ -102,6 +108,7 @@ pub async fn serve(socket: ControlSocket, state: State) -> Result<(), ServeError
         .add_service(AccountsServer::new(state.clone()))
         .add_service(KeysServer::new(state.clone()))
         .add_service(LoginsServer::new(state.clone()))
+        .add_service(ConfigurationServer::new(state.clone()))
         .add_service(DaemonServer::new(state))
         .serve_with_incoming_shutdown(incoming, async move {
             tasks.stopping().await;
@@ -121,6 +128,7 @@ async fn tell_health(health: &HealthReporter, status: ServingStatus) {
         accounts_server::SERVICE_NAME,
         keys_server::SERVICE_NAME,
         logins_server::SERVICE_NAME,
+        configuration_server::SERVICE_NAME,
         daemon_server::SERVICE_NAME,
     ];
     for service in std::iter::once("").chain(services) {

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::tasks::Tasks;
+
 /// Nobody waits longer in line.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// When who is refused may come again.
@@ -17,8 +19,17 @@ pub(super) struct Admission {
     places: Arc<Semaphore>,
     /// Memory for the bodies of requests, in KiB.
     memory: Arc<Semaphore>,
-    most_waiting: usize,
+    most_waiting: AtomicUsize,
     waiting: AtomicUsize,
+    /// As asked for last: where there are more still, they go as they become free.
+    sizes: Mutex<Sizes>,
+}
+
+/// How many permits each semaphore is to have.
+#[derive(Clone, Copy, Debug)]
+struct Sizes {
+    places: usize,
+    memory: usize,
 }
 
 /// A request's place, free again when this is dropped.
@@ -34,9 +45,26 @@ pub(super) struct Overloaded;
 impl Admission {
     /// `most_memory` is in KiB.
     pub(super) fn new(most: usize, most_waiting: usize, most_memory: u32) -> Self {
-        let places = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
-        let memory = Arc::new(Semaphore::new(most_memory as usize));
-        Self { places, memory, most_waiting, waiting: AtomicUsize::new(0) }
+        let sizes = Sizes::of(most, most_memory);
+        Self {
+            places: Arc::new(Semaphore::new(sizes.places)),
+            memory: Arc::new(Semaphore::new(sizes.memory)),
+            most_waiting: AtomicUsize::new(most_waiting),
+            waiting: AtomicUsize::new(0),
+            sizes: Mutex::new(sizes),
+        }
+    }
+
+    /// Serves so many from now on. Where more are served than that, nobody comes in before enough of them are done.
+    pub(super) fn resize(&self, most: usize, most_waiting: usize, most_memory: u32, tasks: &Tasks) {
+        let wanted = Sizes::of(most, most_memory);
+        let had = {
+            let mut sizes = self.sizes.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *sizes, wanted)
+        };
+        resize(&self.places, had.places, wanted.places, tasks);
+        resize(&self.memory, had.memory, wanted.memory, tasks);
+        self.most_waiting.store(most_waiting, Ordering::Relaxed);
     }
 
     /// Where the body of a request is counted as it comes.
@@ -49,7 +77,8 @@ impl Admission {
         if let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() {
             return Ok(Admitted { _permit: permit });
         }
-        let _in_line = InLine::join(&self.waiting, self.most_waiting).ok_or(Overloaded)?;
+        let _in_line =
+            InLine::join(&self.waiting, self.most_waiting.load(Ordering::Relaxed)).ok_or(Overloaded)?;
         let turn = tokio::time::timeout(PATIENCE, Arc::clone(&self.places).acquire_owned());
         match turn.await {
             Ok(Ok(permit)) => Ok(Admitted { _permit: permit }),
@@ -108,6 +137,30 @@ impl Room {
         self.0.was_refused.store(true, Ordering::Relaxed);
         Overloaded
     }
+}
+
+impl Sizes {
+    fn of(most: usize, most_memory: u32) -> Self {
+        Self { places: most.min(Semaphore::MAX_PERMITS), memory: most_memory as usize }
+    }
+}
+
+/// What is in use cannot be taken away: a task stands in line for it, before everybody who comes later. Should there be more
+/// again meanwhile, it gets those, which comes to the same.
+fn resize(semaphore: &Arc<Semaphore>, had: usize, wanted: usize, tasks: &Tasks) {
+    semaphore.add_permits(wanted.saturating_sub(had));
+    let surplus = had.saturating_sub(wanted);
+    let in_use = u32::try_from(surplus - semaphore.forget_permits(surplus)).unwrap_or(u32::MAX);
+    if in_use == 0 {
+        return;
+    }
+    let (semaphore, own) = (Arc::clone(semaphore), tasks.clone());
+    tasks.spawn(async move {
+        tokio::select! {
+            freed = semaphore.acquire_many_owned(in_use) => freed.into_iter().for_each(OwnedSemaphorePermit::forget),
+            () = own.stopping() => {}
+        }
+    });
 }
 
 fn kib(bytes: usize) -> u32 {
@@ -169,6 +222,28 @@ mod tests {
         assert_eq!((one.was_refused(), other.was_refused()), (false, true));
         drop(one);
         other.take(8 * 1024).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_smaller_number_holds_as_soon_as_enough_are_done_and_a_larger_one_at_once() {
+        let (admission, tasks) = (Admission::new(3, 0, 8), Tasks::new());
+        let [one, two] = [admission.admit().await.unwrap(), admission.admit().await.unwrap()];
+        admission.resize(1, 0, 4, &tasks);
+        tokio::task::yield_now().await;
+        assert_eq!(admission.admit().await.unwrap_err(), Overloaded);
+        drop(one);
+        tokio::task::yield_now().await;
+        assert_eq!(admission.admit().await.unwrap_err(), Overloaded);
+        drop(two);
+        let three = admission.admit().await.unwrap();
+        assert_eq!(admission.admit().await.unwrap_err(), Overloaded);
+        let room = admission.room();
+        assert_eq!(room.try_take(5 * 1024), Err(Overloaded));
+        admission.resize(2, 0, 8, &tasks);
+        let four = admission.admit().await.unwrap();
+        room.try_take(5 * 1024).unwrap();
+        drop((three, four));
+        tasks.finish().await;
     }
 
     #[tokio::test]

@@ -29,7 +29,7 @@ pub enum Auth {
 }
 
 /// Decides who is served.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Authenticator {
     pub(super) auth: Auth,
     pub(super) keys: Keys,

@@ -27,7 +27,7 @@ use super::guard::{self, Entrance, Guard};
 use super::held::{self, Held, Places};
 use super::patient::Patient;
 use super::throttle::Throttle;
-use super::{cors, error, paths};
+use super::{Config, cors, error, paths};
 use crate::claude::OwnCredential;
 use crate::clock::{Clock, SignedDuration};
 use crate::id::RequestId;
@@ -47,7 +47,7 @@ pub(super) struct Gatekeeper {
     pub(super) router: Router,
     pub(super) guard: Guard,
     pub(super) authenticator: Authenticator,
-    pub(super) admission: Admission,
+    pub(super) admission: Arc<Admission>,
     /// Whether a request may go upstream by a credential of its own.
     pub(super) passthrough: bool,
     pub(super) clock: Clock,
@@ -77,6 +77,23 @@ struct Refusal {
 }
 
 impl Gatekeeper {
+    /// The same, by the rules of another configuration. Who waits in line, and what is known of wrong keys, stays.
+    pub(super) fn with(&self, config: &Config) -> Self {
+        let Config { auth, hosts, origins, passthrough, deadlines, .. } = config;
+        Self {
+            router: self.router.clone(),
+            guard: Guard { hosts: hosts.clone(), origins: origins.clone() },
+            authenticator: Authenticator { auth: *auth, ..self.authenticator.clone() },
+            admission: Arc::clone(&self.admission),
+            passthrough: *passthrough,
+            clock: self.clock.clone(),
+            tasks: self.tasks.clone(),
+            told: self.told.clone(),
+            cut: self.cut.clone(),
+            patience: deadlines.body,
+        }
+    }
+
     pub(super) async fn handle(
         &self,
         visitor: Visitor,

@@ -24,7 +24,7 @@ fn fixture() -> Fixture {
         router: Router::new().route("/panics", get(panics)).route("/works", get(async || "works")),
         guard: Guard::default(),
         authenticator: Authenticator { auth: Auth::PeerOrKey, keys, throttle: Throttle::default() },
-        admission: Admission::new(1, 1, 1024),
+        admission: Arc::new(Admission::new(1, 1, 1024)),
         passthrough: false,
         clock: Clock::system(),
         tasks: Tasks::new(),

@@ -27,6 +27,12 @@ const RESERVED: usize = 48;
 const FEWEST: usize = 4;
 
 impl Limits {
+    /// That memory, in KiB.
+    #[must_use]
+    pub fn body_kib(self) -> u32 {
+        self.body_mib.saturating_mul(1024)
+    }
+
     /// Held to what `descriptors` (the limit of open files) allow. A request that is served may hold three: its client's, the one
     /// upstream, and for a moment one of the resolver or of a connection that was kept for the next request.
     #[must_use]

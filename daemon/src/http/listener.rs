@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use nix::errno::Errno;
@@ -124,6 +124,11 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_send_buffer_size(SEND_BUFFER)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
+}
+
+/// Opens the file of a unix socket that is bound to those who can connect by another configuration.
+pub(super) fn give(path: &Path, access: &Access) -> Result<(), BindError> {
+    Ok(crate::socket::give(path, HTTP, access)?)
 }
 
 /// Makes the directories of unix sockets, as binding them does.

@@ -17,6 +17,7 @@ mod patient;
 mod peer;
 mod routes;
 mod server;
+mod serving;
 mod throttle;
 mod tls;
 mod trust;
@@ -30,6 +31,7 @@ pub use connection::Deadlines;
 pub use limits::Limits;
 pub use listener::{BindError, Listen};
 pub use server::{Server, StartError, Stop};
+pub use serving::{ListenError, Reconfigured, Serving};
 pub use tls::{TlsError, TlsFiles};
 
 use crate::clock::Clock;

@@ -6,8 +6,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use nix::unistd::Gid;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::admission::Admission;
@@ -18,6 +20,7 @@ use super::guard::{Entrance, Guard};
 use super::limits::Limits;
 use super::listener::{Accepted, BindError, Listen, Listener, make_dirs};
 use super::peer::{self, Peer};
+use super::serving::{Open, Rest, Serving};
 use super::throttle::{Source, Throttle};
 use super::tls::{self, Certificate, TlsError};
 use super::trust::Trust;
@@ -28,8 +31,6 @@ use crate::systemd::GivenHttp;
 use crate::tasks::Tasks;
 use crate::users::{Group, LookupError};
 
-/// After the cut, streams get this long to write their last event.
-const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Who has just connected is about to ask: one that stops waits so long for the first byte.
 const FRESH: Duration = Duration::from_secs(1);
 /// After a failed accept (no descriptors left) the loop waits this long.
@@ -51,6 +52,8 @@ pub enum StartError {
     NoKeys { address: Listen },
     #[error("cannot tell the address of a listening socket")]
     Address(#[source] io::Error),
+    #[error("the work ended without a result")]
+    Aborted,
 }
 
 /// Bound listeners; nothing is served before [`Server::serve`].
@@ -58,6 +61,8 @@ pub enum StartError {
 pub struct Server {
     listeners: Vec<Listener>,
     addresses: Vec<Listen>,
+    /// systemd handed them over.
+    is_given: bool,
     trust: Trust,
     certificate: Option<Arc<Certificate>>,
     config: Config,
@@ -87,6 +92,7 @@ impl Server {
         tasks: Tasks,
     ) -> Result<Self, StartError> {
         let given = given.into_iter().map(Listener::take).collect::<Result<Vec<_>, _>>()?;
+        let is_given = !given.is_empty();
         if !given.is_empty() {
             let addresses = given.iter().map(Listener::address).collect::<Result<_, _>>();
             config.listen = addresses.map_err(StartError::Address)?;
@@ -114,7 +120,8 @@ impl Server {
         };
         let addresses = listeners.iter().map(Listener::address).collect::<Result<_, _>>();
         warn_of_open_doors(&config);
-        Ok(Self { listeners, addresses: addresses.map_err(StartError::Address)?, trust, certificate, config })
+        let addresses = addresses.map_err(StartError::Address)?;
+        Ok(Self { listeners, addresses, is_given, trust, certificate, config })
     }
 
     /// The addresses as bound, with real port numbers.
@@ -122,81 +129,66 @@ impl Server {
         &self.addresses
     }
 
-    /// How programs reach it, for people: addresses as they are listened on, but the first of `http.hosts`, else loopback, for
-    /// those that stand for all; with https:// in front where that is needed.
+    /// How programs reach it, for people.
     pub fn called(&self) -> Vec<String> {
-        let scheme = if self.certificate.is_some() { "https://" } else { "" };
-        let tcp = |address: &SocketAddr| match (self.config.hosts.first(), address.ip()) {
-            (Some(host), ip) if ip.is_unspecified() && host.contains(':') => host.clone(),
-            (Some(host), ip) if ip.is_unspecified() => format!("{host}:{}", address.port()),
-            (None, IpAddr::V4(ip)) if ip.is_unspecified() => format!("127.0.0.1:{}", address.port()),
-            (None, IpAddr::V6(ip)) if ip.is_unspecified() => format!("[::1]:{}", address.port()),
-            _ => address.to_string(),
-        };
-        let called = self.addresses.iter().map(|address| match address {
-            Listen::Tcp(address) => format!("{scheme}{}", tcp(address)),
-            Listen::Unix(_) => address.to_string(),
-        });
-        called.collect()
+        called(&self.addresses, &self.config)
     }
 
     /// As a client writes them.
     pub fn urls(&self) -> impl Iterator<Item = String> {
-        let scheme = if self.certificate.is_some() { "https" } else { "http" };
-        self.addresses.iter().map(move |address| match address {
-            Listen::Tcp(address) => format!("{scheme}://{address}"),
-            Listen::Unix(_) => address.to_string(),
-        })
+        urls(&self.addresses, &self.config)
     }
 
-    /// Serves until told to stop, then drains. When it returns every connection is closed. `descriptors` is the limit of open
-    /// files.
-    pub async fn serve(self, state: State, stop: Stop, descriptors: usize) {
-        let Self { listeners, trust, certificate, config, .. } = self;
+    /// Serves from now on, until told to stop. `descriptors` is the limit of open files.
+    pub fn open(self, state: State, stop: Stop, descriptors: usize) -> Serving {
+        let Self { listeners, addresses, is_given, trust, certificate, config } = self;
         let limits = config.limits.within(descriptors);
         tracing::debug!(connections = limits.connections, requests = limits.requests, "limits");
-        let tasks = state.tasks.clone();
-        let crowd = Arc::new(Crowd::new(limits.connections, config.deadlines));
+        let (tasks, keys) = (state.tasks.clone(), state.keys.clone());
+        let gatekeeper = gatekeeper(state, &config, limits, stop.cut.clone());
         let doors = Doors {
-            gatekeeper: Arc::new(gatekeeper(state, &config, limits, stop.cut.clone())),
-            trust,
-            certificate: certificate.clone(),
-            crowd: Arc::clone(&crowd),
-            tasks: tasks.clone(),
+            rules: Arc::new(ArcSwap::from_pointee(Rules { gatekeeper, trust, certificate })),
+            renewed: Arc::default(),
+            crowd: Arc::new(Crowd::new(limits.connections, config.deadlines)),
+            tasks,
             ending: Ending { stopping: stop.stopping.clone(), kill: CancellationToken::new() },
         };
-        let accepting: Vec<_> = listeners
-            .into_iter()
-            .map(|listener| tasks.spawn_vital("http", accept(listener, doors.clone())))
-            .collect();
-        let (watched, kill) = (Arc::clone(&crowd), doors.ending.kill.clone());
-        let watching = tasks.spawn_vital("http deadlines", async move {
-            tokio::select! {
-                () = watched.watch() => {}
-                () = kill.cancelled() => {}
-            }
-        });
-        let renewing = certificate.clone().map(|certificate| renew(certificate, doors.clone()));
-        let renewing = renewing.map(|renewing| tasks.spawn_vital("certificate", renewing));
-        for loops in accepting {
-            // A loop ends when it is told to; one that panicked has closed its listener all the same.
-            let _ended = loops.await;
-        }
-        if tokio::time::timeout(config.drain, crowd.gone()).await.is_err() {
-            tracing::warn!("the grace period is over: open streams end with an error event");
-            stop.cut.cancel();
-            let _last_words = tokio::time::timeout(LAST_WORDS, crowd.gone()).await;
-        }
-        doors.ending.kill.cancel();
-        let _ended = watching.await;
-        if let Some(renewing) = renewing {
-            let _ended = renewing.await;
-        }
+        let listeners = config.listen.clone().into_iter().zip(addresses).zip(listeners);
+        let opened = listeners.map(|((wanted, bound), listener)| doors.open(wanted, bound, listener));
+        let opened = opened.collect();
+        Serving::new(doors, opened, Rest { config, keys, is_given, stop, descriptors })
     }
 }
 
+/// Addresses as they are listened on, but the first of `http.hosts`, else loopback, for those that stand for all; with https://
+/// in front where that is needed.
+pub(super) fn called(addresses: &[Listen], config: &Config) -> Vec<String> {
+    let scheme = if config.tls.is_some() { "https://" } else { "" };
+    let tcp = |address: &SocketAddr| match (config.hosts.first(), address.ip()) {
+        (Some(host), ip) if ip.is_unspecified() && host.contains(':') => host.clone(),
+        (Some(host), ip) if ip.is_unspecified() => format!("{host}:{}", address.port()),
+        (None, IpAddr::V4(ip)) if ip.is_unspecified() => format!("127.0.0.1:{}", address.port()),
+        (None, IpAddr::V6(ip)) if ip.is_unspecified() => format!("[::1]:{}", address.port()),
+        _ => address.to_string(),
+    };
+    let called = addresses.iter().map(|address| match address {
+        Listen::Tcp(address) => format!("{scheme}{}", tcp(address)),
+        Listen::Unix(_) => address.to_string(),
+    });
+    called.collect()
+}
+
+/// As a client writes them.
+fn urls(addresses: &[Listen], config: &Config) -> impl Iterator<Item = String> {
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    addresses.iter().map(move |address| match address {
+        Listen::Tcp(address) => format!("{scheme}://{address}"),
+        Listen::Unix(_) => address.to_string(),
+    })
+}
+
 /// Who can connect to a unix socket at all: whom the configuration names, where it names anybody.
-fn access(config: &Config) -> Result<Access, LookupError> {
+pub(super) fn access(config: &Config) -> Result<Access, LookupError> {
     Ok(match (config.auth, config.users.as_slice(), config.groups.as_slice()) {
         (Auth::PeerOrKey, [], []) => Access::Owner,
         (Auth::PeerOrKey, [], [group]) => Access::Group(Group::find(group, "http.groups")?),
@@ -204,7 +196,7 @@ fn access(config: &Config) -> Result<Access, LookupError> {
     })
 }
 
-fn warn_of_open_doors(config: &Config) {
+pub(super) fn warn_of_open_doors(config: &Config) {
     for listen in config.listen.iter().filter(|listen| !listen.is_local()) {
         if config.auth == Auth::Nobody {
             tracing::warn!(listen = %listen, "whoever reaches this address may use the accounts: http.auth is none-i-know");
@@ -223,7 +215,7 @@ fn gatekeeper(state: State, config: &Config, limits: Limits, cut: CancellationTo
     Gatekeeper {
         guard: Guard { hosts: hosts.clone(), origins: origins.clone() },
         authenticator: Authenticator { auth: *auth, keys: state.keys.clone(), throttle: Throttle::default() },
-        admission: Admission::new(limits.requests, limits.waiting, limits.body_mib.saturating_mul(1024)),
+        admission: Arc::new(Admission::new(limits.requests, limits.waiting, limits.body_kib())),
         passthrough: *passthrough,
         clock: state.clock.clone(),
         tasks: state.tasks.clone(),
@@ -235,26 +227,49 @@ fn gatekeeper(state: State, config: &Config, limits: Limits, cut: CancellationTo
 }
 
 /// What every connection needs.
-#[derive(Clone)]
-struct Doors {
-    gatekeeper: Arc<Gatekeeper>,
-    trust: Trust,
-    certificate: Option<Arc<Certificate>>,
-    crowd: Arc<Crowd>,
-    tasks: Tasks,
-    ending: Ending,
+#[derive(Clone, Debug)]
+pub(super) struct Doors {
+    /// Of every request that comes now.
+    pub(super) rules: Arc<ArcSwap<Rules>>,
+    /// There may be another certificate.
+    pub(super) renewed: Arc<Notify>,
+    pub(super) crowd: Arc<Crowd>,
+    pub(super) tasks: Tasks,
+    pub(super) ending: Ending,
 }
 
-/// Looks whether the certificate's files changed, off the runtime's threads.
-async fn renew(certificate: Arc<Certificate>, doors: Doors) {
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(tls::LOOK) => {}
-            () = doors.ending.kill.cancelled() => return,
+/// Who is served, and how. Replaced as a whole when the configuration says otherwise.
+#[derive(Debug)]
+pub(super) struct Rules {
+    pub(super) gatekeeper: Gatekeeper,
+    pub(super) trust: Trust,
+    pub(super) certificate: Option<Arc<Certificate>>,
+}
+
+impl Doors {
+    /// Accepts on one more address, until that one is closed.
+    pub(super) fn open(&self, wanted: Listen, bound: Listen, listener: Listener) -> Open {
+        let closing = self.ending.stopping.child_token();
+        let ending = Ending { stopping: closing.clone(), kill: self.ending.kill.clone() };
+        let accepting = accept(listener, Self { ending, ..self.clone() });
+        let accepting = self.tasks.spawn_vital_until("http", closing.clone(), accepting);
+        Open { wanted, bound, closing, accepting }
+    }
+
+    /// Looks whether the certificate's files changed, off the runtime's threads.
+    pub(super) async fn renew(self) {
+        loop {
+            let certificate = self.rules.load().certificate.clone();
+            tokio::select! {
+                () = tokio::time::sleep(tls::LOOK), if certificate.is_some() => {}
+                () = self.renewed.notified() => {}
+                () = self.ending.kill.cancelled() => return,
+            }
+            if let Some(certificate) = certificate {
+                // One that panicked is tried again.
+                let _looked = self.tasks.spawn_blocking(move || certificate.look()).await;
+            }
         }
-        let certificate = Arc::clone(&certificate);
-        // One that panicked is tried again.
-        let _looked = doors.tasks.spawn_blocking(move || certificate.look()).await;
     }
 }
 
@@ -299,13 +314,14 @@ async fn connection(accepted: Accepted, place: Place, doors: Doors) {
         () = may_leave => if !accepted.has_spoken() { return },
     }
     standing.begins();
-    let Some(visitor) = visitor(&accepted, &doors).await else { return };
+    let rules = doors.rules.load_full();
+    let Some(visitor) = visitor(&accepted, &rules).await else { return };
     let socket = match accepted {
         Accepted::Tcp { stream, .. } => Socket::Tcp(Arc::new(stream)),
         Accepted::Unix(stream) => Socket::Unix(Arc::new(stream)),
     };
     standing.is_on(&socket);
-    match (&socket, &doors.certificate) {
+    match (&socket, &rules.certificate) {
         (Socket::Unix(_), _) | (Socket::Tcp(_), None) => serve(socket, visitor, &place, &doors).await,
         (Socket::Tcp(_), Some(certificate)) => {
             // On the heap: most connections are not TLS, and need not be as large.
@@ -330,18 +346,18 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let handle = |request| {
-        let (gatekeeper, standing) = (Arc::clone(&doors.gatekeeper), Arc::clone(&place.standing));
-        async move { gatekeeper.handle(visitor, &standing, request).await }
+        let (rules, standing) = (doors.rules.load_full(), Arc::clone(&place.standing));
+        async move { rules.gatekeeper.handle(visitor, &standing, request).await }
     };
     connection::serve(stream, place, &doors.ending, handle).await;
 }
 
 /// Whose connection this is; `None` where it is gone already.
-async fn visitor(accepted: &Accepted, doors: &Doors) -> Option<Visitor> {
+async fn visitor(accepted: &Accepted, rules: &Rules) -> Option<Visitor> {
     let (entrance, peer, gid, address) = match accepted {
         Accepted::Tcp { stream, remote } => {
             let local = stream.local_addr().ok()?;
-            let tls = doors.certificate.is_some();
+            let tls = rules.certificate.is_some();
             (Entrance::Tcp { local, tls }, peer::owner(*remote, local), None, Some(remote.ip()))
         }
         Accepted::Unix(stream) => {
@@ -354,6 +370,6 @@ async fn visitor(accepted: &Accepted, doors: &Doors) -> Option<Visitor> {
         (Peer::Unknown, Some(address)) if !address.to_canonical().is_loopback() => Source::of(address),
         (Peer::Unknown, _) => Source::Other,
     };
-    let trusted = doors.trust.trusts(peer, gid).await;
+    let trusted = rules.trust.trusts(peer, gid).await;
     Some(Visitor { entrance, origin: Origin { trusted, source } })
 }

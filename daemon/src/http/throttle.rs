@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -24,8 +24,9 @@ pub(super) enum Source {
     Other,
 }
 
-#[derive(Debug, Default)]
-pub(super) struct Throttle(Mutex<HashMap<Source, Instant>>);
+/// Clones share what they know.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Throttle(Arc<Mutex<HashMap<Source, Instant>>>);
 
 impl Source {
     /// The hosts of one IPv6 network are one source: each has more addresses than can be remembered.

@@ -103,7 +103,7 @@ impl Lease {
         if readings.is_empty() && organization.is_none() {
             return;
         }
-        let (now, warn_at) = (self.shared.clock.now(), self.shared.config.warn_at);
+        let (now, warn_at) = (self.shared.clock.now(), self.shared.config.load().warn_at);
         let low = {
             let mut vitals = self.member.vitals();
             if let Some(organization) = organization

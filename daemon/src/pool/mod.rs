@@ -69,7 +69,7 @@ pub struct Pool {
 /// What leases need of the pool that they came from.
 #[derive(Debug)]
 struct Shared {
-    config: Config,
+    config: ArcSwap<Config>,
     current: ArcSwap<Snapshot>,
     clock: Clock,
     events: Events,
@@ -119,7 +119,7 @@ impl Pool {
     pub fn new(config: Config, clock: Clock) -> Self {
         let strategy = Mutex::new(config.strategy);
         let shared = Shared {
-            config,
+            config: ArcSwap::from_pointee(config),
             current: ArcSwap::default(),
             clock,
             events: Events::new(),
@@ -133,14 +133,23 @@ impl Pool {
         *self.strategy.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Chooses another way from now on, until the next start.
+    /// Chooses as this says from now on. The strategy that a person chose since stays, where the configured one is the same
+    /// as before.
+    pub fn configure(&self, config: Config) {
+        let before = self.shared.config.swap(Arc::new(config.clone()));
+        if before.strategy != config.strategy {
+            self.set_strategy(config.strategy);
+        }
+    }
+
+    /// Chooses another way from now on, until the next start or another configured strategy.
     pub fn set_strategy(&self, strategy: Strategy) {
         *self.strategy.lock().unwrap_or_else(PoisonError::into_inner) = strategy;
     }
 
     /// Whether conversations stay with an account.
     pub fn has_affinity(&self) -> bool {
-        self.shared.config.affinity
+        self.shared.config.load().affinity
     }
 
     pub fn snapshot(&self) -> Arc<Snapshot> {

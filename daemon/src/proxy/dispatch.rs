@@ -77,7 +77,7 @@ impl Inner {
             was_sent: false,
             is_shared: false,
             may_reconnect: true,
-            patience: after(now, self.config.wait),
+            patience: after(now, self.config.load().wait),
             waits: MOST_WAITS,
         };
         let result = journey.go().await;

@@ -20,7 +20,7 @@ use tokio::time::{Interval, MissedTickBehavior, sleep};
 
 use super::answer::{self, Answer, Body, BrokenOff};
 use super::encoder::Encoder;
-use super::{Inner, ProxyError};
+use super::{Config, Inner, ProxyError};
 use crate::chain::ErrorChain;
 use crate::id::RequestId;
 use crate::wire::error::{self, ApiError};
@@ -83,7 +83,8 @@ impl Inner {
         expected: Option<Expected>,
         mut work: Asking,
     ) -> Result<Answer, ProxyError> {
-        let (Some(expected), Some(keep_alive)) = (expected, self.config.keep_alive) else {
+        let Config { keep_alive, late_head, .. } = **self.config.load();
+        let (Some(expected), Some(keep_alive)) = (expected, keep_alive) else {
             return work.await;
         };
         let first_event_is_late = async {
@@ -93,7 +94,7 @@ impl Inner {
         tokio::select! {
             biased;
             answer = &mut work => return answer,
-            () = sleep(self.config.late_head) => {}
+            () = sleep(late_head) => {}
             () = first_event_is_late => {}
         }
         let Expected { id, encoder, header, .. } = expected;

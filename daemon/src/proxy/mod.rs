@@ -35,6 +35,7 @@ mod translated;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::request::Parts;
 use http::uri::PathAndQuery;
@@ -84,7 +85,7 @@ struct Inner {
     owners: Owners,
     stored: StoredResponses,
     models: ModelCache,
-    config: Config,
+    config: ArcSwap<Config>,
     budget: Mutex<Budget>,
     queue: Queue,
     history: Arc<History>,
@@ -154,12 +155,18 @@ impl Proxy {
             queue: Queue::new(config.queue),
             history: Arc::new(History::new(clock.clone())),
             clock,
-            config,
+            config: ArcSwap::from_pointee(config),
             owners,
             stored,
             metrics,
             cut,
         }))
+    }
+
+    /// Carries requests as this says from now on. A request that has begun goes on as it did, as far as that was looked at.
+    pub fn configure(&self, config: Config) {
+        self.0.queue.bound(config.queue);
+        self.0.config.store(Arc::new(config));
     }
 
     /// What became of the last requests.

@@ -2,6 +2,7 @@
 //! wait for the same accounts, and no more of them than is bounded.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -12,7 +13,7 @@ use crate::pool::{Asked, Bond, Endpoint};
 /// The line.
 #[derive(Debug)]
 pub(super) struct Queue {
-    most: usize,
+    most: AtomicUsize,
     waiting: Mutex<Waiting>,
 }
 
@@ -51,13 +52,18 @@ pub(super) struct Place<'a> {
 
 impl Queue {
     pub(super) fn new(most: usize) -> Self {
-        Self { most, waiting: Mutex::default() }
+        Self { most: AtomicUsize::new(most), waiting: Mutex::default() }
+    }
+
+    /// No more than these wait from now on. Those that do already stay.
+    pub(super) fn bound(&self, most: usize) {
+        self.most.store(most, Ordering::Relaxed);
     }
 
     /// The last place for such a request; `None` when the line is full.
     pub(super) fn join(&self, asked: &Asked<'_>) -> Option<Place<'_>> {
         let mut waiting = self.lock();
-        if waiting.line.len() >= self.most {
+        if waiting.line.len() >= self.most.load(Ordering::Relaxed) {
             return None;
         }
         let ticket = waiting.next;
@@ -123,6 +129,10 @@ mod tests {
         assert_eq!([a.is_first(), b.is_first(), other.is_first()], [true, false, true]);
         drop(a);
         assert!(b.is_first() && join("m").is_some());
+        queue.bound(2);
+        assert!(join("m").is_none() && b.is_first());
+        queue.bound(4);
+        assert!(join("m").is_some());
     }
 
     #[test]

@@ -51,7 +51,7 @@ impl Pump {
         Self {
             upstream: Some(upstream),
             flow: Flow::new(gunzip, encoder, witness, inner.clock.clone()),
-            quiet: Quiet::new(inner.config.keep_alive),
+            quiet: Quiet::new(inner.config.load().keep_alive),
             lease,
             telling,
             cut: inner.cut.clone(),

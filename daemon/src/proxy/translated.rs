@@ -89,7 +89,7 @@ impl Proxy {
 
     /// How this request is translated.
     pub(super) fn translation(&self, sent: &HeaderMap) -> Result<translate::Config, ApiError> {
-        let config = self.0.config.translation;
+        let config = self.0.config.load().translation;
         let mut values = sent.get_all(STRICT).iter().map(HeaderValue::as_bytes);
         let strict = match (values.next(), values.next()) {
             (None, _) => config.strict,

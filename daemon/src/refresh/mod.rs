@@ -14,6 +14,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::sync::{Notify, Semaphore, watch};
 use tracing::Instrument as _;
 
@@ -48,7 +49,7 @@ pub struct Refresher(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    policy: Policy,
+    policy: ArcSwap<Policy>,
     store: Store,
     pool: Arc<Pool>,
     oauth: OAuthClient,
@@ -76,7 +77,7 @@ impl Refresher {
     ) -> io::Result<Self> {
         let tries = Mutex::new(store.open_intents()?);
         Ok(Self(Arc::new(Inner {
-            policy,
+            policy: ArcSwap::from_pointee(policy),
             store,
             pool,
             oauth,
@@ -105,6 +106,12 @@ impl Refresher {
         self.0.tasks.spawn_vital("refresh", looping.instrument(tracing::info_span!("refresh_loop")));
     }
 
+    /// Refreshes at other times from now on.
+    pub fn configure(&self, policy: Policy) {
+        self.0.policy.store(Arc::new(policy));
+        self.wake();
+    }
+
     /// Looks at the pool now: an account came, changed, or the clock was moved.
     pub fn wake(&self) {
         self.0.wake.notify_one();
@@ -119,7 +126,7 @@ impl Refresher {
     /// not refreshed.
     pub fn next_refresh(&self, member: &Member) -> Option<Timestamp> {
         let tries = self.0.tries_of(&member.account);
-        let due = schedule::due_at(&member.account, &self.0.policy, tries)?;
+        let due = schedule::due_at(&member.account, &self.0.policy.load(), tries)?;
         let now = self.0.clock.moment();
         let wait =
             self.0.records().get(&member.account.id).map_or(SignedDuration::ZERO, |record| record.wait(now));
@@ -208,7 +215,7 @@ impl Refresher {
         for member in &snapshot.members {
             let tries = self.0.tries_of(&member.account);
             show_doubt(member, tries);
-            let Some(due) = schedule::due_at(&member.account, &self.0.policy, tries) else { continue };
+            let Some(due) = schedule::due_at(&member.account, &self.0.policy.load(), tries) else { continue };
             let mut records = self.0.records();
             let record = records.entry(member.account.id.clone()).or_default();
             let due_in = due.duration_since(schedule::judged_at(&member.account, member.seen, now));

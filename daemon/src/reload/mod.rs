@@ -1,6 +1,7 @@
 //! Keeps the pool what the auth directory says. inotify only *wakes* a reconcile; what is so comes from a
 //! full scan. Where the watch fails (limits, a moved directory), a timer does the same every 30 s.
 
+mod configuration;
 mod diff;
 mod watch;
 
@@ -9,6 +10,10 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tracing::Instrument as _;
+
+pub use configuration::{
+    Ask, Asked, Change, Configuration, ConfigurationWatch, Effect, InUse, Mistaken, Outcome, Stopping,
+};
 
 use crate::chain::ErrorChain;
 use crate::pool::{Changes, Pool};
@@ -55,7 +60,7 @@ impl Reloader {
         let (wake, mut woken) = mpsc::channel(1);
         // What changed between the first scan and the watch raises no event.
         let _first = wake.try_send(());
-        let mut watch = watch::Watch::new(self.store.dir(), wake);
+        let mut watch = watch::Watch::new(self.store.dir(), "the auth directory", wake);
         while !self.tasks.is_stopping() {
             tokio::select! {
                 _ = woken.recv() => {
@@ -66,7 +71,7 @@ impl Reloader {
                 () = tokio::time::sleep(RESCAN) => {}
                 () = self.tasks.stopping() => return,
             }
-            watch.follow();
+            let _moved = watch.follow();
             if let Err(error) = self.reconcile().await {
                 tracing::warn!(error = %ErrorChain(&error), "cannot read the auth directory: the pool stays as it is");
             }

@@ -1,4 +1,4 @@
-//! The inotify watch on the auth directory. It carries no data: an event that could matter wakes the
+//! The inotify watch on a directory. It carries no data: an event that could matter wakes the
 //! reconcile, nothing more.
 
 use std::os::unix::fs::MetadataExt;
@@ -11,6 +11,8 @@ use tokio::sync::mpsc;
 
 pub(super) struct Watch {
     dir: PathBuf,
+    /// In the words of the log.
+    name: &'static str,
     wake: mpsc::Sender<()>,
     armed: Option<Armed>,
 }
@@ -27,19 +29,21 @@ struct Armed {
 type Identity = (u64, u64, Option<SystemTime>);
 
 impl Watch {
-    pub(super) fn new(dir: &Path, wake: mpsc::Sender<()>) -> Self {
-        let mut watch = Self { dir: dir.to_owned(), wake, armed: None };
+    pub(super) fn new(dir: &Path, name: &'static str, wake: mpsc::Sender<()>) -> Self {
+        let mut watch = Self { dir: dir.to_owned(), name, wake, armed: None };
         watch.rearm();
         watch
     }
 
     /// Watches the directory that has this path *now*: after it was moved and made anew the old watch sees
-    /// the old one.
-    pub(super) fn follow(&mut self) {
+    /// the old one. Whether it is another than before.
+    pub(super) fn follow(&mut self) -> bool {
         let watched = self.armed.as_ref().and_then(|armed| armed.watched);
-        if watched.is_none() || watched != identity(&self.dir) {
+        let found = identity(&self.dir);
+        if watched.is_none() || watched != found {
             self.rearm();
         }
+        watched != found
     }
 
     fn rearm(&mut self) {
@@ -47,7 +51,7 @@ impl Watch {
             Ok(armed) => self.armed = Some(armed),
             Err(error) => {
                 if self.armed.take().is_some() || matches!(error.kind, notify::ErrorKind::MaxFilesWatch) {
-                    tracing::warn!(error = %error, "cannot watch the auth directory: it is read every 30 s instead");
+                    tracing::warn!(error = %error, "cannot watch {}: it is looked at every 30 s instead", self.name);
                 }
             }
         }

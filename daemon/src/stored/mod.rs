@@ -11,6 +11,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+
 pub use recall::RecallError;
 pub use record::{Holder, Record};
 
@@ -44,7 +46,7 @@ pub struct StoredResponses(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    config: Config,
+    config: ArcSwap<Config>,
     store: Store,
     clock: Clock,
     tasks: Tasks,
@@ -100,6 +102,7 @@ impl State {
 impl StoredResponses {
     /// Reads what there is.
     pub async fn load(config: Config, store: Store, clock: Clock, tasks: Tasks) -> Self {
+        let config = ArcSwap::from_pointee(config);
         let inner = Inner { config, store, clock, tasks: tasks.clone(), state: Mutex::default() };
         let this = Self(Arc::new(inner));
         let loading = this.clone();
@@ -123,16 +126,22 @@ impl StoredResponses {
         });
     }
 
+    /// Stores as this says from now on. What is too much or too old by it goes now.
+    pub fn configure(&self, config: Config) {
+        self.0.config.store(Arc::new(config));
+        self.sweep();
+    }
+
     pub fn is_enabled(&self) -> bool {
-        self.0.config.enabled
+        self.0.config.load().enabled
     }
 
     /// Stores a response. It can be found at once, and is written while nobody waits.
     pub fn put(&self, record: Record) {
-        if !self.0.config.enabled {
+        if !self.0.config.load().enabled {
             return;
         }
-        if record.size() > self.0.config.most_bytes {
+        if record.size() > self.0.config.load().most_bytes {
             tracing::warn!(response.id = %record.id, "a response is larger than all that may be stored (responses.max_mib): it is not");
             return;
         }
@@ -144,12 +153,12 @@ impl StoredResponses {
 
     /// A stored response, if it is the holder's. To look at it is to use it.
     pub async fn get(&self, id: &ResponseId, holder: Option<&Holder>) -> Option<Arc<Record>> {
-        if !self.0.config.enabled {
+        if !self.0.config.load().enabled {
             return None;
         }
         let record = self.find(id).await.filter(|record| record.holder.as_ref() == holder)?;
         let now = self.0.clock.now();
-        if !self.lock().shelf.touch(id, now, self.0.config.ttl) {
+        if !self.lock().shelf.touch(id, now, self.0.config.load().ttl) {
             return None;
         }
         self.add_if_room(Job::Touch(id.clone(), now));
@@ -183,7 +192,7 @@ impl StoredResponses {
         }
         let (live, removed) = {
             let mut state = self.lock();
-            let live = state.shelf.touch(id, self.0.clock.now(), self.0.config.ttl);
+            let live = state.shelf.touch(id, self.0.clock.now(), self.0.config.load().ttl);
             (live, state.shelf.remove(id))
         };
         if removed {
@@ -192,7 +201,7 @@ impl StoredResponses {
             // There may be a file that cannot be read, of a response that is not known for that.
             self.add_if_room(Job::Remove(id.clone()));
         }
-        live && removed && self.0.config.enabled
+        live && removed && self.0.config.load().enabled
     }
 
     async fn read(&self, id: &ResponseId) -> Option<Arc<Record>> {
@@ -230,7 +239,7 @@ impl StoredResponses {
     }
 
     fn sweep(&self) {
-        let Config { ttl, most_bytes, .. } = self.0.config;
+        let Config { ttl, most_bytes, .. } = **self.0.config.load();
         let gone = self.lock().shelf.sweep(self.0.clock.now(), ttl, most_bytes);
         for id in gone {
             self.add(Job::Remove(id));

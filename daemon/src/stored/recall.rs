@@ -50,7 +50,7 @@ impl StoredResponses {
         items: &[&str],
         holder: Option<&Holder>,
     ) -> Result<Recalled, RecallError> {
-        let keeps = self.0.config.enabled;
+        let keeps = self.0.config.load().enabled;
         if previous.is_none() && items.is_empty() {
             return Ok(Recalled { keeps, ..Recalled::default() });
         }
@@ -70,7 +70,7 @@ impl StoredResponses {
         last: &str,
         holder: Option<&Holder>,
     ) -> Result<Vec<Box<RawValue>>, RecallError> {
-        let unknown = || RecallError::UnknownResponse { id: last.to_owned(), ttl: self.0.config.ttl };
+        let unknown = || RecallError::UnknownResponse { id: last.to_owned(), ttl: self.0.config.load().ttl };
         let mut newest_first = Vec::new();
         let mut size = 0;
         let mut next = Some(ResponseId::parse(last).ok_or_else(unknown)?);
@@ -98,7 +98,8 @@ impl StoredResponses {
         ids: &[&str],
         holder: Option<&Holder>,
     ) -> Result<BTreeMap<String, Box<RawValue>>, RecallError> {
-        let unknown = |id: &str| RecallError::UnknownItem { id: id.to_owned(), ttl: self.0.config.ttl };
+        let unknown =
+            |id: &str| RecallError::UnknownItem { id: id.to_owned(), ttl: self.0.config.load().ttl };
         let mut wanted: BTreeMap<ResponseId, BTreeMap<&str, u64>> = BTreeMap::new();
         for &id in ids {
             let response = ResponseId::of_item(id).ok_or_else(|| unknown(id))?;

@@ -7,12 +7,13 @@ pub mod metrics;
 pub use metrics::Metrics;
 
 use std::io::IsTerminal as _;
+use std::sync::OnceLock;
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{Layer as _, Registry, fmt};
+use tracing_subscriber::{Layer as _, Registry, fmt, reload};
 
 /// Where to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,10 +23,26 @@ pub enum Output {
     Journal,
 }
 
+/// Of the filter in use. A process has one logger, so it has one level.
+static HANDLE: OnceLock<reload::Handle<Targets, Registry>> = OnceLock::new();
+
+/// Logs this much from now on. Without [`init`] nothing is logged at all.
+pub fn set_level(level: LevelFilter) {
+    if let Some(handle) = HANDLE.get() {
+        // It fails where the logger is gone, and then there is nothing to set.
+        let _gone = handle.modify(|filter| *filter = targets(level));
+    }
+}
+
+fn targets(level: LevelFilter) -> Targets {
+    // Other crates' lines may hold headers and bodies at their lower levels.
+    Targets::new().with_target("proxyd", level).with_default(LevelFilter::WARN.min(level))
+}
+
 /// Starts logging, once per process.
 pub fn init(level: LevelFilter, output: Output) {
-    // Other crates' lines may hold headers and bodies at their lower levels.
-    let filter = Targets::new().with_target("proxyd", level).with_default(LevelFilter::WARN.min(level));
+    let (filter, handle) = reload::Layer::new(targets(level));
+    let _once = HANDLE.set(handle);
     let journal = match output {
         Output::Journal => {
             tracing_journald::layer().ok().map(|layer| layer.with_field_prefix(Some("PROXYD".to_owned())))

@@ -8,6 +8,7 @@ mod explain;
 mod full_disk;
 mod hardening;
 mod login;
+mod reload;
 mod rights;
 mod service;
 mod ssh;

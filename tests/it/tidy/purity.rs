@@ -28,6 +28,8 @@ const PURE: &[&str] = &[
     "pool/health.rs",
     "refresh/schedule.rs",
     "reload/diff.rs",
+    "config/diff.rs",
+    "config/effect.rs",
     "claude/classify.rs",
     "claude/ratelimit.rs",
     "claude/refusal.rs",

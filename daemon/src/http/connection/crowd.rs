@@ -6,6 +6,7 @@ use std::os::fd::AsFd as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -25,13 +26,18 @@ const SHARE: usize = 64;
 
 #[derive(Debug)]
 pub(in crate::http) struct Crowd {
-    most: usize,
-    deadlines: Deadlines,
+    bounds: ArcSwap<Bounds>,
     members: Mutex<Members>,
     /// Somebody left.
     left: Notify,
     /// Somebody came.
     came: Notify,
+}
+
+#[derive(Debug)]
+struct Bounds {
+    most: usize,
+    deadlines: Deadlines,
 }
 
 #[derive(Debug, Default)]
@@ -50,14 +56,25 @@ pub(in crate::http) struct Place {
 
 impl Crowd {
     pub(in crate::http) fn new(most: usize, deadlines: Deadlines) -> Self {
-        Self { most, deadlines, members: Mutex::default(), left: Notify::new(), came: Notify::new() }
+        let bounds = ArcSwap::from_pointee(Bounds { most, deadlines });
+        Self { bounds, members: Mutex::default(), left: Notify::new(), came: Notify::new() }
+    }
+
+    /// Holds so many from now on, for so long. Where there are more, those that wait make room as others come.
+    pub(in crate::http) fn bound(&self, most: usize, deadlines: Deadlines) {
+        self.bounds.store(Arc::new(Bounds { most, deadlines }));
+    }
+
+    /// Ends every connection after the request that it serves or that is on its way: the next one is judged anew.
+    pub(in crate::http) fn send_away(&self) {
+        self.lock().all.values().for_each(|standing| standing.leave.cancel());
     }
 
     /// Waits until there is room for one more, and makes it where somebody only waits.
     pub(in crate::http) async fn room(&self) {
         loop {
             let left = self.left.notified();
-            if self.lock().all.len() < self.most {
+            if self.lock().all.len() < self.bounds.load().most {
                 return;
             }
             self.make_room();
@@ -89,10 +106,10 @@ impl Crowd {
 
     /// Ends connections at their deadlines, for ever. Nothing is done while there is none.
     pub(in crate::http) async fn watch(&self) {
-        let Deadlines { first_byte, head, idle, send, .. } = self.deadlines;
-        let shortest = [first_byte, head, idle, send].into_iter().min().unwrap_or(COARSEST);
-        let every = (shortest / 4).clamp(FINEST, COARSEST);
         loop {
+            let Deadlines { first_byte, head, idle, send, .. } = self.bounds.load().deadlines;
+            let shortest = [first_byte, head, idle, send].into_iter().min().unwrap_or(COARSEST);
+            let every = (shortest / 4).clamp(FINEST, COARSEST);
             if self.lock().all.is_empty() {
                 self.came.notified().await;
             }
@@ -102,10 +119,11 @@ impl Crowd {
     }
 
     fn sweep(&self, now: Instant) {
+        let bounds = self.bounds.load();
         let members = self.lock();
         end_abandoned(&members);
         for standing in members.all.values() {
-            match standing.due(now, &self.deadlines) {
+            match standing.due(now, &bounds.deadlines) {
                 Due::Nothing => {}
                 Due::Tell => standing.tell(),
                 Due::End(why) => {
@@ -221,6 +239,20 @@ mod tests {
         assert!(!place.standing.end.is_cancelled());
         drop(busy);
         assert!(place.standing.is_leaving());
+    }
+
+    #[tokio::test]
+    async fn other_bounds_hold_from_now_on_and_who_is_sent_away_ends_after_its_request() {
+        let crowd = crowd(1);
+        let (busy, idle) = (crowd.enter(), crowd.enter());
+        let _serving = busy.standing.busy();
+        assert!(!has_room(&crowd).await);
+        crowd.bound(3, Deadlines { first_byte: Duration::from_secs(1), ..Deadlines::default() });
+        assert!(has_room(&crowd).await);
+        crowd.sweep(Instant::now() + Duration::from_secs(1));
+        assert!(idle.standing.end.is_cancelled() && !busy.standing.end.is_cancelled());
+        crowd.send_away();
+        assert!(busy.standing.leave.is_cancelled() && !busy.standing.is_leaving());
     }
 
     #[tokio::test]
