@@ -2,7 +2,6 @@
 //! the login, bounds what it reads, keeps and waits for, and never shows, prints or stores anything of a
 //! query.
 
-mod holder;
 mod page;
 mod request;
 
@@ -21,9 +20,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub(crate) use self::holder::Holder;
 pub(crate) use self::page::Page;
 use crate::error::Error;
+use crate::holder;
 use crate::paste::Answer;
 
 /// How many ports after the preferred one are tried before the system chooses.

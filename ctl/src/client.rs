@@ -4,6 +4,7 @@
 mod accounts;
 mod configuration;
 mod daemon;
+mod diagnosis;
 mod greeting;
 mod host;
 mod keys;

@@ -5,6 +5,7 @@ mod accounts;
 mod completions;
 mod config;
 mod dial_stdio;
+mod doctor;
 mod events;
 mod explain;
 mod keys;
@@ -80,6 +81,7 @@ async fn dispatch(command: Command, context: &mut Context<'_>) -> Result<Exit, E
         Command::Accounts { command } => accounts::run(command, context).await,
         Command::Keys { command } => keys::run(command, context).await,
         Command::Status => status::run(context).await,
+        Command::Doctor => doctor::run(context).await,
         Command::Explain(args) => explain::run(&args, context).await,
         Command::Strategy { strategy } => strategy::run(strategy, context).await,
         Command::Reload => reload::run(context).await,

@@ -13,9 +13,9 @@ use proxy_proto::socket;
 
 pub(crate) use self::login::{Denial, LoginFailure};
 pub(crate) use self::refusal::{Operation, Refusal};
-use crate::callback::Holder;
 use crate::client::Host;
 use crate::exit::Exit;
+use crate::holder::Holder;
 use crate::paste::NotThisLogin;
 use crate::text;
 use crate::version;

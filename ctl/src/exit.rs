@@ -19,6 +19,10 @@ pub enum Exit {
     NotFound,
     /// The daemon or its socket does not permit it.
     NotPermitted,
+    /// `doctor`: it works, and something should be looked at.
+    Warned,
+    /// `doctor`: something does not work.
+    Unwell,
     /// The callback port asked for is in use.
     PortInUse,
     /// The time was over before the end was reached.
@@ -44,6 +48,8 @@ impl Exit {
             Self::LoginNeeded => 4,
             Self::NotFound => 5,
             Self::NotPermitted => 6,
+            Self::Warned => 7,
+            Self::Unwell => 8,
             Self::PortInUse => 13,
             Self::TimedOut => 14,
             Self::AuthenticationFailed => 15,
@@ -63,6 +69,8 @@ impl Exit {
             Self::LoginNeeded => "login_needed",
             Self::NotFound => "not_found",
             Self::NotPermitted => "not_permitted",
+            Self::Warned => "warnings_found",
+            Self::Unwell => "problems_found",
             Self::PortInUse => "callback_port_in_use",
             Self::TimedOut => "timed_out",
             Self::AuthenticationFailed => "authentication_failed",

@@ -14,6 +14,7 @@ mod complete;
 mod error;
 mod exit;
 mod facts;
+mod holder;
 mod interrupt;
 pub mod json;
 mod output;

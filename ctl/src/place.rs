@@ -93,7 +93,7 @@ pub(crate) fn user() -> String {
     clippy::disallowed_methods,
     reason = "where the person sits is said by the environment and nowhere else"
 )]
-fn variable(name: &str) -> Option<String> {
+pub(crate) fn variable(name: &str) -> Option<String> {
     let value = std::env::var_os(name).filter(|value| !value.is_empty())?;
     Some(value.to_string_lossy().into_owned())
 }

@@ -13,10 +13,11 @@ use tokio_util::sync::CancellationToken;
 use crate::admin::{Admin, Outside};
 use crate::announce::Announcer;
 use crate::chain::ErrorChain;
-use crate::claude::{Api, OAuthClient, Tls, TransportError};
+use crate::claude::{self, Api, OAuthClient, Tls, TransportError};
 use crate::clock::Clock;
 use crate::config::{Config, Loaded};
 use crate::control::{self, ControlSocket, Group};
+use crate::diagnosis::Diagnosis;
 use crate::http::{self, Listen, Server, Stop};
 use crate::keeper::Keeper;
 use crate::keys::{Keys, LoadError};
@@ -26,7 +27,7 @@ use crate::owners::Owners;
 use crate::pool::Pool;
 use crate::proxy::{self, Proxy};
 use crate::refresh::Refresher;
-use crate::reload::{Asked, Configuration, Reloader};
+use crate::reload::{Asked, Configuration, Reloader, Watching};
 use crate::sandbox::{Landlock, Places};
 use crate::socket::SocketError;
 use crate::store::{OpenError, Store};
@@ -163,6 +164,7 @@ impl App {
             pool: Arc::clone(&pool),
             refresher: refresher.clone(),
             tasks: tasks.clone(),
+            watching: Watching::default(),
         };
         let keeper = Keeper { store: store.clone(), pool: Arc::clone(&pool), tasks: tasks.clone() };
         keeper.recall();
@@ -207,6 +209,15 @@ impl App {
             control_socket: socket.path().to_owned(),
             callback_port: config.callback_port,
         };
+        let diagnosis = Diagnosis {
+            store: store.clone(),
+            pool: Arc::clone(&pool),
+            oauth: oauth.clone(),
+            hosts: claude::hosts(&config.claude),
+            watching: reloader.watching.clone(),
+            clock: clock.clone(),
+            tasks: tasks.clone(),
+        };
         let control = control::State {
             admin,
             logins,
@@ -225,6 +236,7 @@ impl App {
                 tasks.clone(),
             ),
             watchers: control::Watchers::default(),
+            diagnosis,
             history: Arc::clone(proxy.history()),
             configuration: configuration.clone(),
         };

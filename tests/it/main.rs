@@ -24,6 +24,8 @@ mod data_plane;
 #[cfg(test)]
 mod declared_loss;
 #[cfg(test)]
+mod diagnosis;
+#[cfg(test)]
 mod ends_soon;
 #[cfg(test)]
 mod failover;

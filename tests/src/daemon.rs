@@ -20,6 +20,7 @@ use std::time::Duration;
 use hyper_util::rt::TokioIo;
 use proxy_proto::v1::accounts_client::AccountsClient;
 use proxy_proto::v1::daemon_client::DaemonClient;
+use proxy_proto::v1::diagnosis_client::DiagnosisClient;
 use proxy_proto::v1::logins_client::LoginsClient;
 use proxy_proto::v1::{
     Account, BeginLoginRequest, BeginLoginResponse, CompleteLoginRequest, CompleteLoginResponse,
@@ -240,6 +241,10 @@ impl TestDaemon {
 
     pub async fn daemon_client(&self) -> DaemonClient<Channel> {
         DaemonClient::new(channel(&self.control_socket).await)
+    }
+
+    pub async fn diagnosis_client(&self) -> DiagnosisClient<Channel> {
+        DiagnosisClient::new(channel(&self.control_socket).await)
     }
 
     /// What `proxyctl accounts list` is told.

@@ -126,6 +126,17 @@ ACCOUNT is an account's id, label, e-mail address or file, or the unique beginni
 
 Ends with 0 if requests can be served and with 4 if no account is usable.")]
     Status,
+    /// Look for everything that could be wrong, here and in the daemon, and say what mends it
+    #[command(after_help = "Examples:
+  proxyctl doctor
+  proxyctl doctor --json | jq '.findings[] | select(.severity == \"problem\")'
+
+It looks at the control socket, the versions, the auth directory, the limits of the system, the way to the
+provider, its clock and certificates, every account, the HTTP addresses, and this shell's environment. The
+provider's hosts are asked once each, without a credential. Nothing is changed.
+
+Ends with 0 if nothing is wrong, with 7 if there are warnings, and with 8 if something does not work.")]
+    Doctor,
     /// Tell what became of one recent request: which accounts it went to, why, and how each attempt ended
     #[command(after_help = "Examples:
   proxyctl explain px_0198c3f2a1b47d6e8f900a1b2c3d4e5f

@@ -15,6 +15,7 @@ pub(crate) enum Operation {
     ExplainRequest {
         id: String,
     },
+    Diagnose,
     ShowStrategy,
     SetStrategy,
     ShowConfiguration,
@@ -160,6 +161,7 @@ impl fmt::Display for Operation {
             Self::ListAccounts => f.write_str("list the accounts"),
             Self::ExplainAccounts => f.write_str("explain the choice of accounts"),
             Self::ExplainRequest { id } => write!(f, "explain the request {id}"),
+            Self::Diagnose => f.write_str("look for what is wrong"),
             Self::ShowStrategy => f.write_str("show the strategy"),
             Self::ShowConfiguration => f.write_str("show the configuration"),
             Self::Reload => f.write_str("have the configuration read anew"),

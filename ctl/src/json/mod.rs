@@ -7,6 +7,7 @@
 
 mod account;
 mod configuration;
+mod doctor;
 mod event;
 mod key;
 mod limits;
@@ -22,6 +23,7 @@ pub use self::account::{
     Account, AccountList, Added, InvalidFile, ModelAlias, OneAccount, Removed, Revoked, Usage, UsageWindow,
 };
 pub use self::configuration::{Change, Configuration, ConfigurationKey, Reloaded};
+pub use self::doctor::{Diagnosis, Finding, Severity};
 pub use self::event::Event;
 pub use self::key::{CreatedKey, Key, KeyAccount, KeyList, OneKey};
 pub use self::limits::{AttemptCounts, Cooldown, Outlook, QuotaWindow};

@@ -13,6 +13,7 @@ use std::time::Duration;
 use proxy_proto::v1::accounts_server::{Accounts, AccountsServer};
 use proxy_proto::v1::configuration_server::ConfigurationServer;
 use proxy_proto::v1::daemon_server::{Daemon, DaemonServer};
+use proxy_proto::v1::diagnosis_server::{Diagnosis, DiagnosisServer};
 use proxy_proto::v1::keys_server::KeysServer;
 use proxy_proto::v1::logins_server::{Logins, LoginsServer};
 use proxy_proto::v1::*;
@@ -78,6 +79,7 @@ struct Script {
     strategy: Queue<SetStrategyResponse>,
     configuration: Queue<GetConfigurationResponse>,
     reload: Queue<ReloadResponse>,
+    diagnosis: Queue<DiagnoseResponse>,
     /// Everything that was asked, in words.
     calls: Vec<String>,
     surprises: Vec<String>,
@@ -107,6 +109,7 @@ impl FakeDaemon {
             .add_service(AccountsServer::new(services.clone()))
             .add_service(ConfigurationServer::new(services.clone()))
             .add_service(DaemonServer::new(services.clone()))
+            .add_service(DiagnosisServer::new(services.clone()))
             .add_service(KeysServer::new(services.clone()))
             .add_service(LoginsServer::new(services))
             .serve_with_incoming(UnixListenerStream::new(listener));
@@ -224,6 +227,12 @@ impl FakeDaemon {
         self
     }
 
+    pub(crate) fn diagnosis(self, reply: Result<Vec<Finding>, Status>) -> Self {
+        let reply = reply.map(|findings| DiagnoseResponse { findings });
+        self.script().diagnosis.0.push_back(Reply::Now(reply));
+        self
+    }
+
     /// Everything that was asked so far.
     pub(crate) fn calls(&self) -> Vec<String> {
         self.script().calls.clone()
@@ -307,6 +316,13 @@ impl Daemon for Services {
     ) -> Result<Response<SetStrategyResponse>, Status> {
         let word = request.get_ref().strategy().as_str_name();
         self.answer(format!("set {word}"), |script| &mut script.strategy).await
+    }
+}
+
+#[tonic::async_trait]
+impl Diagnosis for Services {
+    async fn diagnose(&self, _: Request<DiagnoseRequest>) -> Result<Response<DiagnoseResponse>, Status> {
+        self.answer("diagnose".to_owned(), |script| &mut script.diagnosis).await
     }
 }
 

@@ -78,8 +78,13 @@ pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Timesta
         let wait = SignedDuration::try_from_secs_f64(seconds.max(0.0)).ok()?;
         return Some(after(now, wait.min(FURTHEST)));
     }
-    let date = jiff::fmt::rfc2822::DateTimeParser::new().relaxed_weekday(true).parse_timestamp(text).ok()?;
+    let date = http_date(text)?;
     Some(date.min(after(now, FURTHEST)))
+}
+
+/// A date as a header writes it (RFC 9110, 5.6.7).
+pub(super) fn http_date(text: &str) -> Option<Timestamp> {
+    jiff::fmt::rfc2822::DateTimeParser::new().relaxed_weekday(true).parse_timestamp(text).ok()
 }
 
 /// Of subscriptions: the reset of the whole (`unified`) when its status is `rejected`. Of API keys: the last

@@ -11,6 +11,7 @@ use crate::admin::{AdminError, Revocation};
 use crate::chain::ErrorChain;
 use crate::claude::UsageWindow;
 use crate::clock::Timestamp;
+use crate::diagnosis::{self, Finding, Severity};
 use crate::events::Kind;
 use crate::pool::quota::Window;
 use crate::pool::{Cooldown, Counters, Health, InvalidFile, Member, Outlook, State, Strategy};
@@ -59,7 +60,7 @@ pub(super) fn account(member: &Member, store: &Store, now: Timestamp) -> v1::Acc
         degraded: trouble.unsaved,
         renewable: tokens.is_some_and(|tokens| tokens.refresh.is_some()),
         settings: Some(settings(&member.account.settings)),
-        warnings: warnings(&member.account, now),
+        warnings: diagnosis::warnings(&member.account, now),
         quota: vitals.quota.windows().iter().map(quota_window).collect(),
         cooldowns: cooldowns(&vitals.health, now),
         attempts: Some(attempts(vitals.counters)),
@@ -184,25 +185,6 @@ fn settings(settings: &Settings) -> v1::AccountSettings {
     }
 }
 
-/// What a person should know although the account serves.
-pub(super) fn warnings(account: &Account, now: Timestamp) -> Vec<String> {
-    let unread = account.faults.iter().filter(|fault| !fault.closes);
-    let mut warnings: Vec<String> = unread.map(|fault| format!("a setting is not used: {fault}")).collect();
-    warnings.extend(account.ends_soon(now).map(|end| {
-        let days = end.duration_since(now).as_hours() / 24;
-        let left = match days {
-            0 => "in less than a day".to_owned(),
-            1 => "in 1 day".to_owned(),
-            days => format!("in {days} days"),
-        };
-        format!(
-            "its token ends at {end:.0} ({left}) and cannot be renewed: log in with `proxyctl login claude`, or add a new \
-             token with `proxyctl accounts add claude --setup-token-file FILE`"
-        )
-    }));
-    warnings
-}
-
 pub(super) fn usage(report: Report) -> v1::PlanUsage {
     let window = |window: UsageWindow| v1::UsageWindow {
         name: window.name,
@@ -294,5 +276,20 @@ fn io_code(error: &io::Error) -> Code {
         }
         io::ErrorKind::PermissionDenied => Code::PermissionDenied,
         _ => Code::InvalidArgument,
+    }
+}
+
+pub(super) fn finding(finding: Finding) -> v1::Finding {
+    let severity = match finding.severity {
+        Severity::Ok => v1::Severity::Ok,
+        Severity::Note => v1::Severity::Note,
+        Severity::Warning => v1::Severity::Warning,
+        Severity::Problem => v1::Severity::Problem,
+    };
+    v1::Finding {
+        area: finding.area,
+        severity: severity.into(),
+        found: finding.found,
+        command: finding.command.unwrap_or_default(),
     }
 }

@@ -8,6 +8,7 @@ use tonic::{Request, Response, Status};
 
 use super::{State, convert, watch};
 use crate::clock::Timestamp;
+use crate::diagnosis;
 use crate::pool::{self, Snapshot};
 use crate::proxy::MOST_REMEMBERED;
 
@@ -95,7 +96,7 @@ fn counts(snapshot: &Snapshot, now: Timestamp) -> AccountCounts {
 fn warnings(snapshot: &Snapshot, now: Timestamp) -> Vec<String> {
     let told = snapshot.members.iter().filter(|member| !member.account.disabled).flat_map(|member| {
         let account = &member.account;
-        convert::warnings(account, now)
+        diagnosis::warnings(account, now)
             .into_iter()
             .map(|warning| format!("account {}: {warning}", account.id))
     });

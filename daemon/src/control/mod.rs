@@ -7,6 +7,7 @@ mod configuration;
 mod connection;
 mod convert;
 mod daemon;
+mod diagnosis;
 mod group;
 mod incoming;
 mod keys;
@@ -23,6 +24,7 @@ use std::time::Duration;
 use proxy_proto::v1::accounts_server::{self, AccountsServer};
 use proxy_proto::v1::configuration_server::{self, ConfigurationServer};
 use proxy_proto::v1::daemon_server::{self, DaemonServer};
+use proxy_proto::v1::diagnosis_server::{self, DiagnosisServer};
 use proxy_proto::v1::keys_server::{self, KeysServer};
 use proxy_proto::v1::logins_server::{self, LoginsServer};
 use tonic::transport::Server;
@@ -36,6 +38,7 @@ pub use watch::Watchers;
 
 use crate::admin::Admin;
 use crate::clock::{Clock, Timestamp};
+use crate::diagnosis::Diagnosis;
 use crate::keys::Keys;
 use crate::login::Logins;
 use crate::pool::Pool;
@@ -65,6 +68,7 @@ pub struct State {
     pub history: Arc<History>,
     pub watchers: Watchers,
     pub configuration: Configuration,
+    pub diagnosis: Diagnosis,
 }
 
 /// What `GetStatus` tells about the process.
@@ -106,6 +110,7 @@ pub async fn serve(socket: ControlSocket, state: State) -> Result<(), ServeError
         .add_service(described().build_v1()?)
         .add_service(described().build_v1alpha()?)
         .add_service(AccountsServer::new(state.clone()))
+        .add_service(DiagnosisServer::new(state.clone()))
         .add_service(KeysServer::new(state.clone()))
         .add_service(LoginsServer::new(state.clone()))
         .add_service(ConfigurationServer::new(state.clone()))
@@ -126,6 +131,7 @@ pub async fn serve(socket: ControlSocket, state: State) -> Result<(), ServeError
 async fn tell_health(health: &HealthReporter, status: ServingStatus) {
     let services = [
         accounts_server::SERVICE_NAME,
+        diagnosis_server::SERVICE_NAME,
         keys_server::SERVICE_NAME,
         logins_server::SERVICE_NAME,
         configuration_server::SERVICE_NAME,

@@ -39,6 +39,7 @@ const CALLS: &[(&str, Right)] = &[
     ("/proxy.control.v1.Daemon/GetStatus", Right::Read),
     ("/proxy.control.v1.Daemon/WatchEvents", Right::Read),
     ("/proxy.control.v1.Daemon/ExplainRequest", Right::Read),
+    ("/proxy.control.v1.Diagnosis/Diagnose", Right::Read),
     ("/grpc.health.v1.Health/Check", Right::Read),
     ("/grpc.health.v1.Health/Watch", Right::Read),
     ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Right::Read),

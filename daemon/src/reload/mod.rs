@@ -14,6 +14,7 @@ use tracing::Instrument as _;
 pub use configuration::{
     Ask, Asked, Change, Configuration, ConfigurationWatch, Effect, InUse, Mistaken, Outcome, Stopping,
 };
+pub use watch::Watching;
 
 use crate::chain::ErrorChain;
 use crate::pool::{Changes, Pool};
@@ -33,6 +34,7 @@ pub struct Reloader {
     pub pool: Arc<Pool>,
     pub refresher: Refresher,
     pub tasks: Tasks,
+    pub watching: Watching,
 }
 
 impl Reloader {
@@ -60,7 +62,7 @@ impl Reloader {
         let (wake, mut woken) = mpsc::channel(1);
         // What changed between the first scan and the watch raises no event.
         let _first = wake.try_send(());
-        let mut watch = watch::Watch::new(self.store.dir(), "the auth directory", wake);
+        let mut watch = watch::Watch::new(self.store.dir(), "the auth directory", wake, self.watching.clone());
         while !self.tasks.is_stopping() {
             tokio::select! {
                 _ = woken.recv() => {

@@ -3,6 +3,8 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind};
@@ -15,6 +17,18 @@ pub(super) struct Watch {
     name: &'static str,
     wake: mpsc::Sender<()>,
     armed: Option<Armed>,
+    watching: Watching,
+}
+
+/// Whether the directory is watched now; clones look at the same.
+#[derive(Clone, Debug, Default)]
+pub struct Watching(Arc<AtomicBool>);
+
+impl Watching {
+    /// Else it is only read from time to time.
+    pub fn is_on(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 struct Armed {
@@ -29,8 +43,8 @@ struct Armed {
 type Identity = (u64, u64, Option<SystemTime>);
 
 impl Watch {
-    pub(super) fn new(dir: &Path, name: &'static str, wake: mpsc::Sender<()>) -> Self {
-        let mut watch = Self { dir: dir.to_owned(), name, wake, armed: None };
+    pub(super) fn new(dir: &Path, name: &'static str, wake: mpsc::Sender<()>, watching: Watching) -> Self {
+        let mut watch = Self { dir: dir.to_owned(), name, wake, armed: None, watching };
         watch.rearm();
         watch
     }
@@ -55,6 +69,8 @@ impl Watch {
                 }
             }
         }
+        let is_on = self.armed.as_ref().is_some_and(|armed| armed.watched.is_some());
+        self.watching.0.store(is_on, Ordering::Relaxed);
     }
 }
 

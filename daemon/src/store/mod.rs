@@ -17,6 +17,7 @@ mod recover;
 mod responses;
 mod scan;
 mod state_file;
+mod survey;
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
@@ -34,6 +35,7 @@ pub use read::{Loaded, Unusable};
 pub use recover::Recovered;
 pub use responses::StoredFile;
 pub use scan::{Finding, Scan};
+pub use survey::Survey;
 
 use crate::account::{Account, Document, FileName};
 use crate::chain::ErrorChain;
@@ -133,6 +135,11 @@ impl Store {
 
     pub fn dir(&self) -> &Path {
         &self.0.path
+    }
+
+    /// How it is now.
+    pub fn survey(&self) -> io::Result<Survey> {
+        survey::survey(self.dir())
     }
 
     /// The absolute path of an account's file.

@@ -12,7 +12,7 @@ const ROWS: &[&[&str]] = &[
     &["claude"],
     &["refresh", "owners", "stored", "keys"],
     &["login", "reload", "admin", "usage", "notice", "announce", "keeper"],
-    &["proxy"],
+    &["proxy", "diagnosis"],
     &["http", "control"],
     &["config"],
     &["cli", "app"],

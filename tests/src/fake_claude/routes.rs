@@ -148,6 +148,10 @@ impl Site {
         let request_id = format!("req_FAKE{number:06}");
         let mut answer = self.shared.change(|s| match (call.method.as_str(), call.path.as_str()) {
             ("GET", "/oauth/authorize") => self.authorize(s, call),
+            // Who looks for what is wrong asks for nothing, and brings nothing.
+            ("HEAD", "/") if call.headers.get("authorization").is_none() => {
+                ApiError::not_found("Not found").into_answer(&request_id)
+            }
             ("GET", PASTE_PATH) => authorize::paste_page(&call.query_fields()),
             ("POST", "/v1/oauth/token") => oauth::token(s, &call.headers, &call.body, now),
             ("POST", "/v1/oauth/revoke") => oauth::revoke(s, &call.headers, &call.body),

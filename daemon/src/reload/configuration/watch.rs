@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::super::watch::Watch;
+use super::super::watch::{Watch, Watching};
 
 /// What an editor does to a file, and a package to several, causes one reload.
 const DEBOUNCE: Duration = Duration::from_millis(200);
@@ -23,7 +23,7 @@ impl ConfigurationWatch {
     /// Directories that are not there yet are watched once they are.
     pub fn new<'a>(directories: impl IntoIterator<Item = &'a Path>) -> Self {
         let (wake, woken) = mpsc::channel(1);
-        let watch = |dir: &'a Path| Watch::new(dir, "the directory of the configuration", wake.clone());
+        let watch = |dir: &'a Path| Watch::new(dir, "the directory of the configuration", wake.clone(), Watching::default());
         Self { watches: directories.into_iter().map(watch).collect(), woken }
     }
 

@@ -39,7 +39,7 @@ enum Address {
 }
 
 /// Who listens on that loopback port; `None` where the system does not tell.
-pub(super) fn of(port: u16) -> Option<Holder> {
+pub(crate) fn of(port: u16) -> Option<Holder> {
     let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|path| fs::read_to_string(path).unwrap_or_default());
     let listener = tables.iter().find_map(|table| find(table, port))?;
     Some(process(listener.inode).unwrap_or_else(|| user(listener.uid)))
