@@ -30,7 +30,7 @@ use crate::refresh::Refresher;
 use crate::reload::{Asked, Configuration, Reloader, Watching};
 use crate::sandbox::{Landlock, Places};
 use crate::socket::SocketError;
-use crate::store::{OpenError, Store};
+use crate::store::{OpenError, Store, Vault, VaultError};
 use crate::stored::StoredResponses;
 use crate::systemd::{self, Given, Watchdog};
 use crate::tasks::Tasks;
@@ -71,6 +71,8 @@ pub struct Broken;
 pub enum StartError {
     #[error(transparent)]
     Store(#[from] OpenError),
+    #[error(transparent)]
+    Vault(#[from] VaultError),
     #[error("cannot read the auth directory")]
     Scan(#[source] std::io::Error),
     #[error(transparent)]
@@ -108,7 +110,8 @@ impl App {
         let tls = config.http.tls.iter().flat_map(|files| [&files.cert, &files.key]);
         let tls = tls.flat_map(|file| [Some(file.clone()), file.canonicalize().ok()]).flatten();
         let tls = tls.filter_map(|file| file.parent().map(Path::to_owned));
-        let read = config.claude.transport.ca_file.iter().cloned().chain(tls).chain(sources.places());
+        let read = config.claude.transport.ca_file.iter().cloned().chain(tls).chain(config.store.places());
+        let read = read.chain(sources.places());
         Ok(Places {
             state: [&config.auth_dir].into_iter().chain(&config.sandbox.state_dir).cloned().collect(),
             sockets: sockets.into_iter().filter_map(|socket| socket.parent().map(Path::to_owned)).collect(),
@@ -126,10 +129,12 @@ impl App {
     ) -> Result<Self, StartError> {
         let running = loaded.valued();
         let Loaded { config, sources, .. } = loaded;
-        let store = Store::open(&config.auth_dir)?;
+        let vault = Vault::load(&config.store)?;
+        let store = Store::open_with(&config.auth_dir, vault, config.store.credentials.clone())?;
         for recovered in store.recover().map_err(StartError::Scan)? {
             tracing::warn!(account.id = %recovered.account, "adopted a token that a crash had left behind");
         }
+        store.put_in_form().map_err(StartError::Scan)?;
         let keys = Keys::load(store.clone(), clock.clone())?;
         let tls = Tls::load(config.claude.transport.ca_file.as_deref(), needs_roots(&config))?;
         let pool = Arc::new(Pool::new(config.pool.clone(), clock.clone()));

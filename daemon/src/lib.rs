@@ -27,6 +27,7 @@ pub mod proxy;
 pub mod refresh;
 pub mod reload;
 pub mod sandbox;
+pub mod seal;
 pub mod secret;
 pub mod socket;
 pub mod store;

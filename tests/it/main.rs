@@ -94,4 +94,6 @@ mod upstream_limits;
 #[cfg(test)]
 mod usage;
 #[cfg(test)]
+mod vault;
+#[cfg(test)]
 mod watch;

@@ -28,7 +28,7 @@ pub struct Account {
     pub account_uuid: Option<String>,
     pub organization_uuid: Option<String>,
     pub organization_name: Option<String>,
-    /// The absolute path of its file.
+    /// The absolute path of its file, or `credential NAME`.
     pub path: String,
     /// When its access token ends; null for API keys.
     pub expires_at: Option<Timestamp>,

@@ -14,11 +14,16 @@
 //! The keys are those of the widespread Go implementation, so its files load as they are. Every form that
 //! ever shipped stays loadable (`tests/fixtures/auth`). A document holds secrets: it has no `Debug` of its
 //! content.
+//!
+//! On disk the secrets may be sealed ([`crate::seal`]): then a sealed text stands in place of each, and `type` is `claude-sealed`, so
+//! that a program that cannot open them takes the file for another provider's and leaves it alone. Everything else stays as it is, to
+//! be read and edited. In memory a document is as if nothing had been sealed.
 
 use std::fmt;
 
 use serde_json::{Map, Value};
 
+use super::sealed::{PLAIN, SEALED};
 use super::{Account, Credential, FileName, Identity, NeedsLogin, OAuth, Settings, foreign};
 use crate::clock::Timestamp;
 use crate::id::AccountId;
@@ -41,6 +46,9 @@ pub enum DocumentError {
     OtherProgram(&'static str),
     #[error("holds neither `access_token` nor `api_key`")]
     NoCredential,
+    /// Nothing may take a sealed text for the secret in it.
+    #[error("its secrets are sealed")]
+    Sealed,
 }
 
 /// What a login issued: never taken over from an older one.
@@ -104,7 +112,7 @@ impl Document {
     }
 
     fn new() -> Self {
-        Self(Map::from_iter([("type".to_owned(), Value::from("claude"))]))
+        Self(Map::from_iter([("type".to_owned(), Value::from(PLAIN))]))
     }
 
     /// The bytes to write: readable by a person, one key a line.
@@ -194,9 +202,13 @@ impl Document {
             return Err(DocumentError::OtherProgram(program));
         }
         match self.text("type")? {
-            Some("claude") => {}
+            Some(SEALED) => return Err(DocumentError::Sealed),
+            Some(PLAIN) => {}
             None if file.says_claude() => {}
             _ => return Err(DocumentError::OtherProvider),
+        }
+        if self.is_sealed() {
+            return Err(DocumentError::Sealed);
         }
         let credential = self.credential()?;
         let identity = self.identity()?;
@@ -228,7 +240,7 @@ impl Document {
         }))
     }
 
-    fn identity(&self) -> Result<Identity, DocumentError> {
+    pub(super) fn identity(&self) -> Result<Identity, DocumentError> {
         let nested =
             |object: &str, key: &str| self.0.get(object)?.get(key)?.as_str().filter(|text| !text.is_empty());
         let pick = |key, object, inner| -> Result<Option<String>, DocumentError> {
@@ -266,7 +278,7 @@ impl Document {
         Some(NeedsLogin { since, reason: reason.to_owned(), serving })
     }
 
-    fn set(&mut self, key: &str, value: Option<Value>) {
+    pub(super) fn set(&mut self, key: &str, value: Option<Value>) {
         match value {
             Some(value) => drop(self.0.insert(key.to_owned(), value)),
             // `shift_remove` keeps the order in which a person wrote the other keys.

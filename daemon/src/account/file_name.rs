@@ -1,4 +1,4 @@
-//! The name of an account's file inside the auth directory.
+//! The name of an account's file inside the auth directory, or of the credential that stands for one.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,8 +6,13 @@ use std::sync::Arc;
 use crate::clock::Timestamp;
 use crate::id::AccountId;
 
+const SUFFIX: &str = ".json";
+const CREDENTIAL: &str = "proxyd.api-key";
+
 /// One plain component that ends in `.json` and is not hidden. May hold an e-mail, so a log shows
 /// [`FileName::masked`].
+///
+/// An API key of the service manager's has the name of its credential here, which no file of the directory can have.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FileName(Arc<str>);
 
@@ -26,8 +31,25 @@ impl FileName {
 
     pub fn parse(name: &str) -> Result<Self, FileNameError> {
         let plain = !name.contains(['/', '\0', '\n']) && !name.starts_with('.');
-        let stem = name.strip_suffix(".json").ok_or(FileNameError)?;
+        let stem = name.strip_suffix(SUFFIX).ok_or(FileNameError)?;
         if plain && !stem.is_empty() { Ok(Self(name.into())) } else { Err(FileNameError) }
+    }
+
+    /// The name of a credential that holds an API key; `None` for every other name.
+    pub fn of_credential(name: &str) -> Option<Self> {
+        let label = name.strip_prefix(CREDENTIAL)?;
+        let is_one = label.is_empty() || label.strip_prefix('.').is_some_and(|label| !label.is_empty());
+        (is_one && !name.ends_with(SUFFIX)).then(|| Self(name.into()))
+    }
+
+    /// The service manager has it, and nobody here can write it.
+    pub fn is_credential(&self) -> bool {
+        !self.0.ends_with(SUFFIX)
+    }
+
+    /// What its credential's name calls it.
+    pub fn credential_label(&self) -> Option<&str> {
+        self.0.strip_prefix(CREDENTIAL)?.strip_prefix('.')
     }
 
     pub fn as_str(&self) -> &str {
@@ -83,6 +105,26 @@ mod tests {
         for bad in ["", ".json", ".x.json", "a/b.json", "../x.json", "x.txt", "x.json.tmp"] {
             assert_eq!(FileName::parse(bad), Err(FileNameError), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_credentials_name_is_never_that_of_a_file() {
+        let credential = |name| FileName::of_credential(name);
+        for (name, label) in [
+            ("proxyd.api-key", None),
+            ("proxyd.api-key.work", Some("work")),
+            ("proxyd.api-key.a.b", Some("a.b")),
+        ] {
+            let found = credential(name).unwrap();
+            assert!(found.is_credential() && FileName::parse(name).is_err(), "{name}");
+            assert_eq!((found.as_str(), found.credential_label()), (name, label));
+        }
+        for none in
+            ["proxyd.api-key.", "proxyd.api-keys", "proxyd.seal-key", "api-key", "proxyd.api-key.json"]
+        {
+            assert_eq!(credential(none), None, "{none}");
+        }
+        assert!(!FileName::parse("claude-a.json").unwrap().is_credential());
     }
 
     #[test]

@@ -4,6 +4,8 @@ mod changes;
 mod document;
 mod file_name;
 mod foreign;
+mod key;
+mod sealed;
 pub mod settings;
 
 use std::fmt;
@@ -11,6 +13,8 @@ use std::fmt;
 pub use changes::{Changes, ProxyText};
 pub use document::{Document, DocumentError};
 pub use file_name::{FileName, FileNameError};
+pub use key::{api_key_problem, word};
+pub use sealed::Form;
 pub use settings::{Fault, ModelAlias, Settings};
 
 use crate::clock::{SignedDuration, Timestamp, after};
@@ -20,7 +24,7 @@ use crate::secret::{AccessToken, ApiKey, RefreshToken};
 /// How long before its end a token that cannot be renewed is worth a warning.
 const ENDS_SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
 
-/// One identity of the pool, as its file tells it. Never changed in place: a change is a new `Account`.
+/// One identity of the pool, as its file or credential tells it. Never changed in place: a change is a new `Account`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
     pub id: AccountId,

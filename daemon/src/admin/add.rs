@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Admin, AdminError};
-use crate::account::{Changes, Document};
+use crate::account::{Changes, Document, api_key_problem, word};
 use crate::clock::{SignedDuration, Timestamp, after};
 use crate::pool::Member;
 use crate::secret::{AccessToken, ApiKey};
@@ -94,16 +94,10 @@ fn kind(credential: &NewCredential) -> &'static str {
     }
 }
 
-/// The key of another gateway may look like anything that fits into a header.
 fn check_key(key: &ApiKey, gateway: bool) -> Result<(), AdminError> {
-    let text = key.expose();
-    let bad = |problem| Err(AdminError::BadCredential { what: "API key", problem });
-    match word(text) {
-        Err(problem) => bad(problem),
-        Ok(()) if !gateway && is_oauth(text) => {
-            bad("it is an OAuth token; use `proxyctl login claude`, or --setup-token-file for a setup token")
-        }
-        Ok(()) => Ok(()),
+    match api_key_problem(key.expose(), gateway) {
+        Some(problem) => Err(AdminError::BadCredential { what: "API key", problem }),
+        None => Ok(()),
     }
 }
 
@@ -118,16 +112,4 @@ fn check_token(token: &AccessToken, ends_at: Option<Timestamp>, now: Timestamp) 
         Ok(()) if ends_at.is_some_and(|end| end <= now) => bad("it has ended already"),
         Ok(()) => Ok(()),
     }
-}
-
-fn word(text: &str) -> Result<(), &'static str> {
-    match text.len() {
-        0 => Err("it is empty"),
-        1..=1024 if text.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(()),
-        _ => Err("it must be one word of printable ASCII characters"),
-    }
-}
-
-fn is_oauth(text: &str) -> bool {
-    text.starts_with("sk-ant-oat") || text.starts_with("sk-ant-ort")
 }

@@ -60,6 +60,12 @@ pub enum AdminError {
         "the account's newest token could not be saved yet and is in memory only: export it once that is saved"
     )]
     Unsaved,
+    /// There is no file of the account's to write.
+    #[error(
+        "the account's key is the credential {name}, which only the service manager can change: edit the LoadCredential= or \
+         LoadCredentialEncrypted= line of the unit (`systemctl edit proxyd`), and restart it"
+    )]
+    Credential { name: String },
     #[error("the work ended without a result")]
     Aborted,
 }
@@ -89,7 +95,10 @@ impl Admin {
 
 impl From<StoreError> for AdminError {
     fn from(error: StoreError) -> Self {
-        Self::Store(error)
+        match error {
+            StoreError::Credential { name } => Self::Credential { name },
+            error => Self::Store(error),
+        }
     }
 }
 

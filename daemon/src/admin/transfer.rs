@@ -162,6 +162,9 @@ impl Admin {
     /// Writes an account's file, tokens included, to a new private file.
     pub async fn export(&self, id: &AccountId, path: &Path) -> Result<(), AdminError> {
         let member = self.pool.get(id).ok_or(AdminError::Gone)?;
+        if member.account.file.is_credential() {
+            return Err(AdminError::Credential { name: member.account.file.to_string() });
+        }
         if member.trouble().unsaved {
             return Err(AdminError::Unsaved);
         }

@@ -1,6 +1,7 @@
 //! From raw settings to a valid configuration. Each check names the value's origin, what is wrong and what
 //! would be right; all of them run.
 
+mod auth;
 mod http;
 
 use std::fmt;
@@ -47,6 +48,7 @@ pub(super) fn config(
     let auth_dir = check.path("auth.dir", || default_auth_dir(environment));
     let is_default = |dir: &PathBuf| auth_dir.as_ref() == Some(dir);
     let state_dir = default_auth_dir(environment).filter(is_default);
+    let store = auth::config(&mut check, environment);
     let lead = check.text("refresh.lead", |text| {
         duration(text, SignedDuration::from_mins(1), SignedDuration::from_hours(24))
     });
@@ -87,6 +89,7 @@ pub(super) fn config(
         control_socket: control_socket?,
         control_group: control_group(group?, group_rights?),
         auth_dir: auth_dir?,
+        store: store?,
         refresh: refresh::Policy { lead: lead? },
         pool: pool::Config {
             strategy: strategy?,

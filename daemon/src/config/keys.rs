@@ -179,6 +179,25 @@ pub const KEYS: &[Key] = &[
               state home (~/.local/state/proxyd/auth).",
     },
     Key {
+        path: "auth.seal_key_file",
+        kind: Kind::Text,
+        default: Some(r#""""#),
+        doc: "A private file with the key that encrypts tokens and API keys in the auth directory: 32 random bytes, as they are or as 64 hex \
+              digits or base64. Under systemd the credential proxyd.seal-key does as well. Without either they lie there in clear.",
+    },
+    Key {
+        path: "auth.old_seal_key_file",
+        kind: Kind::Text,
+        default: Some(r#""""#),
+        doc: "The seal key before that one (or the credential proxyd.seal-key.old): it opens what it sealed and seals nothing.",
+    },
+    Key {
+        path: "auth.seal",
+        kind: Kind::Boolean,
+        default: Some("true"),
+        doc: "Whether files are encrypted where there is a seal key. false, with that key, puts all in clear at the next start.",
+    },
+    Key {
         path: "refresh.lead",
         kind: Kind::Text,
         default: Some(r#""30m""#),

@@ -21,6 +21,7 @@ use crate::pool;
 use crate::proxy;
 use crate::refresh;
 use crate::sandbox;
+use crate::store;
 use crate::stored;
 
 pub use annotated::annotated;
@@ -37,6 +38,7 @@ pub struct Config {
     pub control_socket: PathBuf,
     pub control_group: Option<GroupConfig>,
     pub auth_dir: PathBuf,
+    pub store: store::Config,
     pub refresh: refresh::Policy,
     pub pool: pool::Config,
     pub proxy: proxy::Config,

@@ -52,7 +52,7 @@ pub(super) fn account(member: &Member, store: &Store, now: Timestamp) -> v1::Acc
         account_uuid: text(&identity.account_uuid),
         organization_uuid: text(&identity.organization_uuid),
         organization_name: text(&identity.organization_name),
-        path: store.path_of(file).display().to_string(),
+        path: store.place_of(file),
         expires_at: tokens.and_then(|tokens| tokens.expires_at).map(timestamp),
         last_refresh_at: last_refresh.map(timestamp),
         in_flight: member.in_flight(),
@@ -217,10 +217,7 @@ pub(super) fn event_kind(kind: Kind) -> v1::EventKind {
 }
 
 pub(super) fn invalid_file(invalid: &InvalidFile, store: &Store) -> v1::InvalidFile {
-    v1::InvalidFile {
-        path: store.path_of(&invalid.file).display().to_string(),
-        reason: invalid.reason.clone(),
-    }
+    v1::InvalidFile { path: store.place_of(&invalid.file), reason: invalid.reason.clone() }
 }
 
 pub(super) fn revocation(revocation: &Revocation) -> (v1::ProviderRevocation, String) {
@@ -249,7 +246,9 @@ pub(super) fn admin_error(error: &AdminError) -> Status {
     let code = match error {
         AdminError::BadCredential { .. } | AdminError::Mistakes(_) => Code::InvalidArgument,
         AdminError::Gone => Code::NotFound,
-        AdminError::Closed(_) | AdminError::Unsaved => Code::FailedPrecondition,
+        AdminError::Closed(_) | AdminError::Unsaved | AdminError::Credential { .. } => {
+            Code::FailedPrecondition
+        }
         AdminError::Store(_) => Code::ResourceExhausted,
         AdminError::Import(error) => match error {
             ImportError::Relative { .. } => Code::InvalidArgument,

@@ -89,7 +89,10 @@ fn refused(grounds: Option<Grounds>) -> Reason {
 fn of_store(error: &StoreError) -> LoginFailure {
     let reason = match error {
         StoreError::NoSpace { .. } => Reason::NoSpace,
-        StoreError::Io { .. } | StoreError::Unusable(_) => Reason::NotWritable,
+        StoreError::Io { .. }
+        | StoreError::Seal(_)
+        | StoreError::Credential { .. }
+        | StoreError::Unusable(_) => Reason::NotWritable,
     };
     LoginFailure { reason: reason.into(), open: true, ..LoginFailure::default() }
 }

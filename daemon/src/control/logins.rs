@@ -53,7 +53,7 @@ impl v1::logins_server::Logins for State {
         let done =
             self.logins.complete(id, code, state).await.map_err(|error| login_failure::status(&error))?;
         let account = self.pool.get(&done.account.id).map(|member| self.describe(&member));
-        let path = self.store.path_of(&done.account.file).display().to_string();
+        let path = self.store.place_of(&done.account.file);
         Ok(Response::new(CompleteLoginResponse { account, path, replaced: done.replaced }))
     }
 

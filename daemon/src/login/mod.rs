@@ -286,14 +286,18 @@ fn replace(
     }
     let account = document.to_new_account(grant.issued_at).map_err(broken)?;
     let old: Vec<Account> = known.into_iter().filter(|other| other.is_same_identity(&account)).collect();
+    // What another key sealed is not ours to delete: it may be opened again.
+    let mut sealed = Vec::new();
     for other in &old {
-        if let Ok(loaded) = store.read(&other.file) {
-            document.inherit(&loaded.document);
+        match store.read(&other.file) {
+            Ok(loaded) => document.inherit(&loaded.document),
+            Err(Unusable::Sealed { .. }) => sealed.push(&other.file),
+            Err(_) => {}
         }
     }
     let account = document.to_new_account(grant.issued_at).map_err(broken)?;
     store.create(reservation, &account.file, &document).map_err(|(error, _)| error)?;
-    for other in old.iter().filter(|other| other.file != account.file) {
+    for other in old.iter().filter(|other| other.file != account.file && !sealed.contains(&&other.file)) {
         if let Err(error) = store.remove(&other.file) {
             // The newer file wins at every scan, so nothing breaks: the old one is shown as superseded.
             tracing::warn!(account.id = %other.id, error = %ErrorChain(&error), "cannot delete the file of the account that logged in again");

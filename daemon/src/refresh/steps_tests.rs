@@ -12,10 +12,12 @@ use http::StatusCode;
 use tempfile::TempDir;
 
 use super::*;
-use crate::account::{FileName, Identity, OAuth};
+use crate::account::{Document, FileName, Identity, OAuth};
 use crate::claude::oauth::Unreached;
 use crate::clock::{SignedDuration, after};
+use crate::seal;
 use crate::secret::AccessToken;
+use crate::store::Vault;
 use crate::store::crash::{self, Crash};
 
 const FILE: &str = "claude-a.json";
@@ -104,6 +106,8 @@ struct Life {
 
 struct Model {
     home: TempDir,
+    /// Seals what is written, or nothing.
+    vault: Vault,
     /// What the wall clock does between two lives.
     clock_step: SignedDuration,
     lives: usize,
@@ -116,9 +120,8 @@ struct Model {
 type Place = (Vec<(String, String)>, Issuer, usize);
 
 impl World {
-    fn place(&self) -> Place {
-        let texts: Vec<_> =
-            self.files.iter().map(|(name, text)| (name, String::from_utf8_lossy(text))).collect();
+    fn place(&self, vault: &Vault) -> Place {
+        let texts: Vec<_> = self.files.iter().map(|(name, text)| (name, opened(text, vault))).collect();
         let time = |word: &str| word.starts_with("20").then(|| word.parse::<Timestamp>().ok())?;
         let times: BTreeSet<_> =
             texts.iter().flat_map(|(_, text)| text.split('"').filter_map(time)).collect();
@@ -134,8 +137,19 @@ impl World {
 }
 
 impl Model {
+    /// Whether some file holds the issuer's current token and is whole.
+    fn is_on_disk(&self, world: &World) -> bool {
+        let current = RefreshToken::new(world.issuer.current());
+        let token = |content: &[u8]| {
+            let length = content.iter().rposition(|byte| *byte != 0)? + 1;
+            let document = Document::parse(&content[..length]).ok()?;
+            self.vault.open(document).ok()?.refresh_token()
+        };
+        world.files.iter().any(|(_, content)| token(content).as_ref() == Some(&current))
+    }
+
     fn is_new(&mut self, world: &World, deaths: usize) -> bool {
-        self.seen.insert((deaths, world.place()))
+        self.seen.insert((deaths, world.place(&self.vault)))
     }
 
     /// The process starts, does one refresh and ends, or dies on the way.
@@ -144,7 +158,7 @@ impl Model {
         put_back(dir, &world.files);
         world.now = after(world.now, self.clock_step);
         world.story.push(format!("{road:?} {death:?}"));
-        let store = Store::open(dir).unwrap();
+        let store = Store::open_with(dir, self.vault.clone(), None).unwrap();
         crash::arrange(death);
         let (intents_before, uses_before) = (intents(&world.files), world.issuer.uses.clone());
         let rotations = world.issuer.serial;
@@ -155,7 +169,7 @@ impl Model {
         world.files = look(self.home.path());
         // An answer that died with its process before it was whole on the disk is lost.
         let is_rotated = world.issuer.serial > rotations;
-        world.issuer.is_answer_lost |= is_rotated && has_died && !is_on_disk(world);
+        world.issuer.is_answer_lost |= is_rotated && has_died && !self.is_on_disk(world);
         if has_died && world.issuer.uses == uses_before && !intents(&world.files).is_subset(&intents_before) {
             world.unasked += 1;
         }
@@ -207,8 +221,12 @@ impl Model {
         }
         put_back(self.home.path(), &world.files);
         let story = &world.story;
+        if self.vault.seals_with().is_some() {
+            let in_clear = |content: &[u8]| ["\"a", "\"r"].iter().any(|start| has_token(content, start));
+            assert!(!world.files.iter().any(|(_, content)| in_clear(content)), "{story:?}");
+        }
         assert!(world.files.iter().all(|(name, _)| !name.starts_with(".update-")), "{story:?}");
-        let store = Store::open(self.home.path()).unwrap();
+        let store = Store::open_with(self.home.path(), self.vault.clone(), None).unwrap();
         let account = store.read(&FileName::parse(FILE).unwrap()).unwrap().account;
         let token = account.oauth().unwrap().refresh.as_ref().unwrap();
         let Issuer { is_revoked, uses, is_answer_lost, .. } = &world.issuer;
@@ -232,7 +250,7 @@ impl Model {
 
 /// One start and one refresh. Whether the issuer was asked.
 fn refresh(store: &Store, world: &mut World, road: Road) -> bool {
-    if store.recover().is_err() {
+    if store.recover().is_err() || store.put_in_form().is_err() {
         return false;
     }
     let known = store.read(&FileName::parse(FILE).unwrap()).unwrap().account;
@@ -256,14 +274,11 @@ fn put_back(dir: &Path, files: &[(String, Vec<u8>)]) {
     }
 }
 
-/// Whether some file holds the issuer's current token and is whole.
-fn is_on_disk(world: &World) -> bool {
-    let current = serde_json::Value::from(world.issuer.current());
-    let document = |content: &[u8]| {
-        let length = content.iter().rposition(|byte| *byte != 0)? + 1;
-        serde_json::from_slice::<serde_json::Value>(&content[..length]).ok()
-    };
-    world.files.iter().any(|(_, content)| document(content).is_some_and(|it| it["refresh_token"] == current))
+/// Whether a text is a token of the issuer's: "a7" or "r7", in quotes.
+fn has_token(content: &[u8], start: &str) -> bool {
+    let text = String::from_utf8_lossy(content);
+    let is_token = |rest: &str| rest.split('"').next().is_some_and(|rest| rest.parse::<usize>().is_ok());
+    text.match_indices(start).any(|(at, _)| is_token(&text[at + start.len()..]))
 }
 
 fn intents(files: &[(String, Vec<u8>)]) -> BTreeSet<String> {
@@ -284,7 +299,21 @@ fn home() -> TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
-fn explore(clock_step: SignedDuration) -> (usize, usize) {
+/// Sealed texts differ each time they are made: those of a whole file are told by what is in them, and of half a file nobody
+/// can tell.
+fn opened(content: &[u8], vault: &Vault) -> String {
+    let end = content.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    let document = Document::parse(&content[..end]).ok().filter(Document::is_sealed);
+    if let Some(document) = document.and_then(|document| vault.open(document).ok()) {
+        let text = String::from_utf8(document.to_bytes()).unwrap();
+        return format!("sealed {text}{}", content.len() - end);
+    }
+    let text = String::from_utf8_lossy(content);
+    let word = |word: &str| if seal::is_sealed(word) { "?".to_owned() } else { word.to_owned() };
+    text.split('"').map(word).collect::<Vec<_>>().join("\"")
+}
+
+fn explore(clock_step: SignedDuration, vault: Vault) -> (usize, usize) {
     let start: Timestamp = "2026-06-01T12:00:00Z".parse().unwrap();
     let document = r#"{"type":"claude","access_token":"a0","refresh_token":"r0","account_uuid":"u",
         "last_refresh":"2026-06-01T11:00:00Z","expired":"2026-06-01T19:00:00Z"}"#;
@@ -295,18 +324,26 @@ fn explore(clock_step: SignedDuration) -> (usize, usize) {
         unasked: 0,
         story: Vec::new(),
     };
-    let mut model = Model { home: home(), clock_step, lives: 0, seen: HashSet::new() };
+    let mut model = Model { home: home(), vault, clock_step, lives: 0, seen: HashSet::new() };
     model.explore(&world, 2);
     (model.lives, model.seen.len())
 }
 
 #[test]
 fn no_two_crashes_lose_an_account_unsaid_or_use_a_token_a_third_time() {
-    let (lives, worlds) = explore(SignedDuration::from_hours(1));
+    let (lives, worlds) = explore(SignedDuration::from_hours(1), Vault::default());
     assert!(lives > 500 && worlds > 100, "{lives} lives were lived in {worlds} worlds");
 }
 
 #[test]
 fn nor_do_they_with_a_clock_that_goes_back() {
-    explore(SignedDuration::from_hours(-1));
+    explore(SignedDuration::from_hours(-1), Vault::default());
+}
+
+/// The account's file is in clear at first, so that the first life seals it.
+#[test]
+fn nor_do_they_with_secrets_that_are_sealed() {
+    let key: [u8; 32] = std::array::from_fn(|n| u8::try_from(n).unwrap());
+    let (lives, worlds) = explore(SignedDuration::from_hours(1), Vault::of(Some(&key), None, true));
+    assert!(lives > 500 && worlds > 100, "{lives} lives were lived in {worlds} worlds");
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::Store;
 use super::intent;
 use super::read::{self, Unusable};
+use super::vault::Vault;
 use crate::account::Document;
 
 /// Files of a directory that are looked at; more of them are no auth directory.
@@ -43,6 +44,8 @@ pub enum DeleteError {
 #[derive(Debug)]
 pub struct Source {
     dir: PathBuf,
+    /// What this daemon sealed it opens there, too.
+    vault: Vault,
     _lock: Option<File>,
 }
 
@@ -72,7 +75,7 @@ impl Store {
             Err(TryLockError::WouldBlock) => return Err(ImportError::InUse { path: dir }),
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
-        Ok(Source { dir, _lock: lock })
+        Ok(Source { dir, vault: self.0.vault.clone(), _lock: lock })
     }
 }
 
@@ -95,7 +98,7 @@ impl Source {
         }
         paths.sort();
         let candidate = |path: PathBuf| {
-            let content = read_document(&path);
+            let content = self.read(&path);
             let token = content.as_ref().ok().and_then(Document::refresh_token);
             let tries = token.map_or(Ok(0), |token| intent::tries(&self.dir, &token.fingerprint()));
             Ok(Candidate { content, path, tries: tries.map_err(failed)? })
@@ -106,17 +109,17 @@ impl Source {
     /// Deletes a file whose account is saved elsewhere, for good. One that was written anew stays: another program that
     /// still runs may have put the next refresh token there.
     pub fn delete(&self, candidate: &Candidate) -> Result<(), DeleteError> {
-        let now = read_document(&candidate.path);
+        let now = self.read(&candidate.path);
         if !matches!((&now, &candidate.content), (Ok(now), Ok(then)) if now == then) {
             return Err(DeleteError::Changed);
         }
         fs::remove_file(&candidate.path)?;
         Ok(File::open(&self.dir)?.sync_all()?)
     }
-}
 
-fn read_document(path: &Path) -> Result<Document, Unusable> {
-    Ok(Document::parse(&read::read_private(path)?)?)
+    fn read(&self, path: &Path) -> Result<Document, Unusable> {
+        self.vault.open(read::document(path)?)
+    }
 }
 
 fn open_lock(dir: &Path) -> io::Result<Option<File>> {

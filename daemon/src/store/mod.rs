@@ -6,7 +6,9 @@
 
 mod atomic;
 pub(crate) mod crash;
+mod credentials;
 mod export;
+mod form;
 mod import;
 mod intent;
 mod journal;
@@ -18,6 +20,7 @@ mod responses;
 mod scan;
 mod state_file;
 mod survey;
+mod vault;
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
@@ -27,6 +30,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use atomic::Place;
 pub use atomic::Reservation;
+pub use credentials::CredentialError;
 pub use export::ExportError;
 pub use import::{Candidate, DeleteError, ImportError, Source};
 pub use intent::{Intent, MOST_TRIES};
@@ -36,9 +40,11 @@ pub use recover::Recovered;
 pub use responses::StoredFile;
 pub use scan::{Finding, Scan};
 pub use survey::Survey;
+pub use vault::{Config, Vault, VaultError};
 
 use crate::account::{Account, Document, FileName};
 use crate::chain::ErrorChain;
+use crate::seal::SealError;
 
 /// The auth directory, owned: a second owner is refused.
 #[derive(Clone, Debug)]
@@ -47,6 +53,9 @@ pub struct Store(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     path: PathBuf,
+    vault: Vault,
+    /// The service manager's directory of API keys and other secrets.
+    credentials: Option<PathBuf>,
     /// Serializes read-modify-write of a file. Never held across anything but file work.
     writing: Mutex<()>,
     /// Held for as long as the store lives.
@@ -75,6 +84,11 @@ pub enum StoreError {
     NoSpace { dir: PathBuf, source: io::Error },
     #[error("cannot {action} in {}", dir.display())]
     Io { action: &'static str, dir: PathBuf, source: io::Error },
+    #[error("cannot seal the account's secrets")]
+    Seal(#[from] SealError),
+    /// There is no file: the account's key is the service manager's.
+    #[error("the account's key is the credential {name}, which only the service manager can change")]
+    Credential { name: String },
     /// The file was deleted or broken meanwhile: it stays as it is.
     #[error("the account's file cannot be rewritten")]
     Unusable(#[source] Unusable),
@@ -95,9 +109,14 @@ impl Store {
         made.map_err(|source| OpenError::Io { path: path.to_owned(), source })
     }
 
+    /// As [`Store::open_with`], with nothing sealed and no credentials.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        Self::open_with(path, Vault::default(), None)
+    }
+
     /// Takes the directory: makes it where it is missing, closes it to others, locks it, and shows by a trial
     /// reservation that it can be written.
-    pub fn open(path: &Path) -> Result<Self, OpenError> {
+    pub fn open_with(path: &Path, vault: Vault, credentials: Option<PathBuf>) -> Result<Self, OpenError> {
         let io_error = |source| OpenError::Io { path: path.to_owned(), source };
         Self::make(path)?;
         let path = path.canonicalize().map_err(io_error)?;
@@ -120,7 +139,7 @@ impl Store {
         let Some(lock) = lock::DirLock::take(&path).map_err(io_error)? else {
             return Err(OpenError::InUse { path });
         };
-        let store = Self(Arc::new(Inner { path, writing: Mutex::new(()), _lock: lock }));
+        let store = Self(Arc::new(Inner { path, vault, credentials, writing: Mutex::new(()), _lock: lock }));
         match Reservation::update(&store.0.path, "trial.json") {
             // Full today is no reason not to serve the accounts there are: nothing is refreshed until there
             // is space.
@@ -142,25 +161,39 @@ impl Store {
         survey::survey(self.dir())
     }
 
-    /// The absolute path of an account's file.
-    pub fn path_of(&self, file: &FileName) -> PathBuf {
+    /// Where an account comes from, for a person: the absolute path of its file, or its credential.
+    pub fn place_of(&self, file: &FileName) -> String {
+        if file.is_credential() {
+            return format!("credential {file}");
+        }
+        self.path_of(file).display().to_string()
+    }
+
+    fn path_of(&self, file: &FileName) -> PathBuf {
         self.0.path.join(file.as_str())
     }
 
-    /// Reads every account file of the directory.
+    /// Reads every account file of the directory, and every API key among the credentials.
     pub fn scan(&self) -> io::Result<Scan> {
-        scan::scan(&self.0.path)
+        let mut scan = scan::scan(&self.0.path, &self.0.vault)?;
+        if let Some(credentials) = &self.0.credentials {
+            credentials::scan(credentials, &mut scan);
+        }
+        Ok(scan)
     }
 
-    /// Reads one account file as it is now.
+    /// Reads one account file, or credential, as it is now.
     pub fn read(&self, file: &FileName) -> Result<Loaded, Unusable> {
-        read::read(&self.0.path, file)
+        match &self.0.credentials {
+            Some(credentials) if file.is_credential() => credentials::account(credentials, file),
+            _ => read::read(&self.0.path, &self.0.vault, file),
+        }
     }
 
     /// Adopts what a crash left behind between the writing of a file and its appearance. Called once, before
     /// the first scan.
     pub fn recover(&self) -> io::Result<Vec<Recovered>> {
-        recover::recover(&self.0.path)
+        recover::recover(&self.0.path, &self.0.vault)
     }
 
     /// What was learned about the accounts in the last run, as it was saved; `None` where there is nothing to read.
@@ -175,6 +208,7 @@ impl Store {
 
     /// Makes room for a rewrite of `file`, before anything is asked of an issuer.
     pub fn reserve_update(&self, file: &FileName) -> Result<Reservation, StoreError> {
+        not_a_credential(file)?;
         Reservation::update(&self.0.path, file.as_str())
     }
 
@@ -222,6 +256,9 @@ impl Store {
         edit: impl FnOnce(&Account, &mut Document) -> Edit,
     ) -> Result<Loaded, (StoreError, Reservation)> {
         let _writing = self.0.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = not_a_credential(file) {
+            return Err((error, reservation));
+        }
         let mut current = match self.read(file) {
             Ok(current) => current,
             Err(unusable) => return Err((StoreError::Unusable(unusable), reservation)),
@@ -239,6 +276,7 @@ impl Store {
 
     /// Deletes an account's file for good. One that is gone already is no error.
     pub fn remove(&self, file: &FileName) -> Result<(), StoreError> {
+        not_a_credential(file)?;
         let _writing = self.0.writing.lock().unwrap_or_else(PoisonError::into_inner);
         match crash::point().and_then(|()| fs::remove_file(self.path_of(file))) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -254,7 +292,11 @@ impl Store {
         place: Place<'_>,
         document: &Document,
     ) -> Result<(), (StoreError, Reservation)> {
-        reservation.commit(place, &document.to_bytes())?;
+        let bytes = match self.0.vault.bytes(document) {
+            Ok(bytes) => bytes,
+            Err(error) => return Err((error.into(), reservation)),
+        };
+        reservation.commit(place, &bytes)?;
         // The rename is in place: even if this fails, nothing older can come back but by a power cut, and the
         // caller tries again.
         self.sync_dir().map_err(|error| (error, Reservation::spent(&self.0.path)))
@@ -268,6 +310,11 @@ impl Store {
     fn failed(&self, action: &'static str, source: io::Error) -> StoreError {
         atomic::failed(action, &self.0.path, source)
     }
+}
+
+/// What the service manager keeps is not written here.
+fn not_a_credential(file: &FileName) -> Result<(), StoreError> {
+    if file.is_credential() { Err(StoreError::Credential { name: file.to_string() }) } else { Ok(()) }
 }
 
 #[cfg(test)]

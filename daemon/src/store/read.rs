@@ -5,7 +5,11 @@ use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
+use zeroize::Zeroizing;
+
+use super::vault::Vault;
 use crate::account::{Account, Document, DocumentError, FileName};
+use crate::seal::OpenError;
 
 /// A file larger than this is no account.
 const MAX_SIZE: u64 = 1024 * 1024;
@@ -24,6 +28,11 @@ pub enum Unusable {
     Gone,
     #[error(transparent)]
     Broken(#[from] DocumentError),
+    #[error("its `{field}` {problem}")]
+    Sealed { field: &'static str, problem: Box<OpenError> },
+    /// The service manager's, named by its place.
+    #[error("the credential {problem}")]
+    Credential { problem: String },
     #[error("the file is a symbolic link; put the file itself into the directory")]
     Link,
     #[error("the file has {count} hard links; a copy elsewhere would be a second owner of its tokens")]
@@ -41,19 +50,28 @@ pub enum Unusable {
 }
 
 impl Unusable {
-    /// Whether the file is one that was being written or edited badly, so that the account it held goes on
-    /// with what is known. Every other reason says that the file must not be used at all.
+    /// Whether the file is one that was being written or edited badly, or was sealed by somebody else, so that the account
+    /// it held goes on with what is known. Every other reason says that the file must not be used at all.
     pub fn is_broken_content(&self) -> bool {
-        let Self::Broken(error) = self else { return false };
-        !matches!(error, DocumentError::OtherProvider | DocumentError::OtherProgram(_))
+        match self {
+            Self::Broken(error) => {
+                !matches!(error, DocumentError::OtherProvider | DocumentError::OtherProgram(_))
+            }
+            Self::Sealed { .. } => true,
+            _ => false,
+        }
     }
 }
 
-pub(super) fn read(dir: &Path, file: &FileName) -> Result<Loaded, Unusable> {
-    let bytes = read_private(&dir.join(file.as_str()))?;
-    let document = Document::parse(&bytes)?;
+pub(super) fn read(dir: &Path, vault: &Vault, file: &FileName) -> Result<Loaded, Unusable> {
+    let document = vault.open(document(&dir.join(file.as_str()))?)?;
     let account = document.to_account(file.clone())?;
     Ok(Loaded { account, document })
+}
+
+/// A file's content as it stands there, with sealed secrets sealed.
+pub(super) fn document(path: &Path) -> Result<Document, Unusable> {
+    Ok(Document::parse(&Zeroizing::new(read_private(path)?))?)
 }
 
 /// How often a file is opened again that was replaced between its opening and its check.

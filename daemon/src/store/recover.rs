@@ -11,6 +11,7 @@ use std::path::Path;
 
 use super::atomic::{CREATE, UPDATE};
 use super::read::Unusable;
+use super::vault::Vault;
 use super::{crash, intent, read, scan};
 use crate::account::{Account, Document, FileName};
 use crate::id::AccountId;
@@ -22,14 +23,14 @@ pub struct Recovered {
     pub account: AccountId,
 }
 
-pub(super) fn recover(dir: &Path) -> io::Result<Vec<Recovered>> {
+pub(super) fn recover(dir: &Path, vault: &Vault) -> io::Result<Vec<Recovered>> {
     let mut recovered = Vec::new();
     for entry in dir.read_dir()? {
         let entry = entry?;
         let name = entry.file_name();
         let Some(name) = name.to_str() else { continue };
         let Some(target) = target_of(name) else { continue };
-        match adopt(dir, &entry.path(), &target)? {
+        match adopt(dir, vault, &entry.path(), &target)? {
             Use::Adopted(account) => recovered.push(Recovered { account }),
             Use::None => crash::point().and_then(|()| fs::remove_file(entry.path()))?,
             Use::Unknown => tracing::warn!("a file that a crash left behind cannot be judged yet: it stays"),
@@ -37,15 +38,15 @@ pub(super) fn recover(dir: &Path) -> io::Result<Vec<Recovered>> {
     }
     // What was adopted must be there for good before anything is forgotten that it was adopted by.
     intent::sync(dir)?;
-    intent::sweep(dir, held(dir)?.as_ref())?;
+    intent::sweep(dir, held(dir, vault)?.as_ref())?;
     intent::sync(dir)?;
     Ok(recovered)
 }
 
 /// The fingerprints of all refresh tokens in the directory; `None` where a file cannot be read.
-fn held(dir: &Path) -> io::Result<Option<HashSet<String>>> {
+fn held(dir: &Path, vault: &Vault) -> io::Result<Option<HashSet<String>>> {
     let mut held = HashSet::new();
-    for finding in scan::scan(dir)?.files.into_values() {
+    for finding in scan::scan(dir, vault)?.files.into_values() {
         let Ok(loaded) = finding else { return Ok(None) };
         held.extend(refresh_token(&loaded.account).map(RefreshToken::fingerprint));
     }
@@ -75,15 +76,17 @@ fn target_of(name: &str) -> Option<Target> {
     FileName::parse(file).ok().map(Target::Existing)
 }
 
-fn adopt(dir: &Path, temp: &Path, target: &Target) -> io::Result<Use> {
+fn adopt(dir: &Path, vault: &Vault, temp: &Path, target: &Target) -> io::Result<Use> {
     let Ok(bytes) = read::read_private(temp) else { return Ok(Use::Unknown) };
     // Written whole, and not cut to its length yet: what was reserved follows it.
     let bytes = without_zeros(&bytes);
     let Ok(document) = Document::parse(bytes) else { return Ok(Use::None) };
+    // It is whole, so another key may open it.
+    let Ok(document) = vault.open(document) else { return Ok(Use::Unknown) };
     let (id, file) = match target {
         Target::Existing(file) => {
             let Ok(written) = document.to_account(file.clone()) else { return Ok(Use::None) };
-            let current = match read::read(dir, file) {
+            let current = match read::read(dir, vault, file) {
                 Ok(current) => current.account,
                 Err(Unusable::Gone) => return Ok(Use::None),
                 Err(_) => return Ok(Use::Unknown),

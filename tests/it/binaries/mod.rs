@@ -4,6 +4,7 @@
 mod browser;
 mod commands;
 mod crash;
+mod credentials;
 mod explain;
 mod full_disk;
 mod hardening;

@@ -13,7 +13,8 @@ const HARD_CAP: usize = 600;
 /// well goes into [`LONG_FOR_A_REASON`].
 const SOFT_CAP: usize = 400;
 /// Path and reason of each file between the two caps.
-const LONG_FOR_A_REASON: &[(&str, &str)] = &[];
+const LONG_FOR_A_REASON: &[(&str, &str)] =
+    &[("daemon/src/config/keys.rs", "one table of all keys, which grows with each of them")];
 
 /// Lines of a file without its inline test modules.
 fn length(source: &Source) -> usize {

@@ -6,7 +6,7 @@ use super::{hold, uses};
 /// A module uses only modules of the rows before its own, and itself. `config` is late because it hands each
 /// component that component's own `Config`.
 const ROWS: &[&[&str]] = &[
-    &["id", "secret", "clock", "chain", "tasks", "address", "users"],
+    &["id", "secret", "seal", "clock", "chain", "tasks", "address", "users"],
     &["wire", "account", "events", "socket"],
     &["translate", "pool", "store", "telemetry", "systemd", "sandbox"],
     &["claude"],

@@ -67,7 +67,7 @@ impl State {
         let (provider, provider_error) = convert::revocation(&revocation);
         Ok(RevokeAccountResponse {
             id: id.to_string(),
-            path: self.store.path_of(&file).display().to_string(),
+            path: self.store.place_of(&file),
             provider: provider.into(),
             provider_error,
         })
@@ -77,10 +77,7 @@ impl State {
         let id = self.find(account)?.account.id.clone();
         let (admin, removed) = (self.admin.clone(), id.clone());
         let file = self.to_its_end(async move { admin.remove(&removed).await }).await?;
-        Ok(RemoveAccountResponse {
-            id: id.to_string(),
-            path: self.store.path_of(&file).display().to_string(),
-        })
+        Ok(RemoveAccountResponse { id: id.to_string(), path: self.store.place_of(&file) })
     }
 
     pub(super) async fn import(&self, request: ImportAccountsRequest) -> Result<Vec<ImportedFile>, Status> {
