@@ -18,11 +18,13 @@ use crate::clock::Clock;
 use crate::config::{Config, Loaded};
 use crate::control::{self, ControlSocket, Group};
 use crate::diagnosis::Diagnosis;
-use crate::http::{self, Listen, Server, Stop};
+use crate::http::{self, Listen, METRICS_CONNECTIONS, Server, Stop};
 use crate::keeper::Keeper;
 use crate::keys::{Keys, LoadError};
 use crate::login::Logins;
 use crate::notice::Notices;
+#[cfg(feature = "otlp")]
+use crate::otlp::Exporter;
 use crate::owners::Owners;
 use crate::pool::Pool;
 use crate::proxy::{self, Proxy};
@@ -43,6 +45,9 @@ use reconfigure::Reconfigure;
 #[derive(Debug)]
 pub struct App {
     server: Server,
+    metrics_server: Option<Server>,
+    #[cfg(feature = "otlp")]
+    exporter: Option<Exporter>,
     socket: ControlSocket,
     control: control::State,
     http: http::State,
@@ -147,6 +152,7 @@ impl App {
         )?;
         let api = Api::new(&config.claude, &tls, Arc::clone(&pool))?;
         let tasks = Tasks::new();
+        let metrics_server = Server::bind_metrics(&config.metrics_listen, &config.http.hosts, tasks.clone())?;
         let server = Server::bind(config.http, given.http, &keys, tasks.clone())?;
         let group = config.control_group.clone().map(Group::find).transpose()?;
         let socket = match given.control {
@@ -155,6 +161,7 @@ impl App {
         };
 
         let cut = CancellationToken::new();
+        let metrics = Arc::new(Metrics::new(clock.clone()));
         let refresher = Refresher::new(
             config.refresh,
             store.clone(),
@@ -162,6 +169,7 @@ impl App {
             oauth.clone(),
             clock.clone(),
             tasks.clone(),
+            Arc::clone(&metrics),
         )
         .map_err(StartError::Scan)?;
         let reloader = Reloader {
@@ -194,7 +202,6 @@ impl App {
             tasks: tasks.clone(),
             outside,
         };
-        let metrics = Arc::new(Metrics::default());
         let components = proxy::Components {
             pool: Arc::clone(&pool),
             refresher: refresher.clone(),
@@ -269,8 +276,16 @@ impl App {
             tasks: tasks.clone(),
             metrics,
         };
+        #[cfg(feature = "otlp")]
+        let exporter = config
+            .otlp
+            .map(|config| Exporter::new(config, &tls, &http.metrics, clock.clone()))
+            .transpose()?;
         Ok(Self {
             server,
+            metrics_server,
+            #[cfg(feature = "otlp")]
+            exporter,
             socket,
             control,
             http,
@@ -292,6 +307,11 @@ impl App {
     /// The HTTP addresses as bound.
     pub fn addresses(&self) -> &[Listen] {
         self.server.addresses()
+    }
+
+    /// Where metrics are served alone, as bound.
+    pub fn metrics_addresses(&self) -> &[Listen] {
+        self.metrics_server.as_ref().map_or(&[], Server::addresses)
     }
 
     pub fn control_socket(&self) -> &Path {
@@ -328,6 +348,9 @@ impl App {
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), Broken> {
         let Self {
             server,
+            metrics_server,
+            #[cfg(feature = "otlp")]
+            exporter,
             socket,
             control,
             http,
@@ -356,8 +379,16 @@ impl App {
                 tracing::error!(error = %ErrorChain(&error), "the control plane ended");
             }
         });
+        #[cfg(feature = "otlp")]
+        let exporter = exporter.map(|exporter| exporter.start(&tasks));
         let stopping = CancellationToken::new();
-        let serving = server.open(http, Stop { stopping: stopping.clone(), cut }, descriptors());
+        let apart = metrics_server.as_ref().map_or(0, |_| METRICS_CONNECTIONS);
+        let serving_metrics = metrics_server.map(|server| {
+            let stop = Stop { stopping: stopping.clone(), cut: CancellationToken::new() };
+            tasks.spawn_vital("metrics server", server.open(http.clone(), stop, descriptors()).serve())
+        });
+        let stop_http = Stop { stopping: stopping.clone(), cut };
+        let serving = server.open(http, stop_http, descriptors().saturating_sub(apart));
         let serving_http = tasks.spawn_vital("http server", serving.clone().serve());
         tracing::info!(listen = addresses.join(" "), accounts.usable = usable, "proxyd is ready");
         if usable == 0 {
@@ -377,11 +408,15 @@ impl App {
         systemd::stopping();
         tasks.stop();
         stopping.cancel();
-        for serving in [serving_http, serving_control] {
+        for serving in [serving_http, serving_control].into_iter().chain(serving_metrics) {
             // One that panicked has ended too, and was reported by the panic itself.
             let _ended = serving.await;
         }
         keeper.finish().await;
+        #[cfg(feature = "otlp")]
+        if let Some(exporter) = exporter {
+            exporter.finish().await;
+        }
         tasks.finish().await;
         watchdog.finish().await;
         ended
@@ -416,6 +451,7 @@ fn feed(watchdog: Option<Watchdog>) -> Tasks {
 fn needs_roots(config: &Config) -> bool {
     let oauth = &config.claude.oauth;
     [&config.claude.api_base_url, &oauth.token_url, &oauth.revoke_url, &oauth.profile_url, &oauth.usage_url]
-        .iter()
+        .into_iter()
+        .chain(config.otlp.as_ref().map(|otlp| &otlp.endpoint))
         .any(|url| url.scheme() == "https")
 }

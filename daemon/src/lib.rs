@@ -21,6 +21,7 @@ pub mod keeper;
 pub mod keys;
 pub mod login;
 pub mod notice;
+pub mod otlp;
 pub mod owners;
 pub mod pool;
 pub mod proxy;

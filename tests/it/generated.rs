@@ -1,5 +1,5 @@
-//! Keeps what is generated under `packaging/` (man pages, completions, the annotated configuration, the page about
-//! translation) what the command lines, the table of keys and the tables of fields say. After a change of any of them, `UPDATE_GENERATED=1 cargo test -p
+//! Keeps what is generated under `packaging/` (man pages, completions, the annotated configuration, the pages about
+//! translation and metrics) what the command lines, the table of keys, the tables of fields and the table of metrics say. After a change of any of them, `UPDATE_GENERATED=1 cargo test -p
 //! proxy-tests --test it -- generated` writes it anew.
 
 #![expect(
@@ -31,6 +31,7 @@ fn generated() -> Files {
     man::of_command(&proxyd::cli::command(), "8", &mut files);
     files.insert("man/proxyd.toml.5".into(), man::of_configuration());
     files.insert("proxyd.toml".into(), proxyd::config::annotated().into_bytes());
+    files.insert("docs/metrics.md".into(), proxyd::telemetry::metrics::table::document().into_bytes());
     files.insert("docs/translation.md".into(), proxyd::translate::fields::document().into_bytes());
     files
 }

@@ -42,7 +42,13 @@ mod keep_alive;
 #[cfg(test)]
 mod login;
 #[cfg(test)]
+mod metrics;
+#[cfg(test)]
 mod models;
+#[cfg(test)]
+mod monitoring;
+#[cfg(all(test, feature = "otlp"))]
+mod otlp;
 #[cfg(test)]
 mod owners;
 #[cfg(test)]

@@ -302,7 +302,7 @@ async fn the_tokens_of_every_answer_are_counted_once() {
     let tokens = async || {
         let text = daemon.get("/metrics").await.text().await.unwrap();
         let line = |kind: &str| {
-            let name = format!("proxyd_tokens_total{{kind=\"{kind}\"}} ");
+            let name = format!("proxyd_tokens_total{{kind=\"{kind}\",model=\"sonnet\"}} ");
             text.lines().find_map(|line| line.strip_prefix(&name)?.parse::<u64>().ok()).unwrap_or(0)
         };
         ["input", "cache_creation", "cache_read", "output"].map(line)

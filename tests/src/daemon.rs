@@ -57,6 +57,7 @@ pub struct TestDaemon {
     home: TempDir,
     url: String,
     control_socket: PathBuf,
+    metrics_addresses: Vec<String>,
     pool: Arc<Pool>,
     refresher: Refresher,
     keys: Keys,
@@ -120,6 +121,7 @@ impl TestDaemon {
         let (notices, tasks) = (app.notices().clone(), app.tasks().clone());
         let keys = app.keys().clone();
         let control_socket = app.control_socket().to_owned();
+        let metrics_addresses = app.metrics_addresses().iter().map(ToString::to_string).collect();
         let running = Tasks::new().spawn(app.run(async {
             // A dropped sender asks just as well.
             let _asked = stopped.await;
@@ -131,6 +133,7 @@ impl TestDaemon {
             home,
             url: format!("http://{address}"),
             control_socket,
+            metrics_addresses,
             pool,
             refresher,
             keys,
@@ -187,6 +190,11 @@ impl TestDaemon {
 
     pub fn control_socket(&self) -> &Path {
         &self.control_socket
+    }
+
+    /// Where metrics are served alone: `127.0.0.1:PORT`.
+    pub fn metrics_address(&self) -> &str {
+        self.metrics_addresses.first().expect("metrics.listen is set")
     }
 
     pub fn pool(&self) -> &Arc<Pool> {

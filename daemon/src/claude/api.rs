@@ -158,6 +158,16 @@ impl Api {
         self.send_by(&Way::Configured, &self.provider, call).await
     }
 
+    /// Host and port that the account's calls go to; `None` where none can be made.
+    pub fn server(&self, account: &Account) -> Option<(String, Option<u16>)> {
+        Some(self.base(account).ok()?.server())
+    }
+
+    /// Those of the provider.
+    pub fn provider(&self) -> Option<(String, Option<u16>)> {
+        Some(self.provider.server())
+    }
+
     async fn send_by(&self, way: &Way, base: &Base, call: Call) -> Result<Response<UpstreamBody>, SendError> {
         let client = self.ways.client(way).map_err(SendError::NoWay)?;
         let timeouts = **self.timeouts.load();
@@ -239,6 +249,11 @@ impl Base {
         let parts = url.as_str().parse::<Uri>().ok()?.into_parts();
         let prefix = url.path().trim_end_matches('/').to_owned();
         Some(Self { scheme: parts.scheme?, authority: parts.authority?, prefix })
+    }
+
+    /// Host and port.
+    fn server(&self) -> (String, Option<u16>) {
+        (self.authority.host().to_owned(), self.authority.port_u16())
     }
 
     fn uri(&self, path: PathAndQuery) -> Uri {

@@ -32,6 +32,8 @@ pub use oauth::OAuthClient;
 pub use own::OwnCredential;
 pub use ratelimit::readings;
 pub use reach::{Answered, Miss, Unanswered, hosts};
+#[cfg(feature = "otlp")]
+pub use transport::collector_client;
 pub use transport::{Tls, TransportError};
 pub use usage::{UsageError, UsageWindow};
 pub use ways::{Closed, Way};

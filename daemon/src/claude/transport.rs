@@ -197,6 +197,19 @@ impl ModelClient {
     }
 }
 
+/// A client for what is not the provider's, straight to it: a collector of telemetry.
+#[cfg(feature = "otlp")]
+pub fn collector_client(tls: &Tls, timeout: Duration) -> Result<reqwest::Client, TransportError> {
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls.0.clone())
+        .user_agent(USER_AGENT)
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .timeout(timeout)
+        .build()
+        .map_err(TransportError::Client)
+}
+
 /// The client of the OAuth, profile and usage endpoints. Each call has a connection of its own: on one that was kept
 /// and closed by the other side nobody could tell a call that was never seen from one whose answer is lost.
 pub(super) fn oauth_client(

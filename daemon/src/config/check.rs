@@ -3,6 +3,7 @@
 
 mod auth;
 mod http;
+mod telemetry;
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -66,6 +67,8 @@ pub(super) fn config(
     let strict = check.boolean("translation.strict");
     let prompt_cache = check.boolean("translation.prompt_cache");
     let log_level = check.text("log.level", str::parse);
+    let metrics_listen = telemetry::metrics(&mut check);
+    let otlp = telemetry::otlp(&mut check);
     let api_base_url = check.text("claude.api_base_url", upstream_url);
     let authorize_url = check.text("claude.oauth.authorize_url", upstream_url);
     let token_url = check.text("claude.oauth.token_url", upstream_url);
@@ -109,6 +112,8 @@ pub(super) fn config(
             most_bytes: u64::from(responses_mib?) * 1024 * 1024,
         },
         log_level: log_level?,
+        metrics_listen: metrics_listen?,
+        otlp: otlp.ok()?,
         callback_port: callback_port?,
         claude: claude::Config {
             api_base_url: api_base_url?,

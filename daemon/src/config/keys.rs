@@ -383,6 +383,33 @@ pub const KEYS: &[Key] = &[
               proxyctl reload.",
     },
     Key {
+        path: "metrics.listen",
+        kind: Kind::Texts,
+        default: Some("[]"),
+        doc: "Where metrics are served alone (GET /metrics and /healthz), without a key, as in [\"127.0.0.1:9464\"]: for a Prometheus that runs as \
+              another user. Whoever reaches the address may read them. They are at /metrics of http.listen in any case, for those who may \
+              call there.",
+    },
+    Key {
+        path: "otlp.endpoint",
+        kind: Kind::Text,
+        default: Some(r#""""#),
+        doc: "The collector that traces and metrics of requests are sent to, by OTLP over HTTP, as in http://127.0.0.1:4318. Needs a proxyd that \
+              was built with the feature otlp. Empty: nothing is sent.",
+    },
+    Key {
+        path: "otlp.headers_file",
+        kind: Kind::Text,
+        default: Some(r#""""#),
+        doc: "A file of headers that the collector wants, a line each, as in authorization: Bearer ... Nobody but its owner may read it.",
+    },
+    Key {
+        path: "otlp.interval",
+        kind: Kind::Text,
+        default: Some(r#""10s""#),
+        doc: "How often it is sent what came since.",
+    },
+    Key {
         path: "sandbox.landlock",
         kind: Kind::Text,
         default: Some(r#""required""#),

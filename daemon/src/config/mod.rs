@@ -12,11 +12,13 @@ mod load;
 mod proxy_environment;
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use crate::claude;
 use crate::control::GroupConfig;
 use crate::http;
+use crate::otlp;
 use crate::pool;
 use crate::proxy;
 use crate::refresh;
@@ -44,6 +46,10 @@ pub struct Config {
     pub proxy: proxy::Config,
     pub responses: stored::Config,
     pub log_level: Level,
+    /// Where metrics are served alone.
+    pub metrics_listen: Vec<SocketAddr>,
+    /// `None`: nothing is exported.
+    pub otlp: Option<otlp::Config>,
     pub claude: claude::Config,
     pub callback_port: u16,
     pub sandbox: sandbox::Config,

@@ -25,6 +25,7 @@ use super::auth::{self, Authenticator, Origin, Refused};
 use super::connection::{Fault, Standing};
 use super::guard::{self, Entrance, Guard};
 use super::held::{self, Held, Places};
+use super::measured;
 use super::patient::Patient;
 use super::throttle::Throttle;
 use super::{Config, cors, error, paths};
@@ -34,6 +35,8 @@ use crate::id::RequestId;
 use crate::keys::{Limit, Limited};
 use crate::proxy::{Caller, SHOULD_RETRY};
 use crate::tasks::Tasks;
+use crate::telemetry::Metrics;
+use crate::telemetry::metrics::{Awaited, Refusal as Reason};
 use crate::wire::Dialect;
 use crate::wire::error::{ApiError, ErrorKind};
 
@@ -51,6 +54,7 @@ pub(super) struct Gatekeeper {
     /// Whether a request may go upstream by a credential of its own.
     pub(super) passthrough: bool,
     pub(super) clock: Clock,
+    pub(super) metrics: Arc<Metrics>,
     pub(super) tasks: Tasks,
     /// Refusals that are told in the log, by source: nobody fills it.
     pub(super) told: Throttle,
@@ -69,6 +73,7 @@ pub(super) struct Visitor {
 
 /// A refusal, and what its answer says beside its words.
 struct Refusal {
+    reason: Reason,
     error: ApiError,
     /// In seconds.
     retry_after: Option<u64>,
@@ -87,6 +92,7 @@ impl Gatekeeper {
             admission: Arc::clone(&self.admission),
             passthrough: *passthrough,
             clock: self.clock.clone(),
+            metrics: Arc::clone(&self.metrics),
             tasks: self.tasks.clone(),
             told: self.told.clone(),
             cut: self.cut.clone(),
@@ -102,12 +108,15 @@ impl Gatekeeper {
     ) -> hyper::Response<Held> {
         let mut places = Places::new(standing.busy());
         let mut answer = if let Some(fault) = standing.fault() {
+            places.measured = measured::unread(&self.metrics);
+            self.metrics.refused(Reason::Unreadable);
             unread(fault)
         } else {
             let request = request.map(|body| Patient::new(body, self.patience, self.cut.clone()));
             let came = request.body().came();
             let mut request: Request = request.map(Body::new);
             paths::canonicalize(request.uri_mut());
+            places.measured = measured::request(&self.metrics, &request);
             let mut answer = self.answer_or_panic(visitor, request, &mut places).await;
             if !came.all() {
                 // What was not read is not read any more: the connection ends with the answer, and the gate lingers
@@ -119,6 +128,7 @@ impl Gatekeeper {
         if answer.status().as_u16() == OVERLOADED.0 {
             answer.extensions_mut().insert(ReasonPhrase::from_static(OVERLOADED.1));
         }
+        places.measured.answers(answer.status().as_u16(), measured::streams(answer.headers()));
         answer.map(|body| Held::new(body, places))
     }
 
@@ -141,7 +151,7 @@ impl Gatekeeper {
     ) -> Response {
         let page = match self.guard.check(visitor.entrance, request.uri(), request.headers()) {
             Ok(page) => page.cloned(),
-            Err(error) => return self.refuse(visitor, &error.into(), dialect, id),
+            Err(error) => return self.refuse(visitor, &misled(error), dialect, id),
         };
         let preflight =
             page.as_ref().and_then(|page| cors::preflight(request.method(), request.headers(), page));
@@ -155,6 +165,7 @@ impl Gatekeeper {
                 let room = self.admission.room();
                 head.extensions.insert(id);
                 head.extensions.insert(room.clone());
+                head.extensions.insert(places.measured.clone());
                 head.extensions.insert(self.caller(&head.headers, places));
                 let mut answer = self.route(Request::from_parts(head, body)).await;
                 if room.was_refused() {
@@ -174,10 +185,11 @@ impl Gatekeeper {
         let Parts { method, uri, headers, .. } = head;
         let now = Instant::now();
         let key = self.authenticator.authenticate(visitor.origin, uri, headers, now).map_err(refused)?;
-        guard::check_type(method, uri, headers)?;
+        guard::check_type(method, uri, headers).map_err(|error| closing(Reason::ContentType, error))?;
         if is_cheap(method, uri.path()) {
             return Ok(());
         }
+        let _waiting = self.metrics.wait(Awaited::Place);
         let admitting = async {
             // The key's own line first: who waits in it takes nobody else's place.
             if let Some(key) = key {
@@ -185,6 +197,7 @@ impl Gatekeeper {
                 places.permit = Some(Arc::new(permit));
             }
             places.admitted = Some(self.admission.admit().await.map_err(|Overloaded| overloaded())?);
+            places.measured.is_served();
             Ok(())
         };
         tokio::select! {
@@ -211,6 +224,7 @@ impl Gatekeeper {
     /// Told in the log as far as its source does not fill it.
     fn refuse(&self, visitor: Visitor, refusal: &Refusal, dialect: Dialect, id: RequestId) -> Response {
         let (status, reason) = (refusal.error.http_status(dialect), &refusal.error);
+        self.metrics.refused(refusal.reason);
         if self.told.wrong(visitor.origin.source, Instant::now()).is_ok() {
             tracing::info!(request.id = %id, status, reason = %reason, "request refused");
         } else {
@@ -221,11 +235,12 @@ impl Gatekeeper {
 
     fn limited(&self, limited: &Limited) -> Refusal {
         if limited.limit == Limit::Ended {
-            return auth::needed(&limited.to_string()).into();
+            return closing(Reason::Unauthenticated, auth::needed(&limited.to_string()));
         }
         // One that ends with another request of the key's: nobody knows when that is.
         let wait = limited.retry_at.map_or(1, |at| whole_seconds(at.duration_since(self.clock.now())));
-        Refusal { error: ApiError::rate_limit(limited.to_string()), retry_after: Some(wait), closes: false }
+        let error = ApiError::rate_limit(limited.to_string());
+        Refusal { reason: Reason::KeyLimit, error, retry_after: Some(wait), closes: false }
     }
 }
 
@@ -242,8 +257,9 @@ fn whole_seconds(wait: SignedDuration) -> u64 {
 
 fn refused(refused: Refused) -> Refusal {
     match refused {
-        Refused::Api(error) => error.into(),
+        Refused::Api(error) => closing(Reason::Unauthenticated, error),
         Refused::Throttled(wait) => Refusal {
+            reason: Reason::Throttled,
             error: ApiError::rate_limit(
                 "too many wrong client keys came from here: wait, and send the right one",
             ),
@@ -255,6 +271,7 @@ fn refused(refused: Refused) -> Refusal {
 
 fn stopping() -> Refusal {
     Refusal {
+        reason: Reason::Stopping,
         error: ApiError::overloaded("proxyd is stopping: send the request again in a moment"),
         retry_after: Some(admission::RETRY_AFTER.as_secs()),
         closes: true,
@@ -263,6 +280,7 @@ fn stopping() -> Refusal {
 
 fn overloaded() -> Refusal {
     Refusal {
+        reason: Reason::Overloaded,
         error: ApiError::overloaded(
             "proxyd serves as many requests as it can already: try again in a moment",
         ),
@@ -271,15 +289,19 @@ fn overloaded() -> Refusal {
     }
 }
 
-impl From<ApiError> for Refusal {
-    fn from(error: ApiError) -> Self {
-        Self { error, retry_after: None, closes: true }
-    }
+/// Who does not name us, or comes from a web page.
+fn misled(error: ApiError) -> Refusal {
+    let is_host = error.status == StatusCode::MISDIRECTED_REQUEST.as_u16();
+    closing(if is_host { Reason::Host } else { Reason::WebPage }, error)
+}
+
+fn closing(reason: Reason, error: ApiError) -> Refusal {
+    Refusal { reason, error, retry_after: None, closes: true }
 }
 
 /// The answer to somebody who is not served.
 fn refuse(refusal: &Refusal, dialect: Dialect, id: RequestId) -> Response {
-    let Refusal { error, retry_after, closes } = refusal;
+    let Refusal { error, retry_after, closes, .. } = refusal;
     let mut answer = error::refuse(error, dialect, id);
     let headers = answer.headers_mut();
     if let Some(seconds) = *retry_after {
@@ -298,7 +320,8 @@ fn refuse(refusal: &Refusal, dialect: Dialect, id: RequestId) -> Response {
 /// The answer to what was no request, and the last one.
 fn unread(fault: Fault) -> Response {
     let error = ApiError::new(ErrorKind::InvalidRequest, fault.to_string()).with_status(fault.status());
-    let mut answer = refuse(&error.into(), error::dialect("", &HeaderMap::new()), RequestId::new());
+    let refusal = closing(Reason::Unreadable, error);
+    let mut answer = refuse(&refusal, error::dialect("", &HeaderMap::new()), RequestId::new());
     answer.headers_mut().insert(CONNECTION, CLOSE);
     answer
 }

@@ -27,6 +27,7 @@ fn fixture() -> Fixture {
         admission: Arc::new(Admission::new(1, 1, 1024)),
         passthrough: false,
         clock: Clock::system(),
+        metrics: Arc::new(Metrics::default()),
         tasks: Tasks::new(),
         told: Throttle::default(),
         cut: CancellationToken::new(),

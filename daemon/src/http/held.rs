@@ -14,11 +14,14 @@ use http_body::{Frame, SizeHint};
 use super::admission::Admitted;
 use super::connection::Busy;
 use crate::keys::Permit;
+use crate::telemetry::metrics::Request;
 
 /// All that is given back with the end of an answer.
 #[derive(Debug)]
 pub(super) struct Places {
     _busy: Busy,
+    /// The request, as it is measured.
+    pub(super) measured: Request,
     pub(super) admitted: Option<Admitted>,
     pub(super) permit: Option<Arc<Permit>>,
 }
@@ -26,19 +29,44 @@ pub(super) struct Places {
 impl Places {
     /// Those of a request that has come.
     pub(super) fn new(busy: Busy) -> Self {
-        Self { _busy: busy, admitted: None, permit: None }
+        Self { _busy: busy, measured: Request::default(), admitted: None, permit: None }
     }
 }
 
 #[derive(Debug)]
 pub(super) struct Held {
     body: Body,
-    _places: Places,
+    /// Bytes still to come, where their number is known: nobody asks for more after the last one.
+    left: Option<u64>,
+    places: Places,
 }
 
 impl Held {
     pub(super) fn new(body: Body, places: Places) -> Self {
-        Self { body, _places: places }
+        Self { left: http_body::Body::size_hint(&body).exact(), body, places }
+    }
+}
+
+impl Held {
+    fn went_by(&mut self, frame: &Poll<Option<Result<Frame<Bytes>, axum::Error>>>) {
+        match frame {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.places.measured.first_frame();
+                let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+                self.left = self.left.map(|left| left.saturating_sub(length));
+            }
+            Poll::Ready(Some(Err(_))) => self.places.measured.broke(),
+            Poll::Ready(None) => self.left = Some(0),
+            Poll::Pending => {}
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if self.left == Some(0) {
+            self.places.measured.completed();
+        }
     }
 }
 
@@ -61,8 +89,12 @@ impl http_body::Body for Held {
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let body = Pin::new(&mut self.body);
         match catch_unwind(AssertUnwindSafe(|| body.poll_frame(context))) {
-            Ok(frame) => frame.map(|frame| frame.map(|frame| frame.map_err(Broken::Body))),
+            Ok(frame) => {
+                self.went_by(&frame);
+                frame.map(|frame| frame.map(|frame| frame.map_err(Broken::Body)))
+            }
             Err(panic) => {
+                self.places.measured.broke();
                 tracing::error!(panic = what(&*panic), "an answer panicked: its connection is cut");
                 self.body = Body::empty();
                 Poll::Ready(Some(Err(Broken::Panicked)))

@@ -2,6 +2,7 @@
 //! Handlers are thin; errors become responses in one place.
 
 mod admission;
+mod alone;
 mod auth;
 mod body;
 mod connection;
@@ -12,6 +13,7 @@ mod guard;
 mod held;
 mod limits;
 mod listener;
+mod measured;
 mod paths;
 mod patient;
 mod peer;
@@ -26,6 +28,7 @@ mod upload;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use alone::METRICS_CONNECTIONS;
 pub use auth::Auth;
 pub use connection::Deadlines;
 pub use limits::Limits;

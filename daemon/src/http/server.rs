@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::admission::Admission;
+use super::alone;
 use super::auth::{Auth, Authenticator, Origin};
 use super::connection::{self, Crowd, Ending, Place, Socket};
 use super::gatekeeper::{Gatekeeper, Visitor};
@@ -50,6 +51,10 @@ pub enum StartError {
          make one with `proxyctl keys create NAME`, and start it here then"
     )]
     NoKeys { address: Listen },
+    #[error(
+        "cannot listen on {address} (metrics.listen): another program may listen there, or this machine has no such address"
+    )]
+    Metrics { address: SocketAddr, source: io::Error },
     #[error("cannot tell the address of a listening socket")]
     Address(#[source] io::Error),
     #[error("the work ended without a result")]
@@ -66,6 +71,15 @@ pub struct Server {
     trust: Trust,
     certificate: Option<Arc<Certificate>>,
     config: Config,
+    serves: Serves,
+}
+
+/// What is served.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Serves {
+    Everything,
+    /// Metrics alone, to whoever reaches them.
+    Metrics,
 }
 
 /// How a stop goes.
@@ -119,9 +133,38 @@ impl Server {
             given
         };
         let addresses = listeners.iter().map(Listener::address).collect::<Result<_, _>>();
-        warn_of_open_doors(&config);
         let addresses = addresses.map_err(StartError::Address)?;
-        Ok(Self { listeners, addresses, is_given, trust, certificate, config })
+        warn_of_open_doors(&config);
+        let serves = Serves::Everything;
+        Ok(Self { listeners, addresses, is_given, trust, certificate, config, serves })
+    }
+
+    /// That of `metrics.listen`; `None` where it is empty. `hosts` are those of `http.hosts`.
+    pub fn bind_metrics(
+        listen: &[SocketAddr],
+        hosts: &[String],
+        tasks: Tasks,
+    ) -> Result<Option<Self>, StartError> {
+        if listen.is_empty() {
+            return Ok(None);
+        }
+        let config = alone::config(listen, hosts);
+        let bind = |address: &SocketAddr| {
+            let bound = Listener::bind(&Listen::Tcp(*address), &Access::Everybody);
+            bound.map_err(|error| match error {
+                BindError::Tcp { address, source } => StartError::Metrics { address, source },
+                error @ (BindError::Unix(_) | BindError::Given(_)) => error.into(),
+            })
+        };
+        let listeners = listen.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
+        let addresses = listeners.iter().map(Listener::address).collect::<Result<_, _>>();
+        let addresses = addresses.map_err(StartError::Address)?;
+        for address in listen.iter().filter(|address| !address.ip().is_loopback()) {
+            tracing::warn!(listen = %address, "whoever reaches this address may read the metrics (metrics.listen)");
+        }
+        let trust = Trust::new(&[], &[], tasks)?;
+        let (is_given, certificate, serves) = (false, None, Serves::Metrics);
+        Ok(Some(Self { listeners, addresses, is_given, trust, certificate, config, serves }))
     }
 
     /// The addresses as bound, with real port numbers.
@@ -141,11 +184,11 @@ impl Server {
 
     /// Serves from now on, until told to stop. `descriptors` is the limit of open files.
     pub fn open(self, state: State, stop: Stop, descriptors: usize) -> Serving {
-        let Self { listeners, addresses, is_given, trust, certificate, config } = self;
+        let Self { listeners, addresses, is_given, trust, certificate, config, serves } = self;
         let limits = config.limits.within(descriptors);
         tracing::debug!(connections = limits.connections, requests = limits.requests, "limits");
         let (tasks, keys) = (state.tasks.clone(), state.keys.clone());
-        let gatekeeper = gatekeeper(state, &config, limits, stop.cut.clone());
+        let gatekeeper = gatekeeper(state, &config, serves, limits, stop.cut.clone());
         let doors = Doors {
             rules: Arc::new(ArcSwap::from_pointee(Rules { gatekeeper, trust, certificate })),
             renewed: Arc::default(),
@@ -210,7 +253,13 @@ pub(super) fn warn_of_open_doors(config: &Config) {
     }
 }
 
-fn gatekeeper(state: State, config: &Config, limits: Limits, cut: CancellationToken) -> Gatekeeper {
+fn gatekeeper(
+    state: State,
+    config: &Config,
+    serves: Serves,
+    limits: Limits,
+    cut: CancellationToken,
+) -> Gatekeeper {
     let Config { auth, hosts, origins, passthrough, deadlines, .. } = config;
     Gatekeeper {
         guard: Guard { hosts: hosts.clone(), origins: origins.clone() },
@@ -218,11 +267,15 @@ fn gatekeeper(state: State, config: &Config, limits: Limits, cut: CancellationTo
         admission: Arc::new(Admission::new(limits.requests, limits.waiting, limits.body_kib())),
         passthrough: *passthrough,
         clock: state.clock.clone(),
+        metrics: Arc::clone(&state.metrics),
         tasks: state.tasks.clone(),
         told: Throttle::default(),
         cut,
         patience: deadlines.body,
-        router: routes::router(state),
+        router: match serves {
+            Serves::Everything => routes::router(state),
+            Serves::Metrics => routes::of_metrics(state),
+        },
     }
 }
 
@@ -300,6 +353,7 @@ async fn accept(listener: Listener, doors: Doors) {
 }
 
 async fn connection(accepted: Accepted, place: Place, doors: Doors) {
+    let _open = doors.rules.load().gatekeeper.metrics.connection();
     let standing = &place.standing;
     let may_leave = async {
         tokio::select! {

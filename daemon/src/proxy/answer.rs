@@ -103,15 +103,19 @@ pub(super) async fn native(
     let encoder = if events { Encoder::events() } else { Encoder::Plain };
     if !events {
         // As long as nothing has gone down, an answer that does not come can be told.
-        body.begin().await.map_err(Fault::from)?;
+        let begun = body.begin().await.map_err(|error| ProxyError::Body(Fault::from(error)));
+        begun.inspect_err(|error| inner.count(error))?;
     }
     let meter = (head.status.is_success() && exchange.endpoint == Endpoint::Messages).then(|| {
-        if events { Meter::new(inner, &exchange.caller) } else { Meter::of_whole(inner, &exchange.caller) }
+        let lease = attempt.lease.as_ref();
+        if events { Meter::new(inner, exchange, lease) } else { Meter::of_whole(inner, exchange, lease) }
     });
     let maker = attempt.lease.as_ref().filter(|_| head.status.is_success());
     let witness = maker.and_then(|lease| inner.witness(exchange, lease));
     let telling = Telling::goes_on(&attempt.entry);
-    let pump = Pump::new(body, gunzip, encoder, (attempt.lease, telling), witness, inner).metered(meter);
+    let pump = Pump::new(body, gunzip, encoder, (attempt.lease, telling), witness, inner)
+        .metered(meter)
+        .measured(&exchange.measured);
     Ok(respond(head.status, headers, Body::Pumped(Box::new(pump))))
 }
 

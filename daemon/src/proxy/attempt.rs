@@ -16,11 +16,14 @@ use crate::claude::api::SendError;
 use crate::claude::{Outcome, UpstreamBody, classify, readings};
 use crate::clock::Timestamp;
 use crate::pool::{Lease, NoAccount, Signal};
+use crate::telemetry::metrics::{self, Called};
 
 /// An error's words stand in this many bytes of its body.
 const MOST_WORDS: usize = 64 * 1024;
 /// And come within this time, or are not waited for.
 const WORDS_TIMEOUT: Duration = Duration::from_secs(5);
+/// The code of a redirect.
+pub(super) const REDIRECT: &str = "upstream_redirect";
 /// Whose limits an API key shares.
 const ORGANIZATION: &str = "anthropic-organization-id";
 
@@ -86,8 +89,15 @@ impl Inner {
         lease: Lease,
     ) -> Result<Attempt, ProxyError> {
         let account = lease.account().id.clone();
+        let called = || Called {
+            account: Some(account.clone()),
+            model: lease.model().to_owned(),
+            server: self.api.server(lease.account()),
+        };
+        let mut measured = metrics::Attempt::new(&self.metrics, &exchange.measured, called);
         match self.api.send(exchange.call_by(&lease), &lease).await {
             Ok(mut response) => {
+                measured.head_came();
                 let (status, headers) = (response.status(), response.headers());
                 info!(request.id = %exchange.id, account.id = %account, status = status.as_u16(), "attempt");
                 let organization = headers.get(ORGANIZATION).and_then(|value| value.to_str().ok());
@@ -101,17 +111,31 @@ impl Inner {
                         outcome = outcome.in_words(status, words, lease.model());
                     }
                 }
+                measured.ended(counted_as(&outcome), Some(status.as_u16()));
+                if outcome == Outcome::Redirected {
+                    self.metrics.upstream_error(REDIRECT);
+                }
                 Ok(Attempt { response, lease: Some(lease), outcome, entry: Arc::clone(entry) })
             }
             Err(error) => {
+                measured.ended(metrics::Outcome::Failed, None);
                 info!(request.id = %exchange.id, account.id = %account, error = %ErrorChain(&error), "attempt failed");
                 let its_own = matches!(error, SendError::Upload(_));
                 if !its_own {
                     lease.settle(&Signal::Unreachable);
                 }
-                Err(ProxyError::Send(error))
+                Err(self.not_sent(error))
             }
         }
+    }
+
+    /// A call without an answer, counted.
+    pub(super) fn not_sent(&self, error: SendError) -> ProxyError {
+        let error = ProxyError::Send(error);
+        if let Some(code) = error.told().error.code {
+            self.metrics.upstream_error(&code);
+        }
+        error
     }
 
     /// A lease whose token will outlive the call. Where none can be had, the old token serves for as long as
@@ -133,6 +157,21 @@ impl Inner {
             Some(member) => Ok(lease.renewed(member)),
             None => Err(ProxyError::NoAccount(NoAccount::Exhausted)),
         }
+    }
+}
+
+/// As what an attempt is counted.
+pub(super) fn counted_as(outcome: &Outcome) -> metrics::Outcome {
+    match outcome {
+        Outcome::Success => metrics::Outcome::Answered,
+        Outcome::ClientFault => metrics::Outcome::ClientFault,
+        Outcome::Unauthorized => metrics::Outcome::Unauthorized,
+        Outcome::Forbidden { .. } => metrics::Outcome::Forbidden,
+        Outcome::RateLimited { .. } => metrics::Outcome::RateLimited,
+        Outcome::SpendLimit => metrics::Outcome::SpendLimit,
+        Outcome::NoSuchModel => metrics::Outcome::NoSuchModel,
+        Outcome::Overloaded => metrics::Outcome::Overloaded,
+        Outcome::Redirected => metrics::Outcome::Redirected,
     }
 }
 

@@ -20,6 +20,7 @@ use crate::claude::{Outcome, Verdict};
 use crate::clock::{SignedDuration, Timestamp, after};
 use crate::id::AccountId;
 use crate::pool::{Asked, Lease, NoAccount, Why};
+use crate::telemetry::metrics::{Awaited, Refusal};
 
 /// Attempts of one request that end in trouble that other accounts are likely to share.
 const MOST_TROUBLED: usize = 3;
@@ -55,7 +56,8 @@ struct Journey<'a> {
 impl Inner {
     /// Sends until there is an answer for the client: the first good one, else the one that says most.
     pub(super) async fn dispatch(&self, exchange: &Exchange) -> Result<Attempt, ProxyError> {
-        exchange.caller.check(exchange)?;
+        exchange.measured.asks(&exchange.model);
+        exchange.caller.check(exchange).inspect_err(|_| self.metrics.refused(Refusal::KeyRules))?;
         if let Some(credential) = &exchange.caller.credential {
             return self.by_own_credential(exchange, credential).await;
         }
@@ -83,9 +85,41 @@ impl Inner {
         let result = journey.go().await;
         match &result {
             Ok(attempt) => telling.end(format_args!("answered with status {}", attempt.response.status())),
-            Err(error) => telling.end(format_args!("not answered: {error}")),
+            Err(error) => {
+                self.count(error);
+                telling.end(format_args!("not answered: {error}"));
+            }
         }
         result
+    }
+
+    /// Counts what a request is refused for, and what is wrong with an answer. Calls that have none are counted one by one.
+    pub(super) fn count(&self, error: &ProxyError) {
+        match error {
+            ProxyError::NoAccount(nobody) => match nobody {
+                NoAccount::Cooling { .. } => self.metrics.refused(Refusal::AccountsLimited),
+                NoAccount::Withheld { .. } | NoAccount::OwnerWithheld => {
+                    self.metrics.refused(Refusal::KeyRules);
+                }
+                NoAccount::Empty
+                | NoAccount::AllOut { .. }
+                | NoAccount::OwnerOut { .. }
+                | NoAccount::Excluded { .. }
+                | NoAccount::Exhausted => self.metrics.refused(Refusal::NoAccount),
+            },
+            ProxyError::Body(fault) => {
+                if let Some(code) = fault.told().code {
+                    self.metrics.upstream_error(&code);
+                }
+            }
+            ProxyError::Api(_)
+            | ProxyError::NotAllowed(_)
+            | ProxyError::Refresh(_)
+            | ProxyError::Send(_)
+            | ProxyError::Redirected(_)
+            | ProxyError::BadAnswer
+            | ProxyError::Stopping => {}
+        }
     }
 
     /// Whether one more call than clients asked for may be made now.
@@ -172,6 +206,7 @@ impl Journey<'_> {
     /// Waits in line until an account is back; `false` where that is not within the time there is, or the line is full.
     async fn wait(&self) -> bool {
         let asked = Asked { tried: &[], ..self.asked() };
+        let _waiting = self.inner.metrics.wait(Awaited::Account);
         let mut place = None;
         loop {
             let now = self.inner.clock.now();

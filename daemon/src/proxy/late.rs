@@ -20,9 +20,10 @@ use tokio::time::{Interval, MissedTickBehavior, sleep};
 
 use super::answer::{self, Answer, Body, BrokenOff};
 use super::encoder::Encoder;
-use super::{Config, Inner, ProxyError};
+use super::{Config, Exchange, Inner, ProxyError};
 use crate::chain::ErrorChain;
 use crate::id::RequestId;
+use crate::telemetry::metrics;
 use crate::wire::error::{self, ApiError};
 
 /// A streaming request's head goes down at the latest after this long: many clients and what stands before them give up
@@ -37,6 +38,7 @@ pub(super) struct HeadCame(Arc<Notify>);
 #[derive(Debug)]
 pub(super) struct Expected {
     pub(super) id: RequestId,
+    pub(super) measured: metrics::Request,
     /// Says how the stream shows that it lives, and how it fails.
     pub(super) encoder: Encoder,
     /// For the head, beside what every stream's says.
@@ -53,6 +55,7 @@ type Work = Pin<Box<dyn Future<Output = Result<Body, ApiError>> + Send>>;
 /// The body of an answer that came too late for its head.
 pub struct Late {
     state: State,
+    measured: metrics::Request,
     encoder: Encoder,
     ticking: Interval,
 }
@@ -65,8 +68,9 @@ enum State {
 
 impl Expected {
     /// A Messages stream's.
-    pub(super) fn native(id: RequestId) -> Self {
-        Self { id, encoder: Encoder::events(), header: None, head_came: HeadCame::default() }
+    pub(super) fn native(exchange: &Exchange) -> Self {
+        let (id, measured) = (exchange.id, exchange.measured.clone());
+        Self { id, measured, encoder: Encoder::events(), header: None, head_came: HeadCame::default() }
     }
 }
 
@@ -97,12 +101,12 @@ impl Inner {
             () = sleep(late_head) => {}
             () = first_event_is_late => {}
         }
-        let Expected { id, encoder, header, .. } = expected;
+        let Expected { id, measured, encoder, header, .. } = expected;
         tracing::debug!(request.id = %id, "the answer is late: its stream begins without it");
         let mut headers = stream_headers();
         headers.extend(header);
         answer::mark(&mut headers, id, StatusCode::OK);
-        let late = Late::new(id, work, encoder, keep_alive);
+        let late = Late { measured, ..Late::new(id, work, encoder, keep_alive) };
         Ok(answer::respond(StatusCode::OK, headers, Body::Late(Box::new(late))))
     }
 }
@@ -156,7 +160,8 @@ impl Late {
     fn new(id: RequestId, work: Asking, encoder: Encoder, keep_alive: Duration) -> Self {
         let work = AssertUnwindSafe(stream(id, work)).catch_unwind();
         let work = work.map(move |stream| stream.unwrap_or_else(|_panic| Err(panicked(id))));
-        Self { state: State::Asking(Box::pin(work)), encoder, ticking: ticking(keep_alive) }
+        let measured = metrics::Request::default();
+        Self { state: State::Asking(Box::pin(work)), measured, encoder, ticking: ticking(keep_alive) }
     }
 
     pub(super) fn poll_frame(
@@ -173,6 +178,7 @@ impl Late {
                 Poll::Ready(Ok(body)) => self.state = State::Streaming(Box::new(body)),
                 Poll::Ready(Err(error)) => {
                     self.state = State::Failed;
+                    self.measured.broke();
                     return Poll::Ready(Some(Ok(Frame::data(self.encoder.fail(&error)))));
                 }
                 Poll::Pending => {

@@ -3,9 +3,11 @@
 
 use std::sync::Arc;
 
-use super::{Caller, Inner};
+use super::{Exchange, Inner};
 use crate::keys::Permit;
+use crate::pool::Lease;
 use crate::telemetry::Metrics;
+use crate::telemetry::metrics::{Family, Request, Used};
 use crate::wire::messages::{Usage, usage_in};
 use crate::wire::sse;
 
@@ -16,6 +18,9 @@ const MOST_KEPT: usize = 4 * 1024 * 1024;
 #[derive(Debug)]
 pub(super) struct Meter {
     metrics: Arc<Metrics>,
+    measured: Request,
+    /// The model's.
+    family: Family,
     /// Of the key that is charged with them.
     permit: Option<Arc<Permit>>,
     usage: Usage,
@@ -34,18 +39,24 @@ const BYTES_PER_TOKEN: u64 = 32;
 
 impl Meter {
     /// Of a stream.
-    pub(super) fn new(inner: &Inner, caller: &Caller) -> Self {
-        Self::with(&inner.metrics, caller.permit.clone(), None)
+    pub(super) fn new(inner: &Inner, exchange: &Exchange, lease: Option<&Lease>) -> Self {
+        let mut meter = Self::with(&inner.metrics, exchange.caller.permit.clone(), None);
+        meter.family = Family::of(lease.map_or(exchange.model.as_str(), Lease::model));
+        meter.measured = exchange.measured.clone();
+        meter
     }
 
     fn with(metrics: &Arc<Metrics>, permit: Option<Arc<Permit>>, whole: Option<Vec<u8>>) -> Self {
         let (metrics, usage) = (Arc::clone(metrics), Usage::default());
-        Self { metrics, permit, usage, whole, is_settled: false, told: 0, passed: 0 }
+        let (measured, family) = (Request::default(), Family::Other);
+        Self { metrics, measured, family, permit, usage, whole, is_settled: false, told: 0, passed: 0 }
     }
 
     /// Of an answer that does not stream.
-    pub(super) fn of_whole(inner: &Inner, caller: &Caller) -> Self {
-        Self::with(&inner.metrics, caller.permit.clone(), Some(Vec::new()))
+    pub(super) fn of_whole(inner: &Inner, exchange: &Exchange, lease: Option<&Lease>) -> Self {
+        let mut meter = Self::new(inner, exchange, lease);
+        meter.whole = Some(Vec::new());
+        meter
     }
 
     /// Takes the next bytes of a whole answer.
@@ -88,10 +99,16 @@ impl Meter {
             self.told += 1;
         }
         let usage = &self.usage;
-        self.metrics.tokens("input", usage.input());
-        self.metrics.tokens("cache_creation", usage.cache_write());
-        self.metrics.tokens("cache_read", usage.cache_read());
-        self.metrics.tokens("output", usage.output());
+        let used = Used {
+            input: usage.input(),
+            cache_creation: usage.cache_write(),
+            cache_read: usage.cache_read(),
+            output: usage.output(),
+        };
+        self.metrics.tokens(self.family, used);
+        if self.told > 0 {
+            self.measured.used(used);
+        }
         // What counts towards the limit of the caller's key: the prompt as far as it was not read from a cache, and the
         // answer.
         let unfinished = if self.told < 2 { self.passed / BYTES_PER_TOKEN } else { 0 };
@@ -113,15 +130,18 @@ impl Drop for Meter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::metrics::{Format, Live};
 
     fn counted(work: impl FnOnce(&mut Meter)) -> Vec<String> {
         let metrics = Arc::new(Metrics::default());
         let mut meter = Meter::with(&metrics, None, Some(Vec::new()));
         work(&mut meter);
         drop(meter);
-        let text = metrics.render();
+        let text = metrics.render(&Live::default(), Format::Prometheus);
         let lines = text.lines().filter_map(|line| line.strip_prefix("proxyd_tokens_total{kind="));
-        lines.map(str::to_owned).collect()
+        let counted =
+            lines.filter(|line| !line.ends_with(" 0")).map(|line| line.replace(",model=\"other\"", ""));
+        counted.collect()
     }
 
     fn event(name: &str, data: &str) -> sse::Event {
@@ -143,13 +163,13 @@ mod tests {
             meter.settle();
             meter.settle();
         });
-        assert_eq!(told, ["\"cache_creation\"} 3", "\"cache_read\"} 500", "\"input\"} 10", "\"output\"} 42"]);
+        assert_eq!(told, ["\"input\"} 10", "\"cache_creation\"} 3", "\"cache_read\"} 500", "\"output\"} 42"]);
     }
 
     #[test]
     fn what_a_stream_told_before_it_was_cut_counts() {
         let told = counted(|meter| meter.on_event(&event("message_start", START)));
-        assert_eq!(told, ["\"cache_creation\"} 3", "\"cache_read\"} 500", "\"input\"} 10", "\"output\"} 1"]);
+        assert_eq!(told, ["\"input\"} 10", "\"cache_creation\"} 3", "\"cache_read\"} 500", "\"output\"} 1"]);
     }
 
     #[test]

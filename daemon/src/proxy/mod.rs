@@ -39,7 +39,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Method, header};
+use http::{Extensions, HeaderMap, HeaderValue, Method, header};
 use tokio_util::sync::CancellationToken;
 
 pub use answer::{Answer, Body, held};
@@ -61,7 +61,7 @@ use crate::owners::Owners;
 use crate::pool::{Endpoint, Lease, Pool};
 use crate::refresh::Refresher;
 use crate::stored::StoredResponses;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, metrics};
 use crate::translate::{self, Prepared};
 use crate::wire::error::ApiError;
 use crate::wire::{Dialect, messages, splice};
@@ -109,6 +109,8 @@ pub struct Exchange {
     pub call: Call,
     /// Who it is for.
     pub caller: Caller,
+    /// As it is measured.
+    measured: metrics::Request,
     /// What it belongs to, for the choice of its account.
     conversation: Option<Conversation>,
     carried: Carried,
@@ -178,7 +180,7 @@ impl Proxy {
     /// the answer come back.
     pub async fn pass_through(&self, exchange: Exchange) -> Result<Answer, ProxyError> {
         let exchange = self.0.with_carried(exchange);
-        let expected = exchange.streams.then(|| Expected::native(exchange.id));
+        let expected = exchange.streams.then(|| Expected::native(&exchange));
         let this = self.clone();
         let work = Box::pin(async move {
             let attempt = this.unless_cut(this.0.dispatch(&exchange)).await?;
@@ -215,8 +217,21 @@ impl Exchange {
         let headers = headers::for_upstream(headers);
         let call = Call { method: Method::POST, path, headers, body: body.into() };
         let (dialect, written) = (Dialect::Messages, Some(model.clone()));
-        let (caller, carried) = (Caller::of(&head.extensions), Carried::default());
-        Ok(Self { id, dialect, endpoint, model, written, streams, call, caller, conversation, carried })
+        let (caller, measured) = (Caller::of(&head.extensions), measured(&head.extensions));
+        let carried = Carried::default();
+        Ok(Self {
+            id,
+            dialect,
+            endpoint,
+            model,
+            written,
+            streams,
+            call,
+            caller,
+            measured,
+            conversation,
+            carried,
+        })
     }
 
     /// A request about no model: it goes up as the client sent it, and its body while the client sends it.
@@ -236,6 +251,7 @@ impl Exchange {
             streams: false,
             call,
             caller: Caller::of(&head.extensions),
+            measured: measured(&head.extensions),
             conversation: Some(conversation),
             carried: Carried::default(),
         }
@@ -262,7 +278,8 @@ impl Exchange {
         let conversation = conversation::of_headers(&sent.headers).or_else(session).or_else(beginning);
         let (endpoint, carried) = (Endpoint::Messages, Carried::default());
         let (streams, caller) = (prepared.stream, Caller::of(&sent.extensions));
-        Self { id, dialect, endpoint, model, written, streams, call, caller, conversation, carried }
+        let measured = measured(&sent.extensions);
+        Self { id, dialect, endpoint, model, written, streams, call, caller, measured, conversation, carried }
     }
 
     /// The same request, its tokens only counted.
@@ -287,4 +304,9 @@ impl Exchange {
         }
         call
     }
+}
+
+/// As `http` measures the request; one without is not measured.
+fn measured(extensions: &Extensions) -> metrics::Request {
+    extensions.get::<metrics::Request>().cloned().unwrap_or_default()
 }

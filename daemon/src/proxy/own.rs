@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use tracing::info;
 
-use super::attempt::{Attempt, not_redirected};
+use super::attempt::{Attempt, counted_as, not_redirected};
 use super::history::{Entry, Telling};
 use super::{Exchange, Inner, ProxyError};
 use crate::chain::ErrorChain;
 use crate::claude::api::{SendError, WrittenBy};
 use crate::claude::{OwnCredential, classify};
+use crate::telemetry::metrics::{self, Called};
 use crate::wire::Dialect;
 
 impl Inner {
@@ -45,18 +46,22 @@ impl Inner {
         entry.begin_own(&exchange.model);
         let written_by =
             if exchange.dialect == Dialect::Messages { WrittenBy::Caller } else { WrittenBy::Us };
+        let called = || Called { account: None, model: exchange.model.clone(), server: self.api.provider() };
+        let measured = metrics::Attempt::new(&self.metrics, &exchange.measured, called);
         match self.api.send_own(exchange.call.clone(), credential, written_by).await {
             Ok(response) => {
                 let status = response.status();
                 info!(request.id = %exchange.id, status = status.as_u16(), "attempt by the caller's own credential");
                 let outcome = classify(status, response.headers(), self.clock.now());
+                measured.ended(counted_as(&outcome), Some(status.as_u16()));
                 entry.answered(Some(status.as_u16()), outcome.describe());
                 not_redirected(Ok(Attempt { response, lease: None, outcome, entry: Arc::clone(entry) }))
             }
             Err(error) => {
+                measured.ended(metrics::Outcome::Failed, None);
                 info!(request.id = %exchange.id, error = %ErrorChain(&error), "attempt by the caller's own credential failed");
                 entry.answered(None, ErrorChain(&error));
-                Err(ProxyError::Send(error))
+                Err(self.not_sent(error))
             }
         }
     }

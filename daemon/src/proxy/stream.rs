@@ -3,6 +3,7 @@
 //! client has not taken: there is no queue. While upstream is silent, the client is told that its stream lives.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -22,6 +23,7 @@ use crate::chain::ErrorChain;
 use crate::claude::UpstreamBody;
 use crate::owners::Witness;
 use crate::pool::{Lease, Signal};
+use crate::telemetry::{Metrics, metrics};
 use crate::wire::error;
 
 /// One body on its way down. Dropped (the client went away), it drops upstream's body and with it the call.
@@ -34,6 +36,8 @@ pub struct Pump {
     /// `None` where the answer came by the caller's own credential.
     lease: Option<Lease>,
     telling: Telling,
+    metrics: Arc<Metrics>,
+    measured: metrics::Request,
     cut: CancellationToken,
     /// Wakes the pump when `cut` is cancelled.
     cutting: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -54,6 +58,8 @@ impl Pump {
             quiet: Quiet::new(inner.config.load().keep_alive),
             lease,
             telling,
+            metrics: Arc::clone(&inner.metrics),
+            measured: metrics::Request::default(),
             cut: inner.cut.clone(),
             cutting: Box::pin(inner.cut.clone().cancelled_owned()),
         }
@@ -64,6 +70,12 @@ impl Pump {
         if let Some(meter) = meter {
             self.flow.metered(meter);
         }
+        self
+    }
+
+    /// Tells when the answer begins, and whether it breaks off.
+    pub(super) fn measured(mut self, request: &metrics::Request) -> Self {
+        self.measured = request.clone();
         self
     }
 
@@ -88,7 +100,10 @@ impl Pump {
             }
             let Some(upstream) = &mut self.upstream else { break Fault::Ended };
             match upstream.frame().await {
-                Some(Ok(frame)) => self.flow.feed(frame.into_data().unwrap_or_default()),
+                Some(Ok(frame)) => {
+                    self.measured.first_byte();
+                    self.flow.feed(frame.into_data().unwrap_or_default());
+                }
                 Some(Err(error)) => break error.into(),
                 None => break Fault::Ended,
             }
@@ -97,6 +112,7 @@ impl Pump {
             self.settle(&Signal::Unreachable);
         }
         self.telling.end(fault.in_its_story());
+        self.count(&fault);
         Err(fault.into())
     }
 
@@ -126,6 +142,7 @@ impl Pump {
             match Pin::new(upstream).poll_frame(context) {
                 Poll::Ready(Some(Ok(frame))) => {
                     if let Ok(data) = frame.into_data() {
+                        self.measured.first_byte();
                         self.flow.feed(data);
                     }
                 }
@@ -169,6 +186,7 @@ impl Pump {
             }
             Ending::Broken(fault) => {
                 tracing::info!(request.id = %self.telling.id(), error = %ErrorChain(fault), "upstream's body broke off");
+                self.count(fault);
             }
             Ending::Complete | Ending::Stopping => {}
         }
@@ -179,10 +197,19 @@ impl Pump {
             Ending::Broken(fault) => fault.in_its_story(),
             Ending::Complete | Ending::Stopping => Fault::Ended.in_its_story(),
         });
+        if !end.complete || end.signal.is_some() {
+            self.measured.broke();
+        }
         let is_ours = matches!(ending, Ending::Stopping | Ending::Broken(Fault::Panicked));
         let blamed = !end.complete && !is_ours;
         if let Some(signal) = end.signal.or(blamed.then_some(Signal::Unreachable)) {
             self.settle(&signal);
+        }
+    }
+
+    fn count(&self, fault: &Fault) {
+        if let Some(code) = fault.told().code {
+            self.metrics.upstream_error(&code);
         }
     }
 

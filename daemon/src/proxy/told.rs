@@ -2,6 +2,7 @@
 //! words, for an answer of its own and for a stream that has begun already. Statuses are chosen by what clients do with
 //! them: a pool without accounts must not be retried for minutes in silence, and a limit names its end.
 
+use super::attempt::REDIRECT;
 use super::{NotAllowed, ProxyError};
 use crate::chain::ErrorChain;
 use crate::claude::api::SendError;
@@ -86,9 +87,7 @@ impl ProxyError {
                 }
             }
             Self::Stopping => passing(ApiError::overloaded(self.to_string())),
-            Self::Redirected(_) => {
-                passing(ApiError::bad_gateway(self.to_string()).with_code("upstream_redirect"))
-            }
+            Self::Redirected(_) => passing(ApiError::bad_gateway(self.to_string()).with_code(REDIRECT)),
             Self::Body(fault) => passing(fault.told()),
             Self::BadAnswer => {
                 passing(ApiError::bad_gateway(self.to_string()).with_code("upstream_unreadable"))

@@ -117,6 +117,7 @@ impl Proxy {
         let streams = prepared.stream;
         let expected = streams.then(|| Expected {
             id,
+            measured: exchange.measured.clone(),
             encoder: reply.clone().encoder(created),
             header: header.clone(),
             head_came: head_came.clone(),
@@ -179,19 +180,22 @@ impl Proxy {
         let mut witness = attempt.lease.as_ref().and_then(|lease| self.0.witness(exchange, lease));
         let Opened { mut headers, streams, gunzip, body } = open(attempt.response);
         if !streams {
-            let bytes = self.unless_cut(read_whole(body, gunzip)).await?;
+            let bytes = self.unless_cut(read_whole(body, gunzip)).await;
+            let bytes = bytes.inspect_err(|error| self.0.count(error))?;
             if let Some(witness) = &mut witness {
                 witness.observe(&bytes);
             }
-            let mut meter = Meter::of_whole(&self.0, &exchange.caller);
+            let mut meter = Meter::of_whole(&self.0, exchange, attempt.lease.as_ref());
             meter.keep(&bytes);
             meter.settle();
             let translated = reply.whole(&bytes, created)?;
             return Ok(answer::whole(StatusCode::OK, headers, exchange.id, translated, "application/json"));
         }
+        let meter = Meter::new(&self.0, exchange, attempt.lease.as_ref());
         let of = (attempt.lease, Telling::goes_on(&attempt.entry));
         let mut pump = Pump::new(body, gunzip, reply.encoder(created), of, witness, &self.0)
-            .metered(Some(Meter::new(&self.0, &exchange.caller)));
+            .metered(Some(meter))
+            .measured(&exchange.measured);
         self.unless_cut(pump.first_event()).await?;
         headers.extend(stream_headers());
         answer::mark(&mut headers, exchange.id, StatusCode::OK);

@@ -31,6 +31,8 @@ use crate::pool::{Member, Pool, Trouble};
 use crate::secret::{AccessToken, RefreshToken};
 use crate::store::Store;
 use crate::tasks::Tasks;
+use crate::telemetry::Metrics;
+use crate::telemetry::metrics::Refresh as Counted;
 use record::Record;
 
 /// However far the next due time is, the loop looks at the clock this often: it may have jumped, or the
@@ -55,6 +57,7 @@ struct Inner {
     oauth: OAuthClient,
     clock: Clock,
     tasks: Tasks,
+    metrics: Arc<Metrics>,
     calls: Semaphore,
     records: Mutex<HashMap<AccountId, Record>>,
     /// By the fingerprint of a refresh token: the calls with it of which nothing is known, as they are on disk.
@@ -74,6 +77,7 @@ impl Refresher {
         oauth: OAuthClient,
         clock: Clock,
         tasks: Tasks,
+        metrics: Arc<Metrics>,
     ) -> io::Result<Self> {
         let tries = Mutex::new(store.open_intents()?);
         Ok(Self(Arc::new(Inner {
@@ -83,6 +87,7 @@ impl Refresher {
             oauth,
             clock,
             tasks,
+            metrics,
             calls: Semaphore::new(CALLS_AT_ONCE),
             records: Mutex::default(),
             tries,
@@ -328,6 +333,7 @@ impl Inner {
     /// meanwhile was passed over for the flight's sake.
     fn landed(&self, id: &AccountId, result: &FlightResult) {
         let now = self.clock.moment();
+        self.metrics.refresh(counted_as(result));
         let mut records = self.records();
         let record = records.entry(id.clone()).or_default();
         record.flight = None;
@@ -353,6 +359,22 @@ impl Inner {
                 }
             }
         }
+    }
+}
+
+fn counted_as(result: &FlightResult) -> Counted {
+    let Err(error) = result else { return Counted::Refreshed };
+    match **error {
+        RefreshError::NeedsLogin { .. } => Counted::NeedsLogin,
+        RefreshError::Issuer(_) => Counted::Issuer,
+        RefreshError::CannotSave(_) | RefreshError::Unsaved => Counted::NotSaved,
+        RefreshError::Gone
+        | RefreshError::NotRenewable
+        | RefreshError::Closed(_)
+        | RefreshError::Unusable(_)
+        | RefreshError::TooSoon { .. }
+        | RefreshError::Stopping => Counted::NotAsked,
+        RefreshError::Aborted => Counted::Aborted,
     }
 }
 

@@ -69,6 +69,7 @@ impl Latest {
 /// Takes over tokens that could not be saved: they serve from now on, and are saved later.
 pub(super) fn keep(inner: &Arc<Inner>, unsaved: Unsaved, reservation: Reservation, error: &StoreError) {
     tracing::error!(error = %ErrorChain(error), "a new token cannot be saved yet and is kept in memory");
+    inner.metrics.save_failed();
     let unsaved = Arc::new(unsaved);
     let id = &unsaved.spent.id;
     // Known before it is published: from then on no scan of the directory puts the older token back.

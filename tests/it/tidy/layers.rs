@@ -10,7 +10,7 @@ const ROWS: &[&[&str]] = &[
     &["wire", "account", "events", "socket"],
     &["translate", "pool", "store", "telemetry", "systemd", "sandbox"],
     &["claude"],
-    &["refresh", "owners", "stored", "keys"],
+    &["refresh", "owners", "stored", "keys", "otlp"],
     &["login", "reload", "admin", "usage", "notice", "announce", "keeper"],
     &["proxy", "diagnosis"],
     &["http", "control"],

@@ -7,7 +7,10 @@ use super::{hold, layers, uses};
 /// Each of these only in files below these paths of `daemon/src`.
 const ONLY: &[(&[&str], &[&str])] = &[
     (&["notify"], &["reload/"]),
-    (&["reqwest", "hyper_rustls", "rustls_native_certs", "hyper_util::client"], &["claude/"]),
+    // Claude's and a collector's, which `claude` makes the client for.
+    (&["reqwest"], &["claude/", "otlp/"]),
+    (&["hyper_rustls", "rustls_native_certs", "hyper_util::client"], &["claude/"]),
+    (&["opentelemetry_proto"], &["otlp/"]),
     (&["rustls"], &["claude/", "http/tls.rs"]),
     (&["axum", "hyper::server", "tokio_rustls"], &["http/"]),
     (&["hyper"], &["claude/", "http/"]),

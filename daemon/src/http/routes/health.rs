@@ -1,13 +1,12 @@
-//! Liveness, readiness and metrics, and the probes clients send before their first request. No account data here.
+//! Liveness and readiness, and the probes clients send before their first request. No account data here.
 
 use axum::Json;
 use axum::extract::State as Extract;
 use axum::response::{IntoResponse, Response};
-use http::{StatusCode, header};
+use http::StatusCode;
 use serde_json::json;
 
 use super::super::State;
-use crate::telemetry::metrics;
 
 /// Claude Code probes `HEAD /` and `HEAD /api/hello`.
 pub(super) async fn hello() -> Response {
@@ -17,11 +16,6 @@ pub(super) async fn hello() -> Response {
 /// The process lives.
 pub(super) async fn healthz() -> Response {
     Json(json!({ "status": "ok" })).into_response()
-}
-
-/// Everything that is counted, in Prometheus' text format.
-pub(super) async fn metrics(Extract(state): Extract<State>) -> Response {
-    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], state.metrics.render()).into_response()
 }
 
 /// It can serve: at least one account is usable, and it is not stopping.

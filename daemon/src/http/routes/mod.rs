@@ -2,6 +2,7 @@
 
 mod health;
 mod messages;
+mod metrics;
 mod models;
 mod openai;
 mod owned;
@@ -42,7 +43,17 @@ pub(super) fn router(state: State) -> Router {
         .route("/api/hello", get(health::hello))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
-        .route("/metrics", get(health::metrics))
+        .route("/metrics", get(metrics::scrape))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(state)
+}
+
+/// Those of an address that serves metrics alone.
+pub(super) fn of_metrics(state: State) -> Router {
+    Router::new()
+        .route("/healthz", get(health::healthz))
+        .route("/metrics", get(metrics::scrape))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(state)
