@@ -9,6 +9,7 @@ const FILES: &[&str] = &[
     "proxy/control/v1/keys.proto",
     "proxy/control/v1/logins.proto",
     "proxy/control/v1/daemon.proto",
+    "proxy/control/v1/logs.proto",
 ];
 
 /// Messages that carry a secret: their `Debug` is written by hand in `src/lib.rs`.

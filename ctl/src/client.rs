@@ -8,6 +8,7 @@ mod diagnosis;
 mod greeting;
 mod host;
 mod keys;
+mod logs;
 mod ssh;
 mod transport;
 mod watch;

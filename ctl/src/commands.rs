@@ -9,8 +9,10 @@ mod doctor;
 mod events;
 mod explain;
 mod keys;
+mod log_level;
 mod login;
 mod reload;
+mod logs;
 mod status;
 mod strategy;
 
@@ -87,6 +89,8 @@ async fn dispatch(command: Command, context: &mut Context<'_>) -> Result<Exit, E
         Command::Reload => reload::run(context).await,
         Command::Config => config::run(context).await,
         Command::Events => events::run(context).await,
+        Command::Logs(args) => logs::run(args, context).await,
+        Command::LogLevel { level } => log_level::run(level, context).await,
         Command::Completions { shell } => completions::run(shell, context),
         Command::DialStdio => dial_stdio::run(context).await,
     }

@@ -39,6 +39,9 @@ struct Options {
     /// error, warn, info, debug or trace
     #[arg(long, value_name = "LEVEL", global = true)]
     log_level: Option<String>,
+    /// auto, text, json or journal
+    #[arg(long, value_name = "FORMAT", global = true)]
+    log_format: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Subcommand)]
@@ -56,13 +59,14 @@ impl Cli {
     }
 
     pub fn flags(&self) -> Flags {
-        let Options { config, auth_dir, listen, control_socket, log_level } = &self.options;
+        let Options { config, auth_dir, listen, control_socket, log_level, log_format } = &self.options;
         Flags {
             config: config.clone(),
             auth_dir: auth_dir.clone(),
             listen: listen.clone(),
             control_socket: control_socket.clone(),
             log_level: log_level.clone(),
+            log_format: log_format.clone(),
         }
     }
 }

@@ -7,13 +7,13 @@ use std::time::Duration;
 use anyhow::Context as _;
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::stat::{Mode, umask};
+use nix::sys::stat::{Mode, fstat, umask};
 use proxyd::admin::Outside;
 use proxyd::app::App;
 use proxyd::chain::ErrorChain;
 use proxyd::cli::{Cli, Command};
 use proxyd::clock::Clock;
-use proxyd::config::{self, Environment, Loaded};
+use proxyd::config::{self, Environment, Loaded, LogFormat};
 use proxyd::reload::Configuration;
 use proxyd::sandbox::{self, Restricted};
 use proxyd::systemd::{self, Announced, Given};
@@ -41,10 +41,19 @@ fn main() -> ExitCode {
         Some(Command::CheckConfig) => print("the configuration is valid\n"),
         Some(Command::PrintConfig) => print(&loaded.print()),
         None => {
-            telemetry::init(loaded.config.log_level.into(), output(&environment));
+            let output = output(loaded.config.log_format, &environment);
+            let logging = match telemetry::init(loaded.config.log_level.into(), output) {
+                Ok(logging) => logging,
+                Err(error) => {
+                    say(&format!("proxyd: cannot start logging: {error}\n"));
+                    return ExitCode::FAILURE;
+                }
+            };
             match serve(loaded, &environment) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => {
+                    // What led to it comes first.
+                    drop(logging);
                     say(&format!("proxyd: {}\n", ErrorChain(error.as_ref())));
                     ExitCode::FAILURE
                 }
@@ -151,9 +160,21 @@ impl Signals {
     }
 }
 
-/// The journal takes structured fields; systemd says that stderr leads there.
-fn output(environment: &Environment) -> Output {
-    if environment.get("JOURNAL_STREAM").is_some() { Output::Journal } else { Output::Stderr }
+/// Where lines go, in the form that was chosen.
+fn output(format: LogFormat, environment: &Environment) -> Output {
+    match format {
+        LogFormat::Auto if leads_to_journal(environment) => Output::Journal,
+        LogFormat::Auto | LogFormat::Text => Output::Text,
+        LogFormat::Json => Output::Json,
+        LogFormat::Journal => Output::Journal,
+    }
+}
+
+/// Whether stderr is the journal's: systemd names the device and inode of what it gave us (systemd.exec(5)). The variable
+/// alone says nothing: every program of a desktop session inherits it.
+fn leads_to_journal(environment: &Environment) -> bool {
+    let stream = fstat(io::stderr()).map(|stat| format!("{}:{}", stat.st_dev, stat.st_ino));
+    environment.get("JOURNAL_STREAM").is_some_and(|journal| stream.as_deref() == Ok(journal))
 }
 
 fn print(text: &str) -> ExitCode {

@@ -263,9 +263,17 @@ async fn no_secret_is_ever_logged_answered_or_printed() {
     assert_eq!(said.run(&machine, &["accounts", "refresh", "claude-off.json"]).await.code, Some(15));
     assert_eq!(said.run(&machine, &["accounts", "revoke", &other, "--yes"]).await.code, Some(0));
 
+    // Its last lines, as they are kept in memory, in both forms.
+    let mut kept = String::new();
+    for args in [&["logs", "-n", "100000"][..], &["logs", "-n", "100000", "--json"]] {
+        let logs = said.run(&machine, args).await;
+        assert!(logs.code == Some(0) && logs.stdout.contains("client_key"), "{}", logs.stderr);
+        kept.push_str(&logs.stdout);
+    }
+
     let done = daemon.stop().await;
     assert_eq!((done.code, done.stdout.as_str()), (Some(0), ""));
-    said.logged = done.stderr;
+    said.logged = done.stderr + &kept;
     for request in fake.requests_to(TOKEN_PATH) {
         let body = request.json();
         let fields = ["code", "code_verifier", "state", "refresh_token"];

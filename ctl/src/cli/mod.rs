@@ -2,6 +2,7 @@
 
 mod accounts;
 mod keys;
+mod logs;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,6 +14,7 @@ pub use self::accounts::{
     Accounts, Add, Export, Field, Import, Label, List, Named, Remove, Revoke, Set, Settings, Show,
 };
 pub use self::keys::{Create, Expiry, Keys, NamedKey, RevokeKey};
+pub use self::logs::{Level, Logs};
 
 /// The longest time a login may take, and what it takes unless told otherwise. The daemon forgets it then.
 pub const LOGIN_LIMIT: Duration = Duration::from_mins(5);
@@ -176,6 +178,26 @@ ends with 1 if a change could not be had.")]
   proxyctl events
   proxyctl events --json | jq -r 'select(.event == \"needs_login\") | .name'")]
     Events,
+    /// Print what the daemon logged, and with --follow what it logs from now on
+    #[command(after_help = "Examples:
+  proxyctl logs -f                                  as it happens, until Ctrl-C
+  proxyctl logs --request px_0198c3f2a1b47d6e8f900a1b2c3d4e5f
+  proxyctl logs -f --account work --level warn
+  proxyctl logs -n 500 --json | jq -r 'select(.fields.status == \"429\") | .fields[\"request.id\"]'
+
+The daemon holds its last lines in memory, whatever became of them elsewhere. What it logs at all is
+said by proxyctl log-level.")]
+    Logs(Logs),
+    /// Show how much the daemon logs, or change it until its configuration is read again
+    #[command(after_help = "Examples:
+  proxyctl log-level                which one it is
+  proxyctl log-level debug          until the next reload or start
+
+To keep one, set log.level in proxyd's configuration.")]
+    LogLevel {
+        /// How much to log from now on [default: show how much it is now]
+        level: Option<Level>,
+    },
     /// Print the completions of a shell
     #[command(after_help = "Examples:
   proxyctl completions bash > ~/.local/share/bash-completion/completions/proxyctl

@@ -29,7 +29,7 @@ impl Client {
         self.watched(Operation::WatchEvents, watching).await
     }
 
-    async fn watched<T>(
+    pub(super) async fn watched<T>(
         &self,
         operation: Operation,
         watching: Result<Response<Streaming<T>>, Status>,
@@ -42,6 +42,14 @@ impl Client {
 }
 
 impl<T> Watched<T> {
+    /// The next message of a stream that has an end; `None` there.
+    pub(crate) async fn next_if_any(&mut self) -> Result<Option<T>, Error> {
+        match self.messages.message().await {
+            Ok(message) => Ok(message),
+            Err(status) => Err(self.client.refusal(self.operation.clone(), status).await),
+        }
+    }
+
     /// The next message. That there is no further one is an error: a watch has no end but the daemon's.
     pub(crate) async fn next(&mut self) -> Result<T, Error> {
         match self.messages.message().await {

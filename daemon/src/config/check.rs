@@ -4,6 +4,7 @@
 mod auth;
 mod http;
 mod telemetry;
+mod log;
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -22,6 +23,8 @@ use crate::claude::{self, Exceptions, Timeouts, TransportConfig, oauth};
 use crate::clock::{SignedDuration, span};
 use crate::control::{GroupConfig, GroupRights};
 use crate::{pool, proxy, refresh, sandbox, stored, translate};
+
+pub use log::LogFormat;
 
 /// How much is logged.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -69,6 +72,7 @@ pub(super) fn config(
     let log_level = check.text("log.level", str::parse);
     let metrics_listen = telemetry::metrics(&mut check);
     let otlp = telemetry::otlp(&mut check);
+    let log_format = check.text("log.format", str::parse);
     let api_base_url = check.text("claude.api_base_url", upstream_url);
     let authorize_url = check.text("claude.oauth.authorize_url", upstream_url);
     let token_url = check.text("claude.oauth.token_url", upstream_url);
@@ -114,6 +118,7 @@ pub(super) fn config(
         log_level: log_level?,
         metrics_listen: metrics_listen?,
         otlp: otlp.ok()?,
+        log_format: log_format?,
         callback_port: callback_port?,
         claude: claude::Config {
             api_base_url: api_base_url?,

@@ -276,6 +276,13 @@ pub const KEYS: &[Key] = &[
         doc: "error, warn, info, debug or trace.",
     },
     Key {
+        path: "log.format",
+        kind: Kind::Text,
+        default: Some(r#""auto""#),
+        doc: "How log lines are written: journal (to systemd's journal, with structured fields), text or json (to stderr, a line each), or \
+              auto: journal when systemd started proxyd, text otherwise. Where the journal cannot be reached they are text.",
+    },
+    Key {
         path: "claude.api_base_url",
         kind: Kind::Text,
         default: Some(r#""https://api.anthropic.com""#),

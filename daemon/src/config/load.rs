@@ -23,6 +23,7 @@ pub struct Flags {
     pub listen: Vec<String>,
     pub control_socket: Option<PathBuf>,
     pub log_level: Option<String>,
+    pub log_format: Option<String>,
 }
 
 /// The variables of the environment, taken once.
@@ -226,6 +227,7 @@ impl Merged {
             ("auth.dir", "--auth-dir", flags.auth_dir.as_ref().map(text)),
             ("control.socket", "--control-socket", flags.control_socket.as_ref().map(text)),
             ("log.level", "--log-level", flags.log_level.clone().map(Raw::Text)),
+            ("log.format", "--log-format", flags.log_format.clone().map(Raw::Text)),
             ("http.listen", "--listen", (!flags.listen.is_empty()).then(|| Raw::Texts(flags.listen.clone()))),
         ];
         for (path, flag, value) in given {

@@ -27,7 +27,7 @@ use crate::store;
 use crate::stored;
 
 pub use annotated::annotated;
-pub use check::Level;
+pub use check::{Level, LogFormat};
 pub use diff::Valued;
 pub use effect::{AtReload, Part};
 pub use keys::{KEYS, Key, Kind};
@@ -50,6 +50,7 @@ pub struct Config {
     pub metrics_listen: Vec<SocketAddr>,
     /// `None`: nothing is exported.
     pub otlp: Option<otlp::Config>,
+    pub log_format: LogFormat,
     pub claude: claude::Config,
     pub callback_port: u16,
     pub sandbox: sandbox::Config,

@@ -13,6 +13,7 @@ mod incoming;
 mod keys;
 mod login_failure;
 mod logins;
+mod logs;
 mod peer;
 mod socket;
 mod watch;
@@ -27,6 +28,7 @@ use proxy_proto::v1::daemon_server::{self, DaemonServer};
 use proxy_proto::v1::diagnosis_server::{self, DiagnosisServer};
 use proxy_proto::v1::keys_server::{self, KeysServer};
 use proxy_proto::v1::logins_server::{self, LoginsServer};
+use proxy_proto::v1::logs_server::{self, LogsServer};
 use tonic::transport::Server;
 use tonic_health::ServingStatus;
 use tonic_health::server::{HealthReporter, health_reporter};
@@ -114,6 +116,7 @@ pub async fn serve(socket: ControlSocket, state: State) -> Result<(), ServeError
         .add_service(KeysServer::new(state.clone()))
         .add_service(LoginsServer::new(state.clone()))
         .add_service(ConfigurationServer::new(state.clone()))
+        .add_service(LogsServer::new(state.clone()))
         .add_service(DaemonServer::new(state))
         .serve_with_incoming_shutdown(incoming, async move {
             tasks.stopping().await;
@@ -135,6 +138,7 @@ async fn tell_health(health: &HealthReporter, status: ServingStatus) {
         keys_server::SERVICE_NAME,
         logins_server::SERVICE_NAME,
         configuration_server::SERVICE_NAME,
+        logs_server::SERVICE_NAME,
         daemon_server::SERVICE_NAME,
     ];
     for service in std::iter::once("").chain(services) {

@@ -40,6 +40,9 @@ const CALLS: &[(&str, Right)] = &[
     ("/proxy.control.v1.Daemon/WatchEvents", Right::Read),
     ("/proxy.control.v1.Daemon/ExplainRequest", Right::Read),
     ("/proxy.control.v1.Diagnosis/Diagnose", Right::Read),
+    ("/proxy.control.v1.Logs/GetLogLevel", Right::Read),
+    // Lines tell who asked for what and when, of everybody, which no other call tells without the request's id.
+    ("/proxy.control.v1.Logs/WatchLogs", Right::Change),
     ("/grpc.health.v1.Health/Check", Right::Read),
     ("/grpc.health.v1.Health/Watch", Right::Read),
     ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Right::Read),
@@ -188,6 +191,7 @@ mod tests {
         "/proxy.control.v1.Logins/CompleteLogin",
         "/proxy.control.v1.Logins/CancelLogin",
         "/proxy.control.v1.Daemon/SetStrategy",
+        "/proxy.control.v1.Logs/SetLogLevel",
     ];
 
     #[test]

@@ -33,7 +33,7 @@ impl Default for Watchers {
 
 /// What a watcher reads.
 pub(super) type Stream<T> = ReceiverStream<Result<T, Status>>;
-type Sender<T> = mpsc::Sender<Result<T, Status>>;
+pub(super) type Sender<T> = mpsc::Sender<Result<T, Status>>;
 
 impl State {
     pub(super) fn watched_accounts(&self) -> Result<Stream<WatchAccountsResponse>, Status> {
@@ -53,14 +53,14 @@ impl State {
         Ok(ReceiverStream::new(stream))
     }
 
-    fn place(&self) -> Result<OwnedSemaphorePermit, Status> {
+    pub(super) fn place(&self) -> Result<OwnedSemaphorePermit, Status> {
         Arc::clone(&self.watchers.0)
             .try_acquire_owned()
             .map_err(|_| Status::failed_precondition(format!("{MOST} watchers are connected: end one first")))
     }
 
     /// Waits until the watcher takes the message. `None` once it left or the daemon stops.
-    async fn give<T>(&self, sender: &Sender<T>, message: T) -> Option<()> {
+    pub(super) async fn give<T>(&self, sender: &Sender<T>, message: T) -> Option<()> {
         tokio::select! {
             given = sender.send(Ok(message)) => given.ok(),
             () = self.tasks.stopping() => None,

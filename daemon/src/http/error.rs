@@ -13,11 +13,16 @@ use crate::proxy::{LONG_WAIT, ProxyError, REQUEST_ID};
 use crate::wire::Dialect;
 use crate::wire::error::ApiError;
 
-/// An error of ours as the client's answer. Logged here, once.
+/// Why a request failed, in words for the log: more than its client is told.
+#[derive(Clone, Debug)]
+pub(super) struct Why(pub(super) String);
+
+/// An error of ours as the client's answer.
 pub(super) fn render(error: &ProxyError, dialect: Dialect, id: RequestId, now: Timestamp) -> Response {
     let told = error.told();
-    tracing::info!(request.id = %id, status = told.error.http_status(dialect), error = %ErrorChain(error), "request failed");
+    tracing::debug!(request.id = %id, status = told.error.http_status(dialect), error = %ErrorChain(error), "request failed");
     let mut response = refuse(&told.error, dialect, id);
+    response.extensions_mut().insert(Why(ErrorChain(error).to_string()));
     let headers = response.headers_mut();
     let wait = told.retry_at.map(|at| at.duration_since(now).as_secs_f64().ceil().max(1.0));
     #[expect(clippy::cast_possible_truncation, reason = "a float becomes the nearest integer there is")]
@@ -31,12 +36,13 @@ pub(super) fn render(error: &ProxyError, dialect: Dialect, id: RequestId, now: T
     response
 }
 
-/// An API error as a response.
+/// An API error as a response, which holds it for the log, too.
 pub(super) fn refuse(error: &ApiError, dialect: Dialect, id: RequestId) -> Response {
     let id = id.to_string();
     let mut response = Response::new(Body::from(error.body(dialect, Some(&id))));
     *response.status_mut() =
         StatusCode::from_u16(error.http_status(dialect)).unwrap_or(StatusCode::BAD_GATEWAY);
+    response.extensions_mut().insert(error.clone());
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if let Ok(id) = HeaderValue::from_str(&id) {

@@ -11,7 +11,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use futures_util::FutureExt as _;
-use http::header::{CONNECTION, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{Method, StatusCode};
 use hyper::body::Incoming;
@@ -25,6 +25,7 @@ use super::auth::{self, Authenticator, Origin, Refused};
 use super::connection::{Fault, Standing};
 use super::guard::{self, Entrance, Guard};
 use super::held::{self, Held, Places};
+use super::line::{self, Line, Refusals};
 use super::measured;
 use super::patient::Patient;
 use super::throttle::Throttle;
@@ -58,6 +59,8 @@ pub(super) struct Gatekeeper {
     pub(super) tasks: Tasks,
     /// Refusals that are told in the log, by source: nobody fills it.
     pub(super) told: Throttle,
+    /// And by all of them together.
+    pub(super) refusals: Refusals,
     /// Cancelled when the grace period of a stop is over.
     pub(super) cut: CancellationToken,
     /// How long nothing of a body may come.
@@ -95,6 +98,7 @@ impl Gatekeeper {
             metrics: Arc::clone(&self.metrics),
             tasks: self.tasks.clone(),
             told: self.told.clone(),
+            refusals: self.refusals.clone(),
             cut: self.cut.clone(),
             patience: deadlines.body,
         }
@@ -109,8 +113,7 @@ impl Gatekeeper {
         let mut places = Places::new(standing.busy());
         let mut answer = if let Some(fault) = standing.fault() {
             places.measured = measured::unread(&self.metrics);
-            self.metrics.refused(Reason::Unreadable);
-            unread(fault)
+            self.unread(visitor, fault)
         } else {
             let request = request.map(|body| Patient::new(body, self.patience, self.cut.clone()));
             let came = request.body().came();
@@ -129,12 +132,16 @@ impl Gatekeeper {
             answer.extensions_mut().insert(ReasonPhrase::from_static(OVERLOADED.1));
         }
         places.measured.answers(answer.status().as_u16(), measured::streams(answer.headers()));
+        if let Some(line) = &mut places.line {
+            note(line, &answer);
+        }
         answer.map(|body| Held::new(body, places))
     }
 
     /// A panic is this request's, and nobody else's.
     async fn answer_or_panic(&self, visitor: Visitor, request: Request, places: &mut Places) -> Response {
         let (id, dialect) = (RequestId::new(), error::dialect(request.uri().path(), request.headers()));
+        places.line = Some(Line::new((dialect, id), request.uri().path(), &self.cut));
         let answering = AssertUnwindSafe(self.answer(visitor, request, places, (dialect, id)));
         answering.catch_unwind().await.unwrap_or_else(|panic| {
             tracing::error!(request.id = %id, panic = held::what(&*panic), "a request panicked");
@@ -151,7 +158,10 @@ impl Gatekeeper {
     ) -> Response {
         let page = match self.guard.check(visitor.entrance, request.uri(), request.headers()) {
             Ok(page) => page.cloned(),
-            Err(error) => return self.refuse(visitor, &misled(error), dialect, id),
+            Err(error) => {
+                places.line = None;
+                return self.refuse(visitor, &misled(error), dialect, id);
+            }
         };
         let preflight =
             page.as_ref().and_then(|page| cors::preflight(request.method(), request.headers(), page));
@@ -166,7 +176,11 @@ impl Gatekeeper {
                 head.extensions.insert(id);
                 head.extensions.insert(room.clone());
                 head.extensions.insert(places.measured.clone());
-                head.extensions.insert(self.caller(&head.headers, places));
+                let caller = self.caller(&head.headers, places);
+                if let Some(line) = &mut places.line {
+                    line.client_key = caller.permit.as_deref().map(|permit| permit.key().name.clone());
+                }
+                head.extensions.insert(caller);
                 let mut answer = self.route(Request::from_parts(head, body)).await;
                 if room.was_refused() {
                     let wait = HeaderValue::from(admission::RETRY_AFTER.as_secs());
@@ -174,7 +188,11 @@ impl Gatekeeper {
                 }
                 answer
             }
-            Err(refusal) => self.refuse(visitor, &refusal, dialect, id),
+            Err(refusal) => {
+                // It has a line of its own.
+                places.line = None;
+                self.refuse(visitor, &refusal, dialect, id)
+            }
         };
         cors::settle(answer.headers_mut(), page.as_ref());
         answer
@@ -211,7 +229,8 @@ impl Gatekeeper {
     /// Who the request is for, as its route is told.
     fn caller(&self, headers: &HeaderMap, places: &Places) -> Caller {
         let credential = self.passthrough.then(|| OwnCredential::of(headers)).flatten();
-        Caller { permit: places.permit.clone(), credential }
+        let noted = places.line.as_ref().map(|line| line.noted.clone()).unwrap_or_default();
+        Caller { permit: places.permit.clone(), credential, noted }
     }
 
     async fn route(&self, request: Request) -> Response {
@@ -225,12 +244,32 @@ impl Gatekeeper {
     fn refuse(&self, visitor: Visitor, refusal: &Refusal, dialect: Dialect, id: RequestId) -> Response {
         let (status, reason) = (refusal.error.http_status(dialect), &refusal.error);
         self.metrics.refused(refusal.reason);
-        if self.told.wrong(visitor.origin.source, Instant::now()).is_ok() {
-            tracing::info!(request.id = %id, status, reason = %reason, "request refused");
-        } else {
-            tracing::debug!(request.id = %id, status, reason = %reason, "request refused");
-        }
+        self.tell_refusal(visitor, id, status, reason);
         refuse(refusal, dialect, id)
+    }
+
+    fn tell_refusal(&self, visitor: Visitor, id: RequestId, status: u16, reason: &ApiError) {
+        let (now, source) = (Instant::now(), visitor.origin.source);
+        let untold = self.refusals.tell(now, self.told.wrong(source, now).is_ok());
+        let (peer, uid) = line::peer(source);
+        if let Some(untold) = untold {
+            let untold = (untold > 0).then_some(untold);
+            tracing::info!(request.id = %id, status, reason = %reason, peer.kind = peer, peer.uid = uid, untold, "request refused");
+        } else {
+            tracing::debug!(request.id = %id, status, reason = %reason, peer.kind = peer, peer.uid = uid, "request refused");
+        }
+    }
+
+    /// The answer to what was no request, and the last one.
+    fn unread(&self, visitor: Visitor, fault: Fault) -> Response {
+        let error = ApiError::new(ErrorKind::InvalidRequest, fault.to_string()).with_status(fault.status());
+        let id = RequestId::new();
+        self.metrics.refused(Reason::Unreadable);
+        self.tell_refusal(visitor, id, error.status, &error);
+        let refusal = closing(Reason::Unreadable, error);
+        let mut answer = refuse(&refusal, error::dialect("", &HeaderMap::new()), id);
+        answer.headers_mut().insert(CONNECTION, CLOSE);
+        answer
     }
 
     fn limited(&self, limited: &Limited) -> Refusal {
@@ -317,13 +356,16 @@ fn refuse(refusal: &Refusal, dialect: Dialect, id: RequestId) -> Response {
     answer
 }
 
-/// The answer to what was no request, and the last one.
-fn unread(fault: Fault) -> Response {
-    let error = ApiError::new(ErrorKind::InvalidRequest, fault.to_string()).with_status(fault.status());
-    let refusal = closing(Reason::Unreadable, error);
-    let mut answer = refuse(&refusal, error::dialect("", &HeaderMap::new()), RequestId::new());
-    answer.headers_mut().insert(CONNECTION, CLOSE);
-    answer
+/// What the log is to say of an answer that begins.
+fn note(line: &mut Line, answer: &Response) {
+    let status = answer.status();
+    let content_type = answer.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    let streamed = content_type.starts_with(b"text/event-stream");
+    line.answers(status.as_u16(), streamed, &http_body::Body::size_hint(answer.body()));
+    if let Some(error) = answer.extensions().get::<ApiError>() {
+        let why = answer.extensions().get::<error::Why>().map(|why| why.0.clone());
+        line.noted.failed(error, why);
+    }
 }
 
 #[cfg(test)]

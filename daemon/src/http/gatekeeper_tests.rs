@@ -30,6 +30,7 @@ fn fixture() -> Fixture {
         metrics: Arc::new(Metrics::default()),
         tasks: Tasks::new(),
         told: Throttle::default(),
+        refusals: Refusals::default(),
         cut: CancellationToken::new(),
         patience: Duration::from_secs(1),
     };

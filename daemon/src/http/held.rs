@@ -13,8 +13,10 @@ use http_body::{Frame, SizeHint};
 
 use super::admission::Admitted;
 use super::connection::Busy;
+use super::line::Line;
 use crate::keys::Permit;
 use crate::telemetry::metrics::Request;
+use crate::wire::error::ApiError;
 
 /// All that is given back with the end of an answer.
 #[derive(Debug)]
@@ -24,12 +26,14 @@ pub(super) struct Places {
     pub(super) measured: Request,
     pub(super) admitted: Option<Admitted>,
     pub(super) permit: Option<Arc<Permit>>,
+    /// For the log; `None` where it has been told already.
+    pub(super) line: Option<Line>,
 }
 
 impl Places {
     /// Those of a request that has come.
     pub(super) fn new(busy: Busy) -> Self {
-        Self { _busy: busy, measured: Request::default(), admitted: None, permit: None }
+        Self { _busy: busy, measured: Request::default(), admitted: None, permit: None, line: None }
     }
 }
 
@@ -45,19 +49,26 @@ impl Held {
     pub(super) fn new(body: Body, places: Places) -> Self {
         Self { left: http_body::Body::size_hint(&body).exact(), body, places }
     }
-}
 
-impl Held {
-    fn went_by(&mut self, frame: &Poll<Option<Result<Frame<Bytes>, axum::Error>>>) {
+    fn went_by(&mut self, frame: Option<&Result<Frame<Bytes>, axum::Error>>) {
+        let Places { measured, line, .. } = &mut self.places;
         match frame {
-            Poll::Ready(Some(Ok(frame))) => {
-                self.places.measured.first_frame();
-                let length = frame.data_ref().map_or(0, |data| data.len() as u64);
-                self.left = self.left.map(|left| left.saturating_sub(length));
+            Some(Ok(frame)) => {
+                measured.first_frame();
+                let length = frame.data_ref().map_or(0, Bytes::len);
+                if let Some(line) = line {
+                    line.sends(length);
+                }
+                self.left = self.left.map(|left| left.saturating_sub(length as u64));
             }
-            Poll::Ready(Some(Err(_))) => self.places.measured.broke(),
-            Poll::Ready(None) => self.left = Some(0),
-            Poll::Pending => {}
+            // The line was told why already.
+            Some(Err(_)) => measured.broke(),
+            None => {
+                if let Some(line) = line {
+                    line.ends();
+                }
+                self.left = Some(0);
+            }
         }
     }
 }
@@ -90,13 +101,18 @@ impl http_body::Body for Held {
         let body = Pin::new(&mut self.body);
         match catch_unwind(AssertUnwindSafe(|| body.poll_frame(context))) {
             Ok(frame) => {
-                self.went_by(&frame);
+                if let Poll::Ready(frame) = &frame {
+                    self.went_by(frame.as_ref());
+                }
                 frame.map(|frame| frame.map(|frame| frame.map_err(Broken::Body)))
             }
             Err(panic) => {
                 self.places.measured.broke();
                 tracing::error!(panic = what(&*panic), "an answer panicked: its connection is cut");
                 self.body = Body::empty();
+                if let Some(line) = &self.places.line {
+                    line.noted.failed(&ApiError::internal(), None);
+                }
                 Poll::Ready(Some(Err(Broken::Panicked)))
             }
         }

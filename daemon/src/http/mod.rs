@@ -12,6 +12,7 @@ mod gatekeeper;
 mod guard;
 mod held;
 mod limits;
+mod line;
 mod listener;
 mod measured;
 mod paths;

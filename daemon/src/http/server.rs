@@ -19,6 +19,7 @@ use super::connection::{self, Crowd, Ending, Place, Socket};
 use super::gatekeeper::{Gatekeeper, Visitor};
 use super::guard::{Entrance, Guard};
 use super::limits::Limits;
+use super::line::Refusals;
 use super::listener::{Accepted, BindError, Listen, Listener, make_dirs};
 use super::peer::{self, Peer};
 use super::serving::{Open, Rest, Serving};
@@ -270,6 +271,7 @@ fn gatekeeper(
         metrics: Arc::clone(&state.metrics),
         tasks: state.tasks.clone(),
         told: Throttle::default(),
+        refusals: Refusals::default(),
         cut,
         patience: deadlines.body,
         router: match serves {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::header::CONTENT_ENCODING;
 use http::{Response, StatusCode};
-use tracing::{debug, info};
+use tracing::debug;
 
 use super::history::Entry;
 use super::{Exchange, Inner, ProxyError};
@@ -99,7 +99,7 @@ impl Inner {
             Ok(mut response) => {
                 measured.head_came();
                 let (status, headers) = (response.status(), response.headers());
-                info!(request.id = %exchange.id, account.id = %account, status = status.as_u16(), "attempt");
+                debug!(request.id = %exchange.id, account.id = %account, status = status.as_u16(), "attempt");
                 let organization = headers.get(ORGANIZATION).and_then(|value| value.to_str().ok());
                 lease.observe(&readings(headers), organization);
                 let mut outcome = classify(status, headers, self.clock.now());
@@ -119,7 +119,7 @@ impl Inner {
             }
             Err(error) => {
                 measured.ended(metrics::Outcome::Failed, None);
-                info!(request.id = %exchange.id, account.id = %account, error = %ErrorChain(&error), "attempt failed");
+                debug!(request.id = %exchange.id, account.id = %account, error = %ErrorChain(&error), "attempt failed");
                 let its_own = matches!(error, SendError::Upload(_));
                 if !its_own {
                     lease.settle(&Signal::Unreachable);

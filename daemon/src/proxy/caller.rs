@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::{Extensions, Method, StatusCode};
 
-use super::Exchange;
+use super::{Exchange, Noted};
 use crate::claude::OwnCredential;
 use crate::claude::api::Call;
 use crate::id::AccountId;
@@ -22,6 +22,8 @@ pub struct Caller {
     pub permit: Option<Arc<Permit>>,
     /// What the request brought to go upstream with, instead of an account of the pool.
     pub credential: Option<OwnCredential>,
+    /// What the log is to say of the request.
+    pub noted: Noted,
 }
 
 /// What a client key does not allow.

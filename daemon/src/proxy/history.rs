@@ -10,7 +10,7 @@ use crate::id::{AccountId, RequestId};
 use crate::pool::{Endpoint, LONGEST_MODEL, Lease, Why};
 use crate::wire::Dialect;
 
-use super::Exchange;
+use super::{Exchange, Noted};
 
 /// Requests that are remembered.
 pub const MOST_REMEMBERED: usize = 2000;
@@ -37,6 +37,7 @@ pub struct Entry {
     pub key: Option<String>,
     /// What held it to its conversation, in words.
     pub conversation: Option<&'static str>,
+    noted: Noted,
     clock: Clock,
     story: Mutex<Story>,
 }
@@ -90,6 +91,7 @@ impl History {
         if let Some(known) = entries.iter().rev().take(64).find(|entry| entry.id == exchange.id) {
             return Arc::clone(known);
         }
+        exchange.caller.noted.asks(&exchange.model);
         let entry = Arc::new(Entry {
             id: exchange.id,
             at: self.clock.now(),
@@ -98,6 +100,7 @@ impl History {
             model: exchange.model.chars().take(LONGEST_MODEL).collect(),
             key: exchange.caller.key().map(|key| key.name.clone()),
             conversation: exchange.conversation.map(|(_, told_by)| told_by),
+            noted: exchange.caller.noted.clone(),
             clock: self.clock.clone(),
             story: Mutex::default(),
         });
@@ -132,6 +135,11 @@ impl Telling {
     pub(super) fn goes_on(entry: &Arc<Entry>) -> Self {
         let so_far = entry.lock().end.take().map(|(_, how)| how).unwrap_or_default();
         Self { entry: Arc::clone(entry), so_far, is_over: false }
+    }
+
+    /// What the log is to say of the request.
+    pub(super) fn noted(&self) -> &Noted {
+        &self.entry.noted
     }
 
     /// The request's.
@@ -175,6 +183,10 @@ impl Entry {
     }
 
     fn begin_by(&self, by: By, model: &str) {
+        self.noted.tries(match &by {
+            By::Account { id, .. } => Some(id),
+            By::OwnCredential => None,
+        });
         let mut story = self.lock();
         story.end = None;
         if story.attempts.len() < MOST_ATTEMPTS {

@@ -20,7 +20,7 @@ use tokio::time::{Interval, MissedTickBehavior, sleep};
 
 use super::answer::{self, Answer, Body, BrokenOff};
 use super::encoder::Encoder;
-use super::{Config, Exchange, Inner, ProxyError};
+use super::{Config, Exchange, Inner, Noted, ProxyError};
 use crate::chain::ErrorChain;
 use crate::id::RequestId;
 use crate::telemetry::metrics;
@@ -39,6 +39,7 @@ pub(super) struct HeadCame(Arc<Notify>);
 pub(super) struct Expected {
     pub(super) id: RequestId,
     pub(super) measured: metrics::Request,
+    pub(super) noted: Noted,
     /// Says how the stream shows that it lives, and how it fails.
     pub(super) encoder: Encoder,
     /// For the head, beside what every stream's says.
@@ -56,6 +57,7 @@ type Work = Pin<Box<dyn Future<Output = Result<Body, ApiError>> + Send>>;
 pub struct Late {
     state: State,
     measured: metrics::Request,
+    noted: Noted,
     encoder: Encoder,
     ticking: Interval,
 }
@@ -70,7 +72,8 @@ impl Expected {
     /// A Messages stream's.
     pub(super) fn native(exchange: &Exchange) -> Self {
         let (id, measured) = (exchange.id, exchange.measured.clone());
-        Self { id, measured, encoder: Encoder::events(), header: None, head_came: HeadCame::default() }
+        let noted = exchange.caller.noted.clone();
+        Self { id, measured, noted, encoder: Encoder::events(), header: None, head_came: HeadCame::default() }
     }
 }
 
@@ -101,12 +104,12 @@ impl Inner {
             () = sleep(late_head) => {}
             () = first_event_is_late => {}
         }
-        let Expected { id, measured, encoder, header, .. } = expected;
+        let Expected { id, measured, noted, encoder, header, .. } = expected;
         tracing::debug!(request.id = %id, "the answer is late: its stream begins without it");
         let mut headers = stream_headers();
         headers.extend(header);
         answer::mark(&mut headers, id, StatusCode::OK);
-        let late = Late { measured, ..Late::new(id, work, encoder, keep_alive) };
+        let late = Late { measured, ..Late::new((id, noted), work, encoder, keep_alive) };
         Ok(answer::respond(StatusCode::OK, headers, Body::Late(Box::new(late))))
     }
 }
@@ -132,12 +135,14 @@ fn panicked(id: RequestId) -> ApiError {
 }
 
 /// The stream that `work` gives, or what its client is told instead.
-async fn stream(id: RequestId, work: Asking) -> Result<Body, ApiError> {
+async fn stream((id, noted): (RequestId, Noted), work: Asking) -> Result<Body, ApiError> {
     let answer = match work.await {
         Ok(answer) => answer,
         Err(error) => {
-            tracing::info!(request.id = %id, error = %ErrorChain(&error), "request failed after its head");
-            return Err(error.told().error);
+            tracing::debug!(request.id = %id, error = %ErrorChain(&error), "request failed after its head");
+            let told = error.told().error;
+            noted.failed(&told, Some(ErrorChain(&error).to_string()));
+            return Err(told);
         }
     };
     let status = answer.status();
@@ -157,11 +162,11 @@ async fn stream(id: RequestId, work: Asking) -> Result<Body, ApiError> {
 }
 
 impl Late {
-    fn new(id: RequestId, work: Asking, encoder: Encoder, keep_alive: Duration) -> Self {
-        let work = AssertUnwindSafe(stream(id, work)).catch_unwind();
+    fn new((id, noted): (RequestId, Noted), work: Asking, encoder: Encoder, keep_alive: Duration) -> Self {
+        let work = AssertUnwindSafe(stream((id, noted.clone()), work)).catch_unwind();
         let work = work.map(move |stream| stream.unwrap_or_else(|_panic| Err(panicked(id))));
         let measured = metrics::Request::default();
-        Self { state: State::Asking(Box::pin(work)), measured, encoder, ticking: ticking(keep_alive) }
+        Self { state: State::Asking(Box::pin(work)), measured, noted, encoder, ticking: ticking(keep_alive) }
     }
 
     pub(super) fn poll_frame(
@@ -179,6 +184,7 @@ impl Late {
                 Poll::Ready(Err(error)) => {
                     self.state = State::Failed;
                     self.measured.broke();
+                    self.noted.failed(&error, None);
                     return Poll::Ready(Some(Ok(Frame::data(self.encoder.fail(&error)))));
                 }
                 Poll::Pending => {
@@ -212,7 +218,12 @@ mod tests {
 
     /// Tells when something has come.
     async fn read_and_tell(work: Asking, came: &Notify) -> String {
-        let mut late = Late::new(RequestId::new(), work, Encoder::events(), Duration::from_millis(1));
+        let mut late = Late::new(
+            (RequestId::new(), Noted::default()),
+            work,
+            Encoder::events(),
+            Duration::from_millis(1),
+        );
         let mut all = Vec::new();
         while let Some(frame) = poll_fn(|context| late.poll_frame(context)).await {
             all.extend_from_slice(&frame.unwrap().into_data().unwrap());

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Exchange, Inner};
+use super::{Caller, Exchange, Inner, Noted};
 use crate::keys::Permit;
 use crate::pool::Lease;
 use crate::telemetry::Metrics;
@@ -23,6 +23,7 @@ pub(super) struct Meter {
     family: Family,
     /// Of the key that is charged with them.
     permit: Option<Arc<Permit>>,
+    noted: Noted,
     usage: Usage,
     /// A whole answer so far; `None` where there is none to keep.
     whole: Option<Vec<u8>>,
@@ -40,16 +41,17 @@ const BYTES_PER_TOKEN: u64 = 32;
 impl Meter {
     /// Of a stream.
     pub(super) fn new(inner: &Inner, exchange: &Exchange, lease: Option<&Lease>) -> Self {
-        let mut meter = Self::with(&inner.metrics, exchange.caller.permit.clone(), None);
+        let mut meter = Self::with(&inner.metrics, &exchange.caller, None);
         meter.family = Family::of(lease.map_or(exchange.model.as_str(), Lease::model));
         meter.measured = exchange.measured.clone();
         meter
     }
 
-    fn with(metrics: &Arc<Metrics>, permit: Option<Arc<Permit>>, whole: Option<Vec<u8>>) -> Self {
+    fn with(metrics: &Arc<Metrics>, caller: &Caller, whole: Option<Vec<u8>>) -> Self {
         let (metrics, usage) = (Arc::clone(metrics), Usage::default());
         let (measured, family) = (Request::default(), Family::Other);
-        Self { metrics, measured, family, permit, usage, whole, is_settled: false, told: 0, passed: 0 }
+        let (permit, noted) = (caller.permit.clone(), caller.noted.clone());
+        Self { metrics, measured, family, permit, noted, usage, whole, is_settled: false, told: 0, passed: 0 }
     }
 
     /// Of an answer that does not stream.
@@ -108,6 +110,7 @@ impl Meter {
         self.metrics.tokens(self.family, used);
         if self.told > 0 {
             self.measured.used(used);
+            self.noted.used(usage);
         }
         // What counts towards the limit of the caller's key: the prompt as far as it was not read from a cache, and the
         // answer.
@@ -134,7 +137,7 @@ mod tests {
 
     fn counted(work: impl FnOnce(&mut Meter)) -> Vec<String> {
         let metrics = Arc::new(Metrics::default());
-        let mut meter = Meter::with(&metrics, None, Some(Vec::new()));
+        let mut meter = Meter::with(&metrics, &Caller::default(), Some(Vec::new()));
         work(&mut meter);
         drop(meter);
         let text = metrics.render(&Live::default(), Format::Prometheus);

@@ -23,6 +23,7 @@ mod listing;
 mod meter;
 mod models;
 mod native_events;
+mod noted;
 mod own;
 mod queue;
 mod quiet;
@@ -51,6 +52,7 @@ pub use headers::{REQUEST_ID, SHOULD_RETRY};
 pub use history::{By, Entry, History, MOST_REMEMBERED, Story, Try};
 pub use late::LATE_HEAD;
 pub use models::ModelsRequest;
+pub use noted::{Broken, Noted, Notes};
 pub use told::Told;
 
 use crate::claude::CallBody;

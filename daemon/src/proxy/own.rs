@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use tracing::info;
+use tracing::debug;
 
 use super::attempt::{Attempt, counted_as, not_redirected};
 use super::history::{Entry, Telling};
@@ -51,7 +51,7 @@ impl Inner {
         match self.api.send_own(exchange.call.clone(), credential, written_by).await {
             Ok(response) => {
                 let status = response.status();
-                info!(request.id = %exchange.id, status = status.as_u16(), "attempt by the caller's own credential");
+                debug!(request.id = %exchange.id, status = status.as_u16(), "attempt by the caller's own credential");
                 let outcome = classify(status, response.headers(), self.clock.now());
                 measured.ended(counted_as(&outcome), Some(status.as_u16()));
                 entry.answered(Some(status.as_u16()), outcome.describe());
@@ -59,7 +59,7 @@ impl Inner {
             }
             Err(error) => {
                 measured.ended(metrics::Outcome::Failed, None);
-                info!(request.id = %exchange.id, error = %ErrorChain(&error), "attempt by the caller's own credential failed");
+                debug!(request.id = %exchange.id, error = %ErrorChain(&error), "attempt by the caller's own credential failed");
                 entry.answered(None, ErrorChain(&error));
                 Err(self.not_sent(error))
             }

@@ -18,13 +18,13 @@ use super::flow::{Ending, Flow, signal};
 use super::history::Telling;
 use super::meter::Meter;
 use super::quiet::Quiet;
-use super::{Inner, ProxyError};
+use super::{Broken, Inner, ProxyError};
 use crate::chain::ErrorChain;
 use crate::claude::UpstreamBody;
 use crate::owners::Witness;
 use crate::pool::{Lease, Signal};
 use crate::telemetry::{Metrics, metrics};
-use crate::wire::error;
+use crate::wire::error::{self, ApiError};
 
 /// One body on its way down. Dropped (the client went away), it drops upstream's body and with it the call.
 #[derive(Debug)]
@@ -185,8 +185,8 @@ impl Pump {
                 tracing::error!(request.id = %self.telling.id(), error = %fault, "a body ended with a mistake of ours");
             }
             Ending::Broken(fault) => {
-                tracing::info!(request.id = %self.telling.id(), error = %ErrorChain(fault), "upstream's body broke off");
                 self.count(fault);
+                tracing::debug!(request.id = %self.telling.id(), error = %ErrorChain(fault), "upstream's body broke off");
             }
             Ending::Complete | Ending::Stopping => {}
         }
@@ -199,6 +199,17 @@ impl Pump {
         });
         if !end.complete || end.signal.is_some() {
             self.measured.broke();
+        }
+        let noted = self.telling.noted();
+        match &ending {
+            _ if end.complete && end.signal.is_none() => {}
+            Ending::Stopping => noted.broke(Broken::Stopped),
+            Ending::Broken(fault) => noted.failed(&fault.told(), Some(ErrorChain(fault).to_string())),
+            // It came to an end with an error of upstream's own, or without the one that its protocol has.
+            Ending::Complete if end.signal.is_some() => {
+                noted.failed(&ApiError::bad_gateway("").with_code("upstream_error"), None)
+            }
+            Ending::Complete => noted.failed(&Fault::Ended.told(), Some(Fault::Ended.to_string())),
         }
         let is_ours = matches!(ending, Ending::Stopping | Ending::Broken(Fault::Panicked));
         let blamed = !end.complete && !is_ours;

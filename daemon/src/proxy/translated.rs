@@ -118,6 +118,7 @@ impl Proxy {
         let expected = streams.then(|| Expected {
             id,
             measured: exchange.measured.clone(),
+            noted: exchange.caller.noted.clone(),
             encoder: reply.clone().encoder(created),
             header: header.clone(),
             head_came: head_came.clone(),

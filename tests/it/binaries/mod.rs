@@ -10,6 +10,7 @@ mod full_disk;
 mod hardening;
 mod login;
 mod reload;
+mod logs;
 mod rights;
 mod service;
 mod ssh;
