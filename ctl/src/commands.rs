@@ -6,18 +6,23 @@ mod completions;
 mod config;
 mod dial_stdio;
 mod doctor;
+mod env;
 mod events;
 mod explain;
 mod keys;
 mod log_level;
 mod login;
-mod reload;
 mod logs;
+mod reach;
+mod reload;
+mod run;
+mod setup;
 mod status;
 mod strategy;
+mod token;
 
 use std::io::{self, IsTerminal as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use self::completions::script as completion_script;
@@ -46,6 +51,29 @@ impl Context<'_> {
             None => Target::Socket(self.local_socket()),
         };
         Client::connect(&target).await
+    }
+
+    /// What tells the daemon that is meant from any other.
+    fn daemon(&self) -> String {
+        let socket = |path: &Path| path.to_string_lossy().into_owned();
+        match &self.remote {
+            Some(remote) => {
+                format!("{}{}", remote.host().url(), remote.socket().map(socket).unwrap_or_default())
+            }
+            None => socket(&self.local_socket()),
+        }
+    }
+
+    /// What another call of this program is given so that it means the same daemon.
+    fn arguments(&self) -> Vec<String> {
+        let path = |path: &Path| ["--socket".to_owned(), path.to_string_lossy().into_owned()];
+        match &self.remote {
+            Some(remote) => {
+                let host = ["--host".to_owned(), remote.host().url()];
+                host.into_iter().chain(remote.socket().into_iter().flat_map(path)).collect()
+            }
+            None => self.socket.as_deref().into_iter().flat_map(path).collect(),
+        }
     }
 
     /// The socket of this machine.
@@ -82,6 +110,10 @@ async fn dispatch(command: Command, context: &mut Context<'_>) -> Result<Exit, E
         Command::Login(args) => login::run(&args, context).await,
         Command::Accounts { command } => accounts::run(command, context).await,
         Command::Keys { command } => keys::run(command, context).await,
+        Command::Env(args) => env::run(&args, context).await,
+        Command::Setup(args) => setup::run(&args, context).await,
+        Command::Run(args) => run::run(&args, context).await,
+        Command::Token(args) => token::run(&args, context).await,
         Command::Status => status::run(context).await,
         Command::Doctor => doctor::run(context).await,
         Command::Explain(args) => explain::run(&args, context).await,

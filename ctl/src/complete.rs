@@ -1,15 +1,16 @@
 //! What a shell may complete beyond the command line's own words: the names of the accounts and keys of the running daemon. A shell
 //! waits for it, so it is quick, and silent about everything that goes wrong.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
+use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate};
 use proxy_proto::v1;
 
 use crate::client::{Client, Target, default_socket};
 use crate::json::{Account, Key};
+use crate::search;
 
 /// The variable by which a shell asks for completions. Its own name: a stray one must not stop the program from working.
 pub(crate) const VARIABLE: &str = "PROXYCTL_COMPLETE";
@@ -37,6 +38,35 @@ pub(crate) fn keys() -> ArgValueCandidates {
         };
         keys.filter(|key| !key.name.contains(char::is_control)).map(candidate).collect()
     })
+}
+
+/// Completes a COMMAND by the programs of the search path. What follows it is the program's own, and completed by nobody here.
+pub(crate) fn commands() -> ArgValueCompleter {
+    ArgValueCompleter::new(|begun: &OsStr| {
+        let begun = begun.to_str().unwrap_or_default();
+        if begun.contains('/') || !is_first(std::env::args_os().collect()) {
+            return vec![];
+        }
+        let mut names: Vec<String> = search::directories()
+            .into_iter()
+            .flat_map(|directory| directory.read_dir().into_iter().flatten().flatten())
+            .filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.path())))
+            .filter(|(name, path)| name.starts_with(begun) && search::is_program(path))
+            .map(|(name, _)| name)
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        names.into_iter().map(CompletionCandidate::new).collect()
+    })
+}
+
+/// Whether the word that is completed can be the command itself: it follows `run` or `--`. Bash and zsh say which word it is,
+/// fish gives no more than up to it.
+fn is_first(words: Vec<OsString>) -> bool {
+    let mut words: Vec<_> = words.into_iter().skip_while(|word| word != "--").skip(1).collect();
+    let index = variable("_CLAP_COMPLETE_INDEX").and_then(|index| index.to_str()?.parse().ok());
+    words.truncate(index.unwrap_or(words.len().saturating_sub(1)));
+    words.last().is_some_and(|word| word == "run" || word == "--")
 }
 
 fn ask<T>(question: impl AsyncFnOnce(Client) -> Option<T>) -> Option<T> {

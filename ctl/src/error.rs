@@ -14,6 +14,8 @@ use proxy_proto::socket;
 pub(crate) use self::login::{Denial, LoginFailure};
 pub(crate) use self::refusal::{Operation, Refusal};
 use crate::client::Host;
+use crate::edit::Unfit;
+use crate::edit::file::FileError;
 use crate::exit::Exit;
 use crate::holder::Holder;
 use crate::paste::NotThisLogin;
@@ -92,6 +94,15 @@ pub(crate) enum Error {
     WatchEnded,
     #[error("cannot read {what} from {}", path.display())]
     ReadSecret { what: &'static str, flag: &'static str, path: PathBuf, source: io::Error },
+    /// A file of this program's own, or of a program that is set up.
+    #[error("{0}")]
+    File(FileError),
+    #[error("{} is left as it is", path.display())]
+    Unedited { path: PathBuf, hint: String, source: Unfit },
+    #[error("{command}: there is no such command")]
+    NoCommand { command: String },
+    #[error("cannot run {command}")]
+    Exec { command: String, source: io::Error },
     #[error("cannot write to standard output")]
     Stdout { source: io::Error },
     #[error("cannot start")]
@@ -111,7 +122,7 @@ impl Error {
     /// The exit code this error ends the program with.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Usage { .. } => Exit::Usage,
+            Self::Usage { .. } | Self::File(FileError::Unfit { .. }) | Self::Unedited { .. } => Exit::Usage,
             Self::NotRunning { .. }
             | Self::WatchEnded
             | Self::SshFailed { .. }
@@ -120,6 +131,8 @@ impl Error {
             Self::SaidThere { exit, .. } => *exit,
             Self::InvalidConfiguration { .. } => Exit::InvalidConfiguration,
             Self::Refused { refusal, .. } => refusal.exit(),
+            Self::NoCommand { .. } => Exit::NoCommand,
+            Self::Exec { .. } => Exit::NotExecutable,
             Self::PortInUse { .. } => Exit::PortInUse,
             Self::NoAnswer { .. } | Self::LoginTimedOut { .. } => Exit::TimedOut,
             Self::LoginDenied(denial) => denial.exit(),
@@ -138,6 +151,7 @@ impl Error {
             | Self::Listen { .. }
             | Self::Declined
             | Self::ReadSecret { .. }
+            | Self::File(FileError::Io { .. })
             | Self::Stdout { .. }
             | Self::Runtime { .. }
             | Self::Signals { .. } => Exit::Failed,
@@ -163,6 +177,7 @@ impl Error {
             Self::ConnectionLost { source, .. } => {
                 Some(innermost(source.as_ref()).unwrap_or_else(|| source.message().to_owned()))
             }
+            Self::File(err) => innermost(err),
             _ => innermost(self),
         }
     }
@@ -170,7 +185,7 @@ impl Error {
     /// What to run or to change.
     pub(crate) fn hint(&self) -> String {
         match self {
-            Self::Usage { hint, .. } => hint.clone(),
+            Self::Usage { hint, .. } | Self::Unedited { hint, .. } => hint.clone(),
             Self::NotRunning { socket, .. } => start_command(socket),
             Self::Stranger { user: Some(user), .. } => {
                 format!(
@@ -236,6 +251,12 @@ impl Error {
             Self::ReadSecret { flag, .. } => {
                 format!("name a readable file with {flag}, or `-` for standard input")
             }
+            Self::File(FileError::Io { .. }) => {
+                "correct its rights, or make room for it, and repeat".to_owned()
+            }
+            Self::File(FileError::Unfit { .. }) => "correct it and repeat; nothing was written".to_owned(),
+            Self::NoCommand { .. } => "correct its name, or PATH, or give its whole path".to_owned(),
+            Self::Exec { .. } => "see to it that it is a program and may be executed".to_owned(),
             Self::Stdout { .. } => "see to it that standard output can be written".to_owned(),
             Self::Runtime { .. } | Self::Signals { .. } => {
                 "see to it that files can be opened (`ulimit -n`)".to_owned()

@@ -33,6 +33,10 @@ pub enum Exit {
     NotSaved,
     /// The daemon's configuration has mistakes: `EX_CONFIG` of sysexits(3), as `proxyd check-config` ends.
     InvalidConfiguration,
+    /// The program to run cannot be run.
+    NotExecutable,
+    /// There is no program of that name to run.
+    NoCommand,
     /// Stopped by a signal.
     Interrupted,
 }
@@ -55,6 +59,8 @@ impl Exit {
             Self::AuthenticationFailed => 15,
             Self::NotSaved => 16,
             Self::InvalidConfiguration => 78,
+            Self::NotExecutable => 126,
+            Self::NoCommand => 127,
             Self::Interrupted => 130,
         }
     }
@@ -76,6 +82,8 @@ impl Exit {
             Self::AuthenticationFailed => "authentication_failed",
             Self::NotSaved => "could_not_save",
             Self::InvalidConfiguration => "invalid_configuration",
+            Self::NotExecutable => "command_not_executable",
+            Self::NoCommand => "command_not_found",
             Self::Interrupted => "interrupted",
         }
     }

@@ -2,25 +2,30 @@
 //! changes the accounts of the pool over the control socket.
 //!
 //! It never holds a token or a PKCE verifier, and never prints or logs an authorization code, a login's state
-//! (but inside the URL it is part of) or an API key. A new client key is printed once, to standard output, and logged nowhere.
+//! (but inside the URL it is part of) or an API key. A new client key is printed to standard output, and logged nowhere; that of
+//! `token` is kept in a private file, and handed to the programs that are set up or run with it.
 
 mod browser;
 mod callback;
 pub mod cli;
 mod client;
+mod clients;
 mod clock;
 mod commands;
 mod complete;
+mod edit;
 mod error;
 mod exit;
 mod facts;
 mod holder;
 mod interrupt;
 pub mod json;
+mod kept_key;
 mod output;
 mod paste;
 mod place;
 mod qr;
+mod search;
 mod secret_file;
 mod secret_prompt;
 mod stdin;

@@ -70,6 +70,7 @@ build_daemons() {
   if [ -z "$proxyd" ] || [ -z "$proxyctl" ] || [ -z "$fake_claude" ]; then
     die "cargo did not build proxyd, proxyctl and fake-claude"
   fi
+  export PROXYCTL=$proxyctl
 }
 
 # A home of its own, nothing of the caller's settings, and no proxy between the clients and loopback.
@@ -78,6 +79,7 @@ make_home() {
   home=$(mktemp -d)
   mkdir -m 0700 "$home/run"
   socket=$home/run/control.sock
+  export CONTROL_SOCKET=$socket
   unset http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY
   for name in $(compgen -e PROXYD_ || true) $(compgen -e ANTHROPIC_ || true) $(compgen -e OPENAI_ || true); do
     unset "$name"

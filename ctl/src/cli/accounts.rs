@@ -248,7 +248,7 @@ pub struct Remove {
     pub yes: bool,
 }
 
-fn model(text: &str) -> Result<String, String> {
+pub(super) fn model(text: &str) -> Result<String, String> {
     let text = text.trim();
     if text.is_empty() || text.contains(|c: char| c.is_control() || c.is_whitespace()) {
         return Err("name one model, as in claude-opus-4-5".to_owned());

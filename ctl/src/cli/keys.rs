@@ -88,7 +88,7 @@ pub enum Expiry {
     After(SignedDuration),
 }
 
-fn expiry(text: &str) -> Result<Expiry, String> {
+pub(super) fn expiry(text: &str) -> Result<Expiry, String> {
     if let Ok(at) = end(text) {
         return Ok(Expiry::At(at));
     }

@@ -1,6 +1,7 @@
 //! The command line: what may be typed and what `--help`, the man pages and the completions say about it.
 
 mod accounts;
+mod clients;
 mod keys;
 mod logs;
 
@@ -13,6 +14,7 @@ use jiff::SignedDuration;
 pub use self::accounts::{
     Accounts, Add, Export, Field, Import, Label, List, Named, Remove, Revoke, Set, Settings, Show,
 };
+pub use self::clients::{Env, Reach, Run, Setup, Token};
 pub use self::keys::{Create, Expiry, Keys, NamedKey, RevokeKey};
 pub use self::logs::{Level, Logs};
 
@@ -41,6 +43,8 @@ fn with_template(command: clap::Command) -> clap::Command {
   proxyctl login claude             log an account in with the browser
   proxyctl accounts list            show the pool
   proxyctl status                   is all well, and what to do if not
+  proxyctl setup codex              point a program at the daemon
+  proxyctl run -- claude            run one that is
   proxyctl accounts list --explain  who would serve a request, and why
   proxyctl explain REQUEST_ID       who served a request, and why
   proxyctl accounts list --json     a list for programs
@@ -59,6 +63,8 @@ fn with_template(command: clap::Command) -> clap::Command {
    15  authentication failed
    16  the account or key could not be saved
    78  the configuration has mistakes
+  126  run: the command cannot be run
+  127  run: there is no such command
   130  interrupted"
 )]
 pub struct Cli {
@@ -121,6 +127,39 @@ ACCOUNT is an account's id, label, e-mail address or file, or the unique beginni
         #[command(subcommand)]
         command: Keys,
     },
+    /// Print the variables that point a program at the daemon, or list the programs
+    #[command(after_help = "Examples:
+  proxyctl env                              the programs there are
+  eval \"$(proxyctl env claude-code)\"       for this shell
+  proxyctl env claude-code --shell fish | source
+  proxyctl env openai-python --with-key     with a client key of your own")]
+    Env(Env),
+    /// Point a program at the daemon for good: edit its own configuration file
+    #[command(after_help = "Examples:
+  proxyctl setup codex --dry-run            show what would change
+  proxyctl setup codex
+  proxyctl setup claude-code --with-key     a helper prints the key; it stands in no file of the program
+  proxyctl setup continue --model claude-sonnet-5-5 --model claude-haiku-5-5
+
+Comments and order stay, and the file as it was is kept beside it (NAME.bak-TIME).")]
+    Setup(Setup),
+    /// Run a program that is pointed at the daemon
+    #[command(after_help = "Examples:
+  proxyctl run -- claude
+  proxyctl run -- python3 script.py
+  proxyctl run --client anthropic-python -- ./agent
+
+The program takes this one's place: its signals, terminal and exit code are its own. 127: there is no such command;
+126: it cannot be run.")]
+    Run(Run),
+    /// Print a client key and nothing else, for programs that ask a command for their key
+    #[command(after_help = "Examples:
+  proxyctl token
+  curl -H \"x-api-key: $(proxyctl token)\" http://127.0.0.1:8080/v1/models
+  proxyctl --host ssh://ada@server token --expires 30d
+
+The key is made once and kept in a private file; one that was revoked or has ended is made anew.")]
+    Token(Token),
     /// Show whether the daemon is well, and what to do if not
     #[command(after_help = "Examples:
   proxyctl status

@@ -53,6 +53,14 @@ fn is_plain(word: &str) -> bool {
 }
 
 impl Host {
+    /// As it is given to `--host`.
+    pub(crate) fn url(&self) -> String {
+        let user = self.user.as_ref().map(|user| format!("{user}@")).unwrap_or_default();
+        let port = self.port.map(|port| format!(":{port}")).unwrap_or_default();
+        let name = if self.name.contains(':') { format!("[{}]", self.name) } else { self.name.clone() };
+        format!("ssh://{user}{name}{port}")
+    }
+
     /// What `ssh` is called with. `socket` is a path on the other machine.
     pub(super) fn arguments(&self, socket: Option<&Path>, json: bool) -> Vec<OsString> {
         // No terminal, and nothing of the person's configuration that is for their own sessions.
@@ -123,6 +131,13 @@ mod tests {
             assert_eq!(line(host, None), format!("{ALWAYS} {rest}"), "{host}");
         }
         assert!(line("ssh://x", Some("/run/a b")).ends_with("proxyctl --socket '/run/a b' dial-stdio"));
+    }
+
+    #[test]
+    fn a_host_is_written_as_it_was_given() {
+        for url in ["ssh://server", "ssh://ada@server:2222", "ssh://[2001:db8::1]:22"] {
+            assert_eq!(url.parse::<Host>().unwrap().url(), url);
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! hosts, runs `proxyctl dial-stdio` there. What it says on standard error reaches the person as it is.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -36,8 +36,13 @@ impl Remote {
         Self { host, socket, json, child: Mutex::new(None) }
     }
 
-    pub(super) fn host(&self) -> &Host {
+    pub(crate) fn host(&self) -> &Host {
         &self.host
+    }
+
+    /// The socket that the person named there.
+    pub(crate) fn socket(&self) -> Option<&Path> {
+        self.socket.as_deref()
     }
 
     /// Waits until the daemon there says its first word, as long as `ssh` may ask the person for something.

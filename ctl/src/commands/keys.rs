@@ -6,6 +6,8 @@ mod revoke;
 mod show;
 mod view;
 
+pub(super) use self::create::end;
+
 use super::Context;
 use crate::cli::Keys;
 use crate::error::Error;

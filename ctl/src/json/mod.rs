@@ -6,6 +6,7 @@
 //! out. A word this version does not know, sent by a newer daemon, reads `"unknown"`.
 
 mod account;
+mod client;
 mod configuration;
 mod doctor;
 mod event;
@@ -23,6 +24,7 @@ use serde::Serialize;
 pub use self::account::{
     Account, AccountList, Added, InvalidFile, ModelAlias, OneAccount, Removed, Revoked, Usage, UsageWindow,
 };
+pub use self::client::{ClientList, EditedFile, Environment, KnownClient, SetUp, Token, Variable};
 pub use self::configuration::{Change, Configuration, ConfigurationKey, Reloaded};
 pub use self::doctor::{Diagnosis, Finding, Severity};
 pub use self::event::Event;
@@ -65,7 +67,8 @@ pub struct ErrorDocument {
 pub struct ErrorBody {
     /// One word an exit code: `failed` 1, `usage` 2, `daemon_not_running` 3, `login_needed` 4, `not_found`
     /// 5, `not_permitted` 6, `callback_port_in_use` 13, `timed_out` 14, `authentication_failed` 15,
-    /// `could_not_save` 16, `invalid_configuration` 78, `interrupted` 130.
+    /// `could_not_save` 16, `invalid_configuration` 78, `command_not_executable` 126,
+    /// `command_not_found` 127, `interrupted` 130.
     pub code: &'static str,
     /// What failed and why, in words.
     pub message: String,

@@ -100,6 +100,18 @@ fn another_socket_of_the_command_line_is_asked_and_another_machine_is_not() {
     assert!(daemon.calls().is_empty());
 }
 
+#[test]
+fn programs_are_offered_by_their_names_and_commands_after_run() {
+    let daemon = FakeDaemon::start();
+    assert_eq!(offered(&daemon, &["proxyctl", "setup", "c"]), ["claude-code", "codex", "continue"]);
+    assert_eq!(offered(&daemon, &["proxyctl", "env", "anthropic-p"]), ["anthropic-python"]);
+    assert!(offered(&daemon, &["proxyctl", "run", "proxyc"]).contains(&"proxyctl".to_owned()));
+    assert!(offered(&daemon, &["proxyctl", "run", "--", "proxyc"]).contains(&"proxyctl".to_owned()));
+    // What follows is the program's own.
+    assert!(offered(&daemon, &["proxyctl", "run", "--", "bash", "proxyc"]).is_empty());
+    assert!(daemon.calls().is_empty());
+}
+
 /// Types into a bash on a terminal of its own: what a person meets, with the word breaks and the quoting of readline.
 fn typed(daemon: &FakeDaemon, line: &str) {
     let terminal = openpty(None, None).unwrap();

@@ -5,6 +5,12 @@ mod accounts;
 #[cfg(test)]
 mod client_keys;
 #[cfg(test)]
+mod clients_env;
+#[cfg(test)]
+mod clients_run;
+#[cfg(test)]
+mod clients_setup;
+#[cfg(test)]
 mod complete;
 #[cfg(test)]
 mod configuration;
@@ -34,6 +40,8 @@ mod status;
 mod strategy;
 #[cfg(test)]
 mod terminal;
+#[cfg(test)]
+mod token;
 #[cfg(test)]
 mod verbs;
 #[cfg(test)]

@@ -134,6 +134,10 @@ impl Live {
         self.child.stdin.take();
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.child.id().try_into().unwrap()), signal).unwrap();
     }
@@ -174,6 +178,11 @@ pub(crate) fn no_secret_in(line: &str) {
     for secret in [CODE, STATE, KEY] {
         assert!(!shown.contains(secret), "a secret was printed: {line}");
     }
+}
+
+/// Writes a file of a test.
+pub(crate) fn write(path: &Path, text: &str) {
+    std::fs::File::create(path).unwrap().write_all(text.as_bytes()).unwrap();
 }
 
 pub(crate) fn wait_until(what: &str, state: impl Fn() -> bool) {

@@ -3,8 +3,8 @@
 
 mod auth;
 mod http;
-mod telemetry;
 mod log;
+mod telemetry;
 
 use std::fmt;
 use std::ops::RangeInclusive;

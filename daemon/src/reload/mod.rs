@@ -62,7 +62,8 @@ impl Reloader {
         let (wake, mut woken) = mpsc::channel(1);
         // What changed between the first scan and the watch raises no event.
         let _first = wake.try_send(());
-        let mut watch = watch::Watch::new(self.store.dir(), "the auth directory", wake, self.watching.clone());
+        let mut watch =
+            watch::Watch::new(self.store.dir(), "the auth directory", wake, self.watching.clone());
         while !self.tasks.is_stopping() {
             tokio::select! {
                 _ = woken.recv() => {

@@ -61,5 +61,17 @@ def tells_an_error():
     true("scripted: no such thing" in out, f"it wrote {out!r}")
 
 
+@check
+def is_run_and_set_up_by_proxyctl():
+    words = [INSTALLED / "aider/bin/aider", "--message", "Hello", *QUIET]
+    for key in ((), ("--with-key",)):
+        at = Home()
+        run = ["run", *key, "--", *words, "--model", "anthropic/claude-sonnet-5-5"]
+        true("You said: Hello" in at.proxyctl(*run, LITELLM_LOCAL_MODEL_COST_MAP="True"), "it did not answer")
+        at.proxyctl("setup", "aider", "--yes", *key)
+        out = at.run(*words, LITELLM_LOCAL_MODEL_COST_MAP="True")
+        true("You said: Hello" in out, f"with {key} it wrote {out!r}")
+
+
 if __name__ == "__main__":
     run("aider")

@@ -5,12 +5,8 @@ import json
 from checks import PROXY_KEY, PROXY_URL, check, equal, run, script_error, true
 from program import NODE_PROGRAMS, Home, bodies, forget_upstream_calls, json_lines, result_texts, upstream_calls
 
-SETTINGS = {
-    "ANTHROPIC_BASE_URL": PROXY_URL,
-    "ANTHROPIC_AUTH_TOKEN": PROXY_KEY,
-    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-    "DISABLE_AUTOUPDATER": "1",
-}
+QUIET = {"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "DISABLE_AUTOUPDATER": "1"}
+SETTINGS = QUIET | {"ANTHROPIC_BASE_URL": PROXY_URL, "ANTHROPIC_AUTH_TOKEN": PROXY_KEY}
 
 
 def claude(*arguments, **more):
@@ -58,6 +54,17 @@ def tells_an_error():
     script_error(400, "invalid_request_error", "scripted: no such thing", always=True)
     result = json.loads(claude("Hello", "--output-format", "json", code=1))
     true(result["is_error"] and "scripted: no such thing" in result["result"], f"the result is {result}")
+
+
+@check
+def is_run_and_set_up_by_proxyctl():
+    for key in ((), ("--with-key",)):
+        at = Home()
+        out = at.proxyctl("run", *key, "--", NODE_PROGRAMS / "claude", "-p", "Hello", **QUIET)
+        true(out.endswith("Hello\n"), f"it wrote {out!r}")
+        at.proxyctl("setup", "claude-code", "--yes", *key)
+        out = at.run(NODE_PROGRAMS / "claude", "-p", "Hello", **QUIET)
+        true(out.endswith("Hello\n"), f"with {key} it wrote {out!r}")
 
 
 if __name__ == "__main__":

@@ -129,5 +129,19 @@ def tells_an_error():
     true("scripted: no such thing" in events[-1]["error"]["message"], f"the error is {events[-1]['error']}")
 
 
+@check
+def is_run_and_set_up_by_proxyctl():
+    words = [NODE_PROGRAMS / "codex", "exec", "--sandbox", "danger-full-access", "--skip-git-repo-check", "Hello"]
+    for key in ((), ("--with-key",)):
+        at = Home()
+        out = at.proxyctl("run", *key, "--", *words)
+        true(out.endswith("Hello\n"), f"it wrote {out!r}")
+        at.proxyctl("setup", "codex", "--yes", *key)
+        out = at.run(*words)
+        true(out.endswith("Hello\n"), f"with {key} it wrote {out!r}")
+        # What was set up does not stand in the way.
+        at.proxyctl("run", *key, "--", *words)
+
+
 if __name__ == "__main__":
     run("Codex")

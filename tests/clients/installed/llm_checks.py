@@ -90,5 +90,14 @@ def tells_an_error():
     llm("-m", "small", "Hello", code=1)
 
 
+@check
+def is_set_up_by_proxyctl():
+    for key in ((), ("--with-key",)):
+        at = Home()
+        at.proxyctl("setup", "llm", "--yes", *key)
+        out = at.run(INSTALLED / "llm/bin/llm", "-m", "proxyd/claude-sonnet-5-5", "Hello")
+        equal(out, "You said: Hello\n")
+
+
 if __name__ == "__main__":
     run("llm")

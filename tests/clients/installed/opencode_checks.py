@@ -90,5 +90,18 @@ def tells_an_error():
     true("scripted: no such thing" in json.dumps(errors), f"the errors are {errors}")
 
 
+@check
+def is_run_and_set_up_by_proxyctl():
+    words = [NODE_PROGRAMS / "opencode", "run", "--model", "anthropic/claude-sonnet-5-5", "Hello"]
+    for key in ((), ("--with-key",)):
+        at = Home()
+        at.run("git", "init", "--quiet", ".")
+        out = at.proxyctl("run", *key, "--", *words, **SETTINGS)
+        true('You said: "Hello"' in out, f"it wrote {out!r}")
+        at.proxyctl("setup", "opencode", "--yes", *key)
+        out = at.run(*words, **SETTINGS)
+        true('You said: "Hello"' in out, f"with {key} it wrote {out!r}")
+
+
 if __name__ == "__main__":
     run("opencode")

@@ -35,6 +35,10 @@ class Home:
         path.write_text(text)
         return path
 
+    def proxyctl(self, *words, **more):
+        """Runs proxyctl, told which daemon is meant, and returns what it or the program in its place wrote to stdout."""
+        return self.run(os.environ["PROXYCTL"], "--socket", os.environ["CONTROL_SOCKET"], *words, **more)
+
     def run(self, *command, stdin="", code=0, **environment):
         """Runs a program to its end in the project directory and returns what it wrote to stdout.
 

@@ -1,6 +1,6 @@
 //! `proxyctl keys create`: the key alone on standard output, and on standard error how it is used.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use proxy_proto::v1::{CreateKeyRequest, KeyRules};
 
 use super::view;
@@ -28,19 +28,23 @@ pub(super) async fn run(args: Create, context: &mut Context<'_>) -> Result<Exit,
 
 fn request(args: Create) -> Result<CreateKeyRequest, Error> {
     let Create { name, expires, models, accounts, rpm, tpm, concurrency, wait } = args;
-    let expires_at = match expires {
-        None => None,
-        Some(Expiry::At(at)) => Some(at),
-        Some(Expiry::After(length)) => Some(clock::now().checked_add(length).map_err(|_| Error::Usage {
-            what: "the key would end after all calendars".to_owned(),
-            hint: "leave --expires out for a key that does not end".to_owned(),
-        })?),
-    };
+    let expires_at = expires.map(end).transpose()?;
     let wait = wait
         .filter(SignedDuration::is_positive)
         .map(|wait| prost_types::Duration { seconds: wait.as_secs(), nanos: wait.subsec_nanos() });
     let rules = KeyRules { models, requests_per_minute: rpm, tokens_per_minute: tpm, concurrency, wait };
     Ok(CreateKeyRequest { name, expires_at: expires_at.map(clock::to_proto), rules: Some(rules), accounts })
+}
+
+/// When a key ends that is made now.
+pub(in crate::commands) fn end(expires: Expiry) -> Result<Timestamp, Error> {
+    match expires {
+        Expiry::At(at) => Ok(at),
+        Expiry::After(length) => clock::now().checked_add(length).map_err(|_| Error::Usage {
+            what: "the key would end after all calendars".to_owned(),
+            hint: "leave --expires out for a key that does not end".to_owned(),
+        }),
+    }
 }
 
 fn tell(created: &CreatedKey, output: &Output) {

@@ -23,7 +23,9 @@ impl ConfigurationWatch {
     /// Directories that are not there yet are watched once they are.
     pub fn new<'a>(directories: impl IntoIterator<Item = &'a Path>) -> Self {
         let (wake, woken) = mpsc::channel(1);
-        let watch = |dir: &'a Path| Watch::new(dir, "the directory of the configuration", wake.clone(), Watching::default());
+        let watch = |dir: &'a Path| {
+            Watch::new(dir, "the directory of the configuration", wake.clone(), Watching::default())
+        };
         Self { watches: directories.into_iter().map(watch).collect(), woken }
     }
 
