@@ -6,6 +6,7 @@ const FILES: &[&str] = &[
     "proxy/control/v1/accounts.proto",
     "proxy/control/v1/configuration.proto",
     "proxy/control/v1/diagnosis.proto",
+    "proxy/control/v1/activity.proto",
     "proxy/control/v1/keys.proto",
     "proxy/control/v1/logins.proto",
     "proxy/control/v1/daemon.proto",

@@ -20,6 +20,7 @@ mod setup;
 mod status;
 mod strategy;
 mod token;
+mod top;
 
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
@@ -123,6 +124,7 @@ async fn dispatch(command: Command, context: &mut Context<'_>) -> Result<Exit, E
         Command::Events => events::run(context).await,
         Command::Logs(args) => logs::run(args, context).await,
         Command::LogLevel { level } => log_level::run(level, context).await,
+        Command::Top(args) => top::run(&args, context).await,
         Command::Completions { shell } => completions::run(shell, context),
         Command::DialStdio => dial_stdio::run(context).await,
     }

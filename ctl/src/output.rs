@@ -61,9 +61,8 @@ impl Output {
         if !self.is_screen() {
             return self.data(text);
         }
-        let coloured = anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never;
         let plain = || anstream::adapter::strip_str(text).to_string();
-        let text = if coloured { text.to_owned() } else { plain() };
+        let text = if shows_colour() { text.to_owned() } else { plain() };
         // Home, each line to its end, the rest below: nothing flickers, and nothing is left to restore.
         let drawn = format!("\u{1b}[H{}\u{1b}[J", text.replace('\n', "\u{1b}[K\n"));
         let mut stdout = std::io::stdout().lock();
@@ -124,6 +123,20 @@ impl Output {
 )]
 fn is_dumb() -> bool {
     std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb")
+}
+
+/// Whether standard output shows colours, and the person wants them.
+pub(crate) fn shows_colour() -> bool {
+    anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never
+}
+
+/// Whether the person's terminal shows more than ASCII, as the locale says.
+#[expect(clippy::disallowed_methods, reason = "the locale is said by the environment and nowhere else")]
+pub(crate) fn shows_unicode() -> bool {
+    let named = ["LC_ALL", "LC_CTYPE", "LANG"].iter().filter_map(std::env::var_os);
+    let locale =
+        named.map(|locale| locale.to_string_lossy().to_ascii_lowercase()).find(|name| !name.is_empty());
+    locale.is_some_and(|locale| locale.contains("utf-8") || locale.contains("utf8"))
 }
 
 /// Writes to standard error. That nobody reads it changes nothing about what was done.

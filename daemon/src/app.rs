@@ -251,6 +251,7 @@ impl App {
             diagnosis,
             history: Arc::clone(proxy.history()),
             configuration: configuration.clone(),
+            activity: Arc::clone(proxy.activity()),
         };
         let notices = Notices::new(Arc::clone(&pool), clock.clone(), tasks.clone());
         let reconfigure = Reconfigure {

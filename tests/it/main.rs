@@ -5,6 +5,8 @@ mod account_settings;
 #[cfg(test)]
 mod accounts;
 #[cfg(test)]
+mod activity;
+#[cfg(test)]
 mod binaries;
 #[cfg(test)]
 mod caller;

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
 use proxy_proto::v1::accounts_client::AccountsClient;
+use proxy_proto::v1::activity_client::ActivityClient;
 use proxy_proto::v1::daemon_client::DaemonClient;
 use proxy_proto::v1::diagnosis_client::DiagnosisClient;
 use proxy_proto::v1::logins_client::LoginsClient;
@@ -253,6 +254,10 @@ impl TestDaemon {
 
     pub async fn diagnosis_client(&self) -> DiagnosisClient<Channel> {
         DiagnosisClient::new(channel(&self.control_socket).await)
+    }
+
+    pub async fn activity_client(&self) -> ActivityClient<Channel> {
+        ActivityClient::new(channel(&self.control_socket).await)
     }
 
     /// What `proxyctl accounts list` is told.

@@ -45,6 +45,7 @@ fn with_template(command: clap::Command) -> clap::Command {
   proxyctl status                   is all well, and what to do if not
   proxyctl setup codex              point a program at the daemon
   proxyctl run -- claude            run one that is
+  proxyctl top                      accounts, requests and events on a live screen
   proxyctl accounts list --explain  who would serve a request, and why
   proxyctl explain REQUEST_ID       who served a request, and why
   proxyctl accounts list --json     a list for programs
@@ -237,6 +238,17 @@ To keep one, set log.level in proxyd's configuration.")]
         /// How much to log from now on [default: show how much it is now]
         level: Option<Level>,
     },
+    /// Show accounts, requests and events on a live screen
+    #[command(after_help = "Examples:
+  proxyctl top
+  proxyctl top --interval 5s
+  proxyctl --host ssh://ada@server top
+  proxyctl top --json | jq -c '.running[] | [.model, .account_name, .phase]'
+
+Keys: arrows or j and k choose an account; d disables it, e enables it, r refreshes it; Tab goes to
+the next pane; ? shows the rest; q ends it. It is plain without colour (NO_COLOR) and in ASCII where
+the locale is not UTF-8.")]
+    Top(Top),
     /// Print the completions of a shell
     #[command(after_help = "Examples:
   proxyctl completions bash > ~/.local/share/bash-completion/completions/proxyctl
@@ -270,6 +282,13 @@ pub struct Explain {
     /// The request's id: the header x-proxyd-request-id of its answer
     #[arg(value_name = "REQUEST_ID", value_parser = request_id)]
     pub request_id: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Top {
+    /// How often the requests are looked at, from 100ms to 1m
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = interval)]
+    pub interval: Duration,
 }
 
 /// How an account is chosen among those of the highest priority that are ready.
@@ -342,6 +361,13 @@ fn login_limit(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// As the daemon takes it.
+fn interval(text: &str) -> Result<Duration, String> {
+    let length: SignedDuration = text.parse().map_err(|_| "write it as in 500ms, 2s or 1m".to_owned())?;
+    let fits = |length: &Duration| (Duration::from_millis(100)..=Duration::from_mins(1)).contains(length);
+    Duration::try_from(length).ok().filter(fits).ok_or_else(|| "it must be from 100ms to 1m".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -358,6 +384,16 @@ mod tests {
         }
         for text in ["", "5", "301s", "0s", "-1m", "1h", "soon"] {
             assert!(login_limit(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_requests_are_looked_at_as_often_as_the_daemon_lets() {
+        for (text, millis) in [("100ms", 100), ("1s", 1000), ("1m", 60_000)] {
+            assert_eq!(interval(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for text in ["", "1", "0s", "99ms", "61s", "-1s"] {
+            assert!(interval(text).is_err(), "{text}");
         }
     }
 

@@ -1,7 +1,13 @@
 //! The daemon's streams.
 
+use std::time::Duration;
+
+use proxy_proto::v1::activity_client::ActivityClient;
 use proxy_proto::v1::daemon_client::DaemonClient;
-use proxy_proto::v1::{WatchAccountsRequest, WatchAccountsResponse, WatchEventsRequest, WatchEventsResponse};
+use proxy_proto::v1::{
+    WatchAccountsRequest, WatchAccountsResponse, WatchActivityRequest, WatchActivityResponse,
+    WatchEventsRequest, WatchEventsResponse,
+};
 use tonic::{Response, Status, Streaming};
 
 use super::Client;
@@ -27,6 +33,17 @@ impl Client {
         let mut daemon = DaemonClient::new(self.channel.clone());
         let watching = daemon.watch_events(WatchEventsRequest {}).await;
         self.watched(Operation::WatchEvents, watching).await
+    }
+
+    /// What is going on, again each time the interval is over.
+    pub(crate) async fn watch_activity(
+        &self,
+        interval: Duration,
+    ) -> Result<Watched<WatchActivityResponse>, Error> {
+        let mut activity = ActivityClient::new(self.channel.clone());
+        let interval = prost_types::Duration::try_from(interval).ok();
+        let watching = activity.watch_activity(WatchActivityRequest { interval }).await;
+        self.watched(Operation::WatchActivity, watching).await
     }
 
     pub(super) async fn watched<T>(

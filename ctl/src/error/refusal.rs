@@ -26,6 +26,7 @@ pub(crate) enum Operation {
     ReadLogs,
     ShowLogLevel,
     SetLogLevel,
+    WatchActivity,
     AddAccount,
     Import,
     /// One account, by the verb and the name the person gave.
@@ -175,6 +176,7 @@ impl fmt::Display for Operation {
             Self::ReadLogs => f.write_str("read the log"),
             Self::ShowLogLevel => f.write_str("show the log level"),
             Self::SetLogLevel => f.write_str("change the log level"),
+            Self::WatchActivity => f.write_str("watch the requests"),
             Self::AddAccount => f.write_str("add the account"),
             Self::Import => f.write_str("import accounts"),
             Self::Account { verb, name } => write!(f, "{verb} the account {name}"),

@@ -9,6 +9,7 @@ mod account;
 mod client;
 mod configuration;
 mod doctor;
+mod activity;
 mod event;
 mod key;
 mod limits;
@@ -27,6 +28,7 @@ pub use self::account::{
 pub use self::client::{ClientList, EditedFile, Environment, KnownClient, SetUp, Token, Variable};
 pub use self::configuration::{Change, Configuration, ConfigurationKey, Reloaded};
 pub use self::doctor::{Diagnosis, Finding, Severity};
+pub use self::activity::{ActiveRequest, Activity, EndedRequest, Tokens, Totals};
 pub use self::event::Event;
 pub use self::key::{CreatedKey, Key, KeyAccount, KeyList, OneKey};
 pub use self::limits::{AttemptCounts, Cooldown, Outlook, QuotaWindow};

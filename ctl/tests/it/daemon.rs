@@ -2,6 +2,7 @@
 //! was asked anything else.
 
 mod configuration;
+mod activity;
 mod keys;
 mod samples;
 
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use proxy_proto::v1::accounts_server::{Accounts, AccountsServer};
 use proxy_proto::v1::configuration_server::ConfigurationServer;
+use proxy_proto::v1::activity_server::ActivityServer;
 use proxy_proto::v1::daemon_server::{Daemon, DaemonServer};
 use proxy_proto::v1::diagnosis_server::{Diagnosis, DiagnosisServer};
 use proxy_proto::v1::keys_server::KeysServer;
@@ -24,6 +26,7 @@ use tokio::sync::Semaphore;
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::{Request, Response, Status};
 
+use self::activity::Messages;
 pub(crate) use self::keys::{CLIENT_KEY, client_key};
 use self::samples::begun;
 pub(crate) use self::samples::{
@@ -80,6 +83,9 @@ struct Script {
     configuration: Queue<GetConfigurationResponse>,
     reload: Queue<ReloadResponse>,
     diagnosis: Queue<DiagnoseResponse>,
+    activity: Queue<Vec<WatchActivityResponse>>,
+    /// Streams end after their messages; otherwise they stay open, as those of a daemon do.
+    streams_stay: bool,
     /// Everything that was asked, in words.
     calls: Vec<String>,
     surprises: Vec<String>,
@@ -108,6 +114,7 @@ impl FakeDaemon {
         let server = tonic::transport::Server::builder()
             .add_service(AccountsServer::new(services.clone()))
             .add_service(ConfigurationServer::new(services.clone()))
+            .add_service(ActivityServer::new(services.clone()))
             .add_service(DaemonServer::new(services.clone()))
             .add_service(DiagnosisServer::new(services.clone()))
             .add_service(KeysServer::new(services.clone()))
@@ -296,7 +303,7 @@ impl Daemon for Services {
         _: Request<WatchEventsRequest>,
     ) -> Result<Response<Self::WatchEventsStream>, Status> {
         let messages = self.answer("watch events".to_owned(), |script| &mut script.events).await?;
-        Ok(Response::new(stream(messages.into_inner())))
+        Ok(Response::new(self.stream(messages.into_inner())))
     }
 
     async fn get_status(&self, _: Request<GetStatusRequest>) -> Result<Response<GetStatusResponse>, Status> {
@@ -335,7 +342,7 @@ impl Accounts for Services {
         _: Request<WatchAccountsRequest>,
     ) -> Result<Response<Self::WatchAccountsStream>, Status> {
         let messages = self.answer("watch accounts".to_owned(), |script| &mut script.pools).await?;
-        Ok(Response::new(stream(messages.into_inner())))
+        Ok(Response::new(self.stream(messages.into_inner())))
     }
 
     async fn update_account(
@@ -479,12 +486,6 @@ impl Logins for Services {
         self.0.lock().unwrap().calls.push("cancel".to_owned());
         Ok(Response::new(CancelLoginResponse {}))
     }
-}
-
-type Messages<T> = tokio_stream::Iter<std::vec::IntoIter<Result<T, Status>>>;
-
-fn stream<T>(messages: Vec<T>) -> Messages<T> {
-    tokio_stream::iter(messages.into_iter().map(Ok).collect::<Vec<_>>())
 }
 
 /// The changes that were asked for, in the order of their fields.

@@ -4,6 +4,7 @@
 mod accounts;
 mod addresses;
 mod configuration;
+mod activity;
 mod connection;
 mod convert;
 mod daemon;
@@ -24,6 +25,7 @@ use std::time::Duration;
 
 use proxy_proto::v1::accounts_server::{self, AccountsServer};
 use proxy_proto::v1::configuration_server::{self, ConfigurationServer};
+use proxy_proto::v1::activity_server::{self, ActivityServer};
 use proxy_proto::v1::daemon_server::{self, DaemonServer};
 use proxy_proto::v1::diagnosis_server::{self, DiagnosisServer};
 use proxy_proto::v1::keys_server::{self, KeysServer};
@@ -45,6 +47,7 @@ use crate::keys::Keys;
 use crate::login::Logins;
 use crate::pool::Pool;
 use crate::proxy::History;
+use crate::proxy::activity::Activity;
 use crate::refresh::Refresher;
 use crate::reload::Configuration;
 use crate::store::Store;
@@ -68,6 +71,7 @@ pub struct State {
     pub info: Info,
     pub usage: Usage,
     pub history: Arc<History>,
+    pub activity: Arc<Activity>,
     pub watchers: Watchers,
     pub configuration: Configuration,
     pub diagnosis: Diagnosis,
@@ -113,6 +117,7 @@ pub async fn serve(socket: ControlSocket, state: State) -> Result<(), ServeError
         .add_service(described().build_v1alpha()?)
         .add_service(AccountsServer::new(state.clone()))
         .add_service(DiagnosisServer::new(state.clone()))
+        .add_service(ActivityServer::new(state.clone()))
         .add_service(KeysServer::new(state.clone()))
         .add_service(LoginsServer::new(state.clone()))
         .add_service(ConfigurationServer::new(state.clone()))
@@ -135,6 +140,7 @@ async fn tell_health(health: &HealthReporter, status: ServingStatus) {
     let services = [
         accounts_server::SERVICE_NAME,
         diagnosis_server::SERVICE_NAME,
+        activity_server::SERVICE_NAME,
         keys_server::SERVICE_NAME,
         logins_server::SERVICE_NAME,
         configuration_server::SERVICE_NAME,

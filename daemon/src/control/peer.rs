@@ -33,6 +33,7 @@ const CALLS: &[(&str, Right)] = &[
     ("/proxy.control.v1.Accounts/ListAccounts", Right::Read),
     ("/proxy.control.v1.Accounts/GetAccount", Right::Read),
     ("/proxy.control.v1.Accounts/WatchAccounts", Right::Read),
+    ("/proxy.control.v1.Activity/WatchActivity", Right::Read),
     ("/proxy.control.v1.Keys/ListKeys", Right::Read),
     ("/proxy.control.v1.Keys/GetKey", Right::Read),
     ("/proxy.control.v1.Configuration/GetConfiguration", Right::Read),

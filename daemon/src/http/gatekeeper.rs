@@ -34,6 +34,7 @@ use crate::claude::OwnCredential;
 use crate::clock::{Clock, SignedDuration};
 use crate::id::RequestId;
 use crate::keys::{Limit, Limited};
+use crate::proxy::activity::Activity;
 use crate::proxy::{Caller, SHOULD_RETRY};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
@@ -65,6 +66,8 @@ pub(super) struct Gatekeeper {
     pub(super) cut: CancellationToken,
     /// How long nothing of a body may come.
     pub(super) patience: Duration,
+    /// Where it is shown who is served.
+    pub(super) activity: Arc<Activity>,
 }
 
 /// A connection, as far as its requests are judged by it.
@@ -99,6 +102,7 @@ impl Gatekeeper {
             tasks: self.tasks.clone(),
             told: self.told.clone(),
             refusals: self.refusals.clone(),
+            activity: Arc::clone(&self.activity),
             cut: self.cut.clone(),
             patience: deadlines.body,
         }
@@ -132,6 +136,9 @@ impl Gatekeeper {
             answer.extensions_mut().insert(ReasonPhrase::from_static(OVERLOADED.1));
         }
         places.measured.answers(answer.status().as_u16(), measured::streams(answer.headers()));
+        if let Some(served) = &places.served {
+            served.progress().status(answer.status().as_u16());
+        }
         if let Some(line) = &mut places.line {
             note(line, &answer);
         }
@@ -171,6 +178,10 @@ impl Gatekeeper {
         let (mut head, body) = request.into_parts();
         let mut answer = match self.admit(visitor, &head, places).await {
             Ok(()) => {
+                if !is_cheap(&head.method, head.uri.path()) {
+                    let key = places.permit.as_ref().map(|permit| Arc::clone(permit.key()));
+                    places.served = Some(self.activity.begin(id, dialect, key));
+                }
                 // Given back when the answer begins and the body is gone: until then there may be a translation of it, too.
                 let room = self.admission.room();
                 head.extensions.insert(id);
@@ -208,6 +219,7 @@ impl Gatekeeper {
             return Ok(());
         }
         let _waiting = self.metrics.wait(Awaited::Place);
+        let _waits = self.activity.waits();
         let admitting = async {
             // The key's own line first: who waits in it takes nobody else's place.
             if let Some(key) = key {
@@ -230,7 +242,8 @@ impl Gatekeeper {
     fn caller(&self, headers: &HeaderMap, places: &Places) -> Caller {
         let credential = self.passthrough.then(|| OwnCredential::of(headers)).flatten();
         let noted = places.line.as_ref().map(|line| line.noted.clone()).unwrap_or_default();
-        Caller { permit: places.permit.clone(), credential, noted }
+        let progress = places.served.as_ref().map(|served| Arc::clone(served.progress()));
+        Caller { permit: places.permit.clone(), credential, noted, progress }
     }
 
     async fn route(&self, request: Request) -> Response {

@@ -17,6 +17,7 @@ use super::line::Line;
 use crate::keys::Permit;
 use crate::telemetry::metrics::Request;
 use crate::wire::error::ApiError;
+use crate::proxy::activity::Served;
 
 /// All that is given back with the end of an answer.
 #[derive(Debug)]
@@ -28,17 +29,27 @@ pub(super) struct Places {
     pub(super) permit: Option<Arc<Permit>>,
     /// For the log; `None` where it has been told already.
     pub(super) line: Option<Line>,
+    /// Shown to whoever watches.
+    pub(super) served: Option<Served>,
 }
 
 impl Places {
     /// Those of a request that has come.
     pub(super) fn new(busy: Busy) -> Self {
-        Self { _busy: busy, measured: Request::default(), admitted: None, permit: None, line: None }
+        Self {
+            _busy: busy,
+            measured: Request::default(),
+            admitted: None,
+            permit: None,
+            line: None,
+            served: None,
+        }
     }
 }
 
 #[derive(Debug)]
 pub(super) struct Held {
+    // Goes before its places: it is over before it is shown so.
     body: Body,
     /// Bytes still to come, where their number is known: nobody asks for more after the last one.
     left: Option<u64>,
@@ -51,13 +62,16 @@ impl Held {
     }
 
     fn went_by(&mut self, frame: Option<&Result<Frame<Bytes>, axum::Error>>) {
-        let Places { measured, line, .. } = &mut self.places;
+        let Places { measured, line, served, .. } = &mut self.places;
         match frame {
             Some(Ok(frame)) => {
                 measured.first_frame();
                 let length = frame.data_ref().map_or(0, Bytes::len);
                 if let Some(line) = line {
                     line.sends(length);
+                }
+                if let Some(served) = served {
+                    served.progress().went_down(length);
                 }
                 self.left = self.left.map(|left| left.saturating_sub(length as u64));
             }

@@ -274,6 +274,7 @@ fn gatekeeper(
         refusals: Refusals::default(),
         cut,
         patience: deadlines.body,
+        activity: Arc::clone(state.proxy.activity()),
         router: match serves {
             Serves::Everything => routes::router(state),
             Serves::Metrics => routes::of_metrics(state),
@@ -355,7 +356,9 @@ async fn accept(listener: Listener, doors: Doors) {
 }
 
 async fn connection(accepted: Accepted, place: Place, doors: Doors) {
-    let _open = doors.rules.load().gatekeeper.metrics.connection();
+    let counted = doors.rules.load();
+    let _open = (counted.gatekeeper.metrics.connection(), counted.gatekeeper.activity.connected());
+    drop(counted);
     let standing = &place.standing;
     let may_leave = async {
         tokio::select! {

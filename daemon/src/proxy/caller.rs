@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::{Extensions, Method, StatusCode};
 
+use super::progress::Progress;
 use super::{Exchange, Noted};
 use crate::claude::OwnCredential;
 use crate::claude::api::Call;
@@ -24,6 +25,8 @@ pub struct Caller {
     pub credential: Option<OwnCredential>,
     /// What the log is to say of the request.
     pub noted: Noted,
+    /// Where it is shown how far the request is.
+    pub progress: Option<Arc<Progress>>,
 }
 
 /// What a client key does not allow.

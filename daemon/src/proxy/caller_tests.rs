@@ -18,7 +18,7 @@ async fn caller(models: &[&str]) -> Caller {
     let models = models.iter().map(|model| (*model).to_owned()).collect();
     let rules = Rules { models, ..Rules::default() };
     let (key, _) = keys.create(NewKey { name: "ci".to_owned(), expires_at: None, rules }).unwrap();
-    Caller { permit: Some(Arc::new(key.admit().await.unwrap())), credential: None, noted: Noted::default() }
+    Caller { permit: Some(Arc::new(key.admit().await.unwrap())), ..Caller::default() }
 }
 
 fn native(caller: &Caller, body: &'static str) -> Result<(), NotAllowed> {
@@ -86,7 +86,7 @@ async fn what_is_stored_is_its_keys_or_else_its_credentials() {
     let headers: HeaderMap =
         [(header::AUTHORIZATION, HeaderValue::from_static("Bearer sk-ant-api03-FAKE"))].into_iter().collect();
     let own = OwnCredential::of(&headers);
-    let by_own = Caller { credential: own.clone(), permit: None, noted: Noted::default() };
+    let by_own = Caller { credential: own.clone(), ..Caller::default() };
     let by_both = Caller { credential: own, ..caller(&[]).await };
     let held = by_own.holder().unwrap();
     assert!(!format!("{by_own:?} {held:?}").contains("FAKE"));

@@ -61,7 +61,7 @@ impl Inner {
         if let Some(credential) = &exchange.caller.credential {
             return self.by_own_credential(exchange, credential).await;
         }
-        let entry = self.history.entry(exchange);
+        let entry = self.entry(exchange);
         let now = self.clock.now();
         // One that is sent a second time, since its answer broke off before it began, is still one request.
         if !entry.has_begun() {
@@ -84,7 +84,10 @@ impl Inner {
         };
         let result = journey.go().await;
         match &result {
-            Ok(attempt) => telling.end(format_args!("answered with status {}", attempt.response.status())),
+            Ok(attempt) => {
+                telling.end(format_args!("answered with status {}", attempt.response.status()));
+                exchange.has_answer();
+            }
             Err(error) => {
                 self.count(error);
                 telling.end(format_args!("not answered: {error}"));
@@ -122,9 +125,26 @@ impl Inner {
         }
     }
 
+    /// The request's entry, from now on shown to whoever watches.
+    pub(super) fn entry(&self, exchange: &Exchange) -> Arc<Entry> {
+        let entry = self.history.entry(exchange);
+        if let Some(progress) = &exchange.caller.progress {
+            progress.looks_for_accounts(&entry, exchange.streams);
+        }
+        entry
+    }
+
     /// Whether one more call than clients asked for may be made now.
     pub(super) fn may_ask_again(&self) -> bool {
         self.budget.lock().unwrap_or_else(PoisonError::into_inner).try_extra(self.clock.now())
+    }
+}
+
+impl Exchange {
+    pub(super) fn has_answer(&self) {
+        if let Some(progress) = &self.caller.progress {
+            progress.has_answer();
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::progress::{BYTES_PER_TOKEN, Progress};
 use super::{Caller, Exchange, Inner, Noted};
 use crate::keys::Permit;
 use crate::pool::Lease;
@@ -24,6 +25,8 @@ pub(super) struct Meter {
     /// Of the key that is charged with them.
     permit: Option<Arc<Permit>>,
     noted: Noted,
+    /// Where it is shown meanwhile.
+    progress: Option<Arc<Progress>>,
     usage: Usage,
     /// A whole answer so far; `None` where there is none to keep.
     whole: Option<Vec<u8>>,
@@ -33,10 +36,6 @@ pub(super) struct Meter {
     /// Bytes that went by.
     passed: u64,
 }
-
-/// An answer that was given up before it was counted is charged at a token for so many bytes of it, about what streamed text
-/// takes: hanging up is no way around a limit.
-const BYTES_PER_TOKEN: u64 = 32;
 
 impl Meter {
     /// Of a stream.
@@ -50,8 +49,19 @@ impl Meter {
     fn with(metrics: &Arc<Metrics>, caller: &Caller, whole: Option<Vec<u8>>) -> Self {
         let (metrics, usage) = (Arc::clone(metrics), Usage::default());
         let (measured, family) = (Request::default(), Family::Other);
-        let (permit, noted) = (caller.permit.clone(), caller.noted.clone());
-        Self { metrics, measured, family, permit, noted, usage, whole, is_settled: false, told: 0, passed: 0 }
+        Self {
+            metrics,
+            measured,
+            family,
+            permit: caller.permit.clone(),
+            noted: caller.noted.clone(),
+            progress: caller.progress.clone(),
+            usage,
+            whole,
+            is_settled: false,
+            told: 0,
+            passed: 0,
+        }
     }
 
     /// Of an answer that does not stream.
@@ -74,6 +84,9 @@ impl Meter {
     pub(super) fn tell(&mut self, usage: &Usage) {
         self.told += 1;
         self.usage.merge(usage);
+        if let Some(progress) = &self.progress {
+            progress.used(&self.usage);
+        }
     }
 
     /// Takes an event of a stream, as upstream sent it.
@@ -89,6 +102,9 @@ impl Meter {
     /// So many bytes of a stream went by.
     pub(super) fn passed(&mut self, bytes: usize) {
         self.passed = self.passed.saturating_add(bytes as u64);
+        if let Some(progress) = &self.progress {
+            progress.streamed(self.passed);
+        }
     }
 
     /// The answer has ended, whichever way.
@@ -113,7 +129,7 @@ impl Meter {
             self.noted.used(usage);
         }
         // What counts towards the limit of the caller's key: the prompt as far as it was not read from a cache, and the
-        // answer.
+        // answer. One that was given up before it was counted is charged by its length: hanging up is no way around a limit.
         let unfinished = if self.told < 2 { self.passed / BYTES_PER_TOKEN } else { 0 };
         let output = usage.output().max(unfinished);
         let charged = usage.input().saturating_add(usage.cache_write()).saturating_add(output);

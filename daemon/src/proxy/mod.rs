@@ -4,6 +4,7 @@
 //! Nothing is retried once a byte has gone downstream, no stream ends in silence, and a client that leaves
 //! takes its upstream call with it.
 
+pub mod activity;
 mod answer;
 mod attempt;
 mod budget;
@@ -25,6 +26,7 @@ mod models;
 mod native_events;
 mod noted;
 mod own;
+mod progress;
 mod queue;
 mod quiet;
 mod ready;
@@ -67,6 +69,7 @@ use crate::telemetry::{Metrics, metrics};
 use crate::translate::{self, Prepared};
 use crate::wire::error::ApiError;
 use crate::wire::{Dialect, messages, splice};
+use activity::Activity;
 use budget::Budget;
 use carried::Carried;
 use conversation::Conversation;
@@ -91,6 +94,7 @@ struct Inner {
     budget: Mutex<Budget>,
     queue: Queue,
     history: Arc<History>,
+    activity: Arc<Activity>,
     metrics: Arc<Metrics>,
     /// Cancelled when the grace period of a stop is over: what still streams ends with an error event.
     cut: CancellationToken,
@@ -158,6 +162,7 @@ impl Proxy {
             budget: Mutex::default(),
             queue: Queue::new(config.queue),
             history: Arc::new(History::new(clock.clone())),
+            activity: Arc::new(Activity::new(clock.clone())),
             clock,
             config: ArcSwap::from_pointee(config),
             owners,
@@ -176,6 +181,11 @@ impl Proxy {
     /// What became of the last requests.
     pub fn history(&self) -> &Arc<History> {
         &self.0.history
+    }
+
+    /// What is going on.
+    pub fn activity(&self) -> &Arc<Activity> {
+        &self.0.activity
     }
 
     /// Passes a Messages request through: body, query and end-to-end headers go up as they came, and so does

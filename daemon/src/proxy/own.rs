@@ -22,7 +22,7 @@ impl Inner {
         exchange: &Exchange,
         credential: &OwnCredential,
     ) -> Result<Attempt, ProxyError> {
-        let entry = self.history.entry(exchange);
+        let entry = self.entry(exchange);
         let mut telling = Telling::of(&entry);
         let result = match self.send_own(exchange, credential, &entry).await {
             Err(ProxyError::Send(SendError::Connect(_))) if !exchange.call.body.is_spent() => {
@@ -31,7 +31,10 @@ impl Inner {
             result => result,
         };
         match &result {
-            Ok(attempt) => telling.end(format_args!("answered with status {}", attempt.response.status())),
+            Ok(attempt) => {
+                telling.end(format_args!("answered with status {}", attempt.response.status()));
+                exchange.has_answer();
+            }
             Err(error) => telling.end(format_args!("not answered: {error}")),
         }
         result
