@@ -1,6 +1,7 @@
 //! Keeps what is generated under `packaging/` (man pages, completions, the annotated configuration, the pages about
-//! translation and metrics) what the command lines, the table of keys, the tables of fields and the table of metrics say. After a change of any of them, `UPDATE_GENERATED=1 cargo test -p
-//! proxy-tests --test it -- generated` writes it anew.
+//! translation and metrics, the packages' user units) what the command lines, the table of keys, the tables of fields and of
+//! metrics and `systemd/user` say. After a change of any of them,
+//! `UPDATE_GENERATED=1 cargo test -p proxy-tests --test it -- generated` writes it anew.
 
 #![expect(
     clippy::disallowed_methods,
@@ -9,6 +10,7 @@
 
 mod config;
 mod man;
+mod units;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,7 +22,7 @@ use clap_complete::Shell;
 type Files = BTreeMap<PathBuf, Vec<u8>>;
 
 /// The folders that hold nothing but generated files.
-const FOLDERS: &[&str] = &["completions", "docs", "man"];
+const FOLDERS: &[&str] = &["completions", "docs", "man", "systemd/user"];
 
 /// What belongs under `packaging/`.
 fn generated() -> Files {
@@ -33,6 +35,7 @@ fn generated() -> Files {
     files.insert("proxyd.toml".into(), proxyd::config::annotated().into_bytes());
     files.insert("docs/metrics.md".into(), proxyd::telemetry::metrics::table::document().into_bytes());
     files.insert("docs/translation.md".into(), proxyd::translate::fields::document().into_bytes());
+    units::of_packages(&packaging().join("../systemd/user"), &mut files);
     files
 }
 

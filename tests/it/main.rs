@@ -54,6 +54,8 @@ mod otlp;
 #[cfg(test)]
 mod owners;
 #[cfg(test)]
+mod packages;
+#[cfg(test)]
 mod passthrough;
 #[cfg(test)]
 mod passthrough_own;

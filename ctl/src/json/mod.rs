@@ -6,10 +6,10 @@
 //! out. A word this version does not know, sent by a newer daemon, reads `"unknown"`.
 
 mod account;
+mod activity;
 mod client;
 mod configuration;
 mod doctor;
-mod activity;
 mod event;
 mod key;
 mod limits;
@@ -25,10 +25,10 @@ use serde::Serialize;
 pub use self::account::{
     Account, AccountList, Added, InvalidFile, ModelAlias, OneAccount, Removed, Revoked, Usage, UsageWindow,
 };
+pub use self::activity::{ActiveRequest, Activity, EndedRequest, Tokens, Totals};
 pub use self::client::{ClientList, EditedFile, Environment, KnownClient, SetUp, Token, Variable};
 pub use self::configuration::{Change, Configuration, ConfigurationKey, Reloaded};
 pub use self::doctor::{Diagnosis, Finding, Severity};
-pub use self::activity::{ActiveRequest, Activity, EndedRequest, Tokens, Totals};
 pub use self::event::Event;
 pub use self::key::{CreatedKey, Key, KeyAccount, KeyList, OneKey};
 pub use self::limits::{AttemptCounts, Cooldown, Outlook, QuotaWindow};

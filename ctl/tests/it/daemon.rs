@@ -1,8 +1,8 @@
 //! A daemon that answers what the test scripted, writes down what it was asked, and fails the test when it
 //! was asked anything else.
 
-mod configuration;
 mod activity;
+mod configuration;
 mod keys;
 mod samples;
 
@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use proxy_proto::v1::accounts_server::{Accounts, AccountsServer};
-use proxy_proto::v1::configuration_server::ConfigurationServer;
 use proxy_proto::v1::activity_server::ActivityServer;
+use proxy_proto::v1::configuration_server::ConfigurationServer;
 use proxy_proto::v1::daemon_server::{Daemon, DaemonServer};
 use proxy_proto::v1::diagnosis_server::{Diagnosis, DiagnosisServer};
 use proxy_proto::v1::keys_server::KeysServer;

@@ -2,9 +2,9 @@
 //! or key is ever in a reply, but a new client key in the one that made it. Health and reflection are served as every gRPC tool expects them.
 
 mod accounts;
+mod activity;
 mod addresses;
 mod configuration;
-mod activity;
 mod connection;
 mod convert;
 mod daemon;
@@ -24,8 +24,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proxy_proto::v1::accounts_server::{self, AccountsServer};
-use proxy_proto::v1::configuration_server::{self, ConfigurationServer};
 use proxy_proto::v1::activity_server::{self, ActivityServer};
+use proxy_proto::v1::configuration_server::{self, ConfigurationServer};
 use proxy_proto::v1::daemon_server::{self, DaemonServer};
 use proxy_proto::v1::diagnosis_server::{self, DiagnosisServer};
 use proxy_proto::v1::keys_server::{self, KeysServer};

@@ -15,9 +15,9 @@ use super::admission::Admitted;
 use super::connection::Busy;
 use super::line::Line;
 use crate::keys::Permit;
+use crate::proxy::activity::Served;
 use crate::telemetry::metrics::Request;
 use crate::wire::error::ApiError;
-use crate::proxy::activity::Served;
 
 /// All that is given back with the end of an answer.
 #[derive(Debug)]
