@@ -29,7 +29,7 @@ _proxyd() {
 
     case "${cmd}" in
         proxyd)
-            opts="-h -V --config --auth-dir --listen --control-socket --log-level --help --version check-config print-config"
+            opts="-h -V --config --auth-dir --listen --control-socket --log-level --log-format --help --version check-config print-config"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -55,6 +55,10 @@ _proxyd() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --log-format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -63,7 +67,7 @@ _proxyd() {
             return 0
             ;;
         proxyd__subcmd__check__subcmd__config)
-            opts="-h --config --auth-dir --listen --control-socket --log-level --help"
+            opts="-h --config --auth-dir --listen --control-socket --log-level --log-format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -86,6 +90,10 @@ _proxyd() {
                     return 0
                     ;;
                 --log-level)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -97,7 +105,7 @@ _proxyd() {
             return 0
             ;;
         proxyd__subcmd__print__subcmd__config)
-            opts="-h --config --auth-dir --listen --control-socket --log-level --help"
+            opts="-h --config --auth-dir --listen --control-socket --log-level --log-format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -120,6 +128,10 @@ _proxyd() {
                     return 0
                     ;;
                 --log-level)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -38,9 +38,10 @@ async fn a_daemon_that_is_well_finds_nothing_to_mend() {
         }
     };
     within("the directory is watched", watched).await;
-    let worst = diagnose(&daemon).await.into_iter().max_by_key(|finding| finding.severity).unwrap();
     // How many files may be open is the machine's.
-    assert!(worst.severity() <= Severity::Note && worst.area.starts_with("limits"), "{worst:?}");
+    let findings = diagnose(&daemon).await;
+    let wrong = |finding: &&Finding| finding.severity() > Severity::Ok && finding.area != "limits";
+    assert_eq!(findings.iter().find(wrong), None);
     let head = fake.requests_to("/").remove(0);
     assert_eq!(
         (head.method.as_str(), head.header("authorization"), head.header("x-api-key")),

@@ -266,6 +266,7 @@ async fn an_address_of_metrics_that_is_taken_is_named() {
     use proxyd::chain::ErrorChain;
     use proxyd::clock::Clock;
     use proxyd::config::{self, Environment, Flags};
+    use proxyd::systemd::Given;
 
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = taken.local_addr().unwrap();
@@ -283,9 +284,10 @@ async fn an_address_of_metrics_that_is_taken_is_named() {
     .map(|(name, value)| (name.to_owned(), value))
     .into_iter()
     .collect();
-    let config = config::load(&flags, &environment).unwrap().config;
+    let loaded = config::load(&flags, &environment).unwrap();
     proxy_tests::daemon::private_dir(home.path().join("auth"));
-    let error = App::start(config, Clock::system(), Outside::start().unwrap()).await.unwrap_err();
+    let outside = Outside::start().unwrap();
+    let error = App::start(loaded, Clock::system(), outside, Given::default()).await.unwrap_err();
     let told = ErrorChain(&error).to_string();
     assert!(told.contains(&format!("cannot listen on {address} (metrics.listen)")), "{told}");
 }

@@ -228,10 +228,10 @@ ends with 1 if a change could not be had.")]
 The daemon holds its last lines in memory, whatever became of them elsewhere. What it logs at all is
 said by proxyctl log-level.")]
     Logs(Logs),
-    /// Show how much the daemon logs, or change it until its configuration is read again
+    /// Show how much the daemon logs, or change it for now
     #[command(after_help = "Examples:
   proxyctl log-level                which one it is
-  proxyctl log-level debug          until the next reload or start
+  proxyctl log-level debug          until the next start, or a reload with another log.level
 
 To keep one, set log.level in proxyd's configuration.")]
     LogLevel {

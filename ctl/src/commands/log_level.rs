@@ -1,4 +1,4 @@
-//! `proxyctl log-level`: how much the daemon logs, shown or changed until its configuration is read again.
+//! `proxyctl log-level`: how much the daemon logs, shown or changed for now.
 
 use proxy_proto::v1::LogLevel;
 
@@ -36,7 +36,7 @@ async fn set(level: Level, context: &mut Context<'_>) -> Result<Exit, Error> {
     let before = set.before.unwrap_or("off");
     context.output.data(&format!("The log level is {word} now; it was {before} before.\n"))?;
     context.output.talk(&format!(
-        "It holds until the next reload or start. To keep it, set log.level = \"{word}\" in proxyd's configuration."
+        "It holds until the next start or a reload with another log.level. To keep it, set log.level = \"{word}\" in proxyd's configuration."
     ));
     Ok(Exit::Ok)
 }

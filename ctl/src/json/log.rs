@@ -32,7 +32,7 @@ pub struct LogLevelShown {
     pub level: Option<&'static str>,
 }
 
-/// `log-level LEVEL`: holds until the next reload or start.
+/// `log-level LEVEL`: holds until the next start or a reload with another log.level.
 #[derive(Debug, Serialize)]
 pub struct LogLevelSet {
     /// The one from now on.

@@ -87,7 +87,7 @@ impl Reconfigure {
             report(&outcome, &cause);
             if let Some(config) = config {
                 // After what is told of it: a level may hide that.
-                self.set_level(&outcome, &config);
+                set_level(&outcome, &config);
                 if config.watch != watch.is_some() {
                     watch = self.watch(config.watch);
                 }
@@ -102,13 +102,6 @@ impl Reconfigure {
     fn watch(&self, wanted: bool) -> Option<ConfigurationWatch> {
         let directories = self.sources.directories();
         wanted.then(|| ConfigurationWatch::new(directories.iter().map(AsRef::as_ref)))
-    }
-
-    fn set_level(&self, outcome: &Outcome, config: &Config) {
-        let is_changed = |changes: &Vec<Change>| changes.iter().any(|change| change.key == "log.level");
-        if outcome.as_ref().is_ok_and(is_changed) {
-            telemetry::set_level(config.log_level.into());
-        }
     }
 
     /// What came of it, and the configuration that was read.
@@ -251,6 +244,14 @@ async fn changed(watch: Option<&mut ConfigurationWatch>) {
     match watch {
         Some(watch) => watch.changed().await,
         None => std::future::pending().await,
+    }
+}
+
+/// A level that a person set since stays, where the configured one is the same as before.
+fn set_level(outcome: &Outcome, config: &Config) {
+    let is_changed = |changes: &Vec<Change>| changes.iter().any(|change| change.key == "log.level");
+    if outcome.as_ref().is_ok_and(is_changed) {
+        telemetry::set_level(config.log_level.into());
     }
 }
 

@@ -93,29 +93,16 @@ fn unanswered(error: &Unreached) -> Unanswered {
 }
 
 fn miss(error: &(dyn Error + 'static)) -> Miss {
-    let mut causes = vec![error];
-    let mut next = error.source();
-    while let Some(cause) = next {
-        causes.push(cause);
-        next = cause.source();
-    }
-    for cause in &causes {
-        // An I/O error holds the one that it was made of, and says only that one's causes.
-        let held = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        let tls = match held {
-            Some(held) => held.downcast_ref::<rustls::Error>(),
-            None => cause.downcast_ref::<rustls::Error>(),
-        };
-        match tls {
-            Some(rustls::Error::InvalidCertificate(
-                CertificateError::Expired
-                | CertificateError::ExpiredContext { .. }
-                | CertificateError::NotValidYet
-                | CertificateError::NotValidYetContext { .. },
-            )) => return Miss::Time,
-            Some(rustls::Error::InvalidCertificate(_)) => return Miss::Certificate,
-            _ => {}
-        }
+    let causes = causes(error);
+    match causes.iter().find_map(|cause| cause.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::InvalidCertificate(
+            CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. },
+        )) => return Miss::Time,
+        Some(rustls::Error::InvalidCertificate(_)) => return Miss::Certificate,
+        _ => {}
     }
     // The resolver's and the tunnel's errors have no type that could be asked for.
     let said: Vec<_> = causes.iter().map(ToString::to_string).collect();
@@ -126,5 +113,37 @@ fn miss(error: &(dyn Error + 'static)) -> Miss {
         Miss::Proxy
     } else {
         Miss::Connection
+    }
+}
+
+/// The error and all that led to it. One of I/O holds the one that it was made of, and as its source tells only that one's.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)> {
+    let mut causes = vec![error];
+    let mut last = error;
+    loop {
+        let next = match last.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(held) => Some(held as &(dyn Error + 'static)),
+            None => last.source(),
+        };
+        let Some(next) = next else { return causes };
+        causes.push(next);
+        last = next;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_certificate_is_seen_however_deep_it_lies() {
+        let told = |fault| {
+            let inner = io::Error::new(io::ErrorKind::InvalidData, rustls::Error::InvalidCertificate(fault));
+            miss(&io::Error::other(io::Error::other(inner)))
+        };
+        assert_eq!(told(CertificateError::UnknownIssuer), Miss::Certificate);
+        assert_eq!(told(CertificateError::Expired), Miss::Time);
+        assert_eq!(miss(&io::Error::other("dns error: no such name")), Miss::Name);
+        assert_eq!(miss(&io::Error::from(io::ErrorKind::ConnectionRefused)), Miss::Connection);
     }
 }

@@ -52,7 +52,7 @@ impl v1::logs_server::Logs for State {
             .ok_or_else(|| Status::invalid_argument("this daemon does not know that level"))?;
         let before = telemetry::level();
         telemetry::set_level(level);
-        tracing::info!(level = %level, before = %before, "the log level is another one until the next reload or start");
+        tracing::info!(level = %level, before = %before, "the log level is another one until the next start or a reload with another log.level");
         Ok(Response::new(SetLogLevelResponse { before: told(before).into() }))
     }
 }
@@ -103,10 +103,13 @@ async fn lines(
         }
     }
     drop(fitting);
-    while request.follow {
+    if !request.follow {
+        return;
+    }
+    loop {
         let news = telemetry::lines_since(next);
         next = news.next;
-        let missed = (news.missed > 0).then(|| WatchLogsResponse { what: Some(What::Missed(news.missed)) });
+        let missed = (news.missed > 0).then_some(WatchLogsResponse { what: Some(What::Missed(news.missed)) });
         let fitting = news.lines.iter().filter(|record| wanted.takes(record)).map(|record| line(record));
         for message in missed.into_iter().chain(fitting) {
             if state.give(&sender, message).await.is_none() {

@@ -100,10 +100,10 @@ mod tests {
 
     #[test]
     fn each_way_of_not_getting_there_names_the_host_and_a_command() {
-        let origin = Url::parse("https://api.example.com").unwrap();
+        let host = Url::parse("https://api.example.com").unwrap();
         for miss in [Miss::Name, Miss::Certificate, Miss::Time, Miss::Proxy, Miss::TimedOut, Miss::Connection]
         {
-            let finding = missed(host, &Unanswered { miss, why: "because".to_owned() });
+            let finding = missed(&host, &Unanswered { miss, why: "because".to_owned() });
             assert!(
                 finding.found.contains("api.example.com") && finding.found.ends_with("because"),
                 "{finding:?}"

@@ -104,11 +104,11 @@ struct Prepared {
     certificate: Option<Arc<Certificate>>,
     /// The rules differ in who is let in: whoever is in comes in anew.
     is_strict: bool,
-    listen: Result<Vec<Bound>, ListenError>,
+    listen: Result<Vec<Ready>, ListenError>,
 }
 
 /// A listener that is new.
-struct Bound {
+struct Ready {
     wanted: Listen,
     bound: Listen,
     listener: Listener,
@@ -194,7 +194,7 @@ impl Inner {
     }
 
     /// Binds the addresses that come.
-    fn bind(&self, config: &Config) -> Result<Vec<Bound>, ListenError> {
+    fn bind(&self, config: &Config) -> Result<Vec<Ready>, ListenError> {
         if self.is_given {
             return Err(ListenError::Given);
         }
@@ -217,7 +217,7 @@ impl Inner {
         let bind = |wanted: &Listen| {
             let listener = Listener::bind(wanted, &access).map_err(|error| held(error, wanted, &going))?;
             let bound = listener.address().map_err(ListenError::Address)?;
-            Ok(Bound { wanted: wanted.clone(), bound, listener })
+            Ok(Ready { wanted: wanted.clone(), bound, listener })
         };
         coming.into_iter().map(bind).collect()
     }
@@ -291,9 +291,9 @@ impl Inner {
         }
     }
 
-    fn open_new(&self, bound: Vec<Bound>, order: &[Listen]) {
+    fn open_new(&self, bound: Vec<Ready>, order: &[Listen]) {
         let mut open = self.open();
-        for Bound { wanted, bound, listener } in bound {
+        for Ready { wanted, bound, listener } in bound {
             tracing::info!(listen = %bound, "listens there, too");
             open.push(self.doors.open(wanted, bound, listener));
         }

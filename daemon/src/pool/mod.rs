@@ -136,9 +136,10 @@ impl Pool {
     /// Chooses as this says from now on. The strategy that a person chose since stays, where the configured one is the same
     /// as before.
     pub fn configure(&self, config: Config) {
-        let before = self.shared.config.swap(Arc::new(config.clone()));
-        if before.strategy != config.strategy {
-            self.set_strategy(config.strategy);
+        let strategy = config.strategy;
+        let before = self.shared.config.swap(Arc::new(config));
+        if before.strategy != strategy {
+            self.set_strategy(strategy);
         }
     }
 

@@ -207,7 +207,7 @@ impl Pump {
             Ending::Broken(fault) => noted.failed(&fault.told(), Some(ErrorChain(fault).to_string())),
             // It came to an end with an error of upstream's own, or without the one that its protocol has.
             Ending::Complete if end.signal.is_some() => {
-                noted.failed(&ApiError::bad_gateway("").with_code("upstream_error"), None)
+                noted.failed(&ApiError::bad_gateway("").with_code("upstream_error"), None);
             }
             Ending::Complete => noted.failed(&Fault::Ended.told(), Some(Fault::Ended.to_string())),
         }

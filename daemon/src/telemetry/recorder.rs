@@ -10,7 +10,7 @@ use tracing::subscriber::Interest;
 use tracing::{Event, Metadata, Subscriber, span};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context as Subscribed;
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::registry::{LookupSpan, Scope};
 
 use super::record::{Context, Record};
 use super::ring::Ring;
@@ -90,7 +90,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Recorder {
     }
 
     fn on_event(&self, event: &Event<'_>, subscribed: Subscribed<'_, S>) {
-        let around = subscribed.event_scope(event).into_iter().flat_map(|scope| scope.from_root());
+        let around = subscribed.event_scope(event).into_iter().flat_map(Scope::from_root);
         let spans = around.filter_map(|span| span.extensions().get::<Context>().cloned()).collect();
         self.ring.push(Record::new(self.clock.now(), event, spans));
     }

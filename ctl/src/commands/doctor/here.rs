@@ -131,7 +131,7 @@ mod tests {
             assert_eq!(socket(&path)[0].severity, severity, "{mode:o}");
         }
         let file = directory.path().join("file");
-        fs::write(&file, "").unwrap();
+        fs::File::create_new(&file).unwrap();
         assert_eq!(socket(&file)[0].severity, Severity::Problem);
     }
 

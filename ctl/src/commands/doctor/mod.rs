@@ -75,9 +75,10 @@ async fn ask(context: &Context<'_>) -> Result<(GetStatusResponse, Vec<Finding>),
 fn daemon(status: &GetStatusResponse) -> Finding {
     match version::difference(&status.version, status.api_revision) {
         Some(difference) => Finding::new("versions", Severity::Warning, difference.what).mended_by(
-            match status.api_revision < proxy_proto::REVISION {
-                true => "systemctl restart proxyd # or --user; as it was started",
-                false => "proxyctl --version # and install the release of the daemon",
+            if status.api_revision < proxy_proto::REVISION {
+                "systemctl restart proxyd # or --user; as it was started"
+            } else {
+                "proxyctl --version # and install the release of the daemon"
             },
         ),
         None => Finding::new(
@@ -117,7 +118,7 @@ impl Finding {
 
 /// A finding a paragraph: how bad, about what, what, and the command below it.
 fn screen(diagnosis: &Diagnosis) -> String {
-    let mut screen = String::new();
+    let mut lines = Vec::new();
     for finding in &diagnosis.findings {
         let (word, colour) = match finding.severity {
             Severity::Unknown => ("?", Style::new()),
@@ -128,14 +129,13 @@ fn screen(diagnosis: &Diagnosis) -> String {
         };
         let words = format!("{}: {}", text::clean(&finding.area), text::clean(&finding.found));
         let words = facts::fold(&words, MARGIN);
-        screen.push_str(&format!("{colour}{word:<MARGIN$}{colour:#}{words}\n"));
+        lines.push(format!("{colour}{word:<MARGIN$}{colour:#}{words}\n"));
         if let Some(command) = &finding.command {
             let bold = Style::new().bold();
-            screen.push_str(&format!("{:MARGIN$}{bold}{}{bold:#}\n", "", text::clean(command)));
+            lines.push(format!("{:MARGIN$}{bold}{}{bold:#}\n", "", text::clean(command)));
         }
     }
-    screen.push_str(&format!("\n{}\n", summary(diagnosis)));
-    screen
+    lines.concat() + "\n" + &summary(diagnosis) + "\n"
 }
 
 /// Columns of the word and the space behind it.

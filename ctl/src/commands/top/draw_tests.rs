@@ -274,7 +274,7 @@ fn a_question_what_came_of_it_and_a_lost_daemon_are_said_in_words() {
     assert_eq!(last(&model), "Disable ada@example.com? It gets no new requests then. [y/n]");
     model.press(Key::Letter('y'));
     assert_eq!(last(&model), "disabling ada@example.com ...");
-    model.tell(Told::Done(Err("cannot disable the account: no".to_owned())));
+    model.tell(Told::Done(Box::new(Err("cannot disable the account: no".to_owned()))));
     assert_eq!(last(&model), "cannot disable the account: no");
     model.press(Key::Down);
     assert_eq!(last(&model), "work: upstream limits it until 12:42");

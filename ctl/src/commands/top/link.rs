@@ -114,5 +114,5 @@ pub(super) async fn carry_out(client: Client, Deed { verb, id, .. }: Deed) -> To
         Verb::Enable => client.enable(&id).await,
         Verb::Refresh => client.refresh(&id).await,
     };
-    Told::Done(done.map(Account::from).map_err(|failed| words(&failed)))
+    Told::Done(Box::new(done.map(Account::from).map_err(|failed| words(&failed))))
 }

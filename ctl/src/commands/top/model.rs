@@ -116,7 +116,7 @@ pub(super) enum Told {
     Accounts(AccountList),
     Activity(Activity),
     Event(Event),
-    Done(Result<Account, String>),
+    Done(Box<Result<Account, String>>),
     Lost(String),
     Back(Status),
 }
@@ -157,7 +157,7 @@ impl Model {
                 self.events.push_front(event);
                 self.events.truncate(MOST_EVENTS);
             }
-            Told::Done(done) => self.done(done),
+            Told::Done(done) => self.done(*done),
             Told::Lost(why) => {
                 self.asking = None;
                 self.rates.clear();

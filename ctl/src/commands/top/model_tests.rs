@@ -73,7 +73,7 @@ fn disabling_asks_first_and_only_a_yes_does_it() {
     let step = model.press(Key::Letter('y'));
     let deed = Deed { verb: Verb::Disable, id: "a".to_owned(), name: "a".to_owned() };
     assert_eq!(step, Step::Do(deed));
-    model.tell(Told::Done(Ok(account("a"))));
+    model.tell(Told::Done(Box::new(Ok(account("a")))));
     assert_eq!((said(&model), model.doing.is_none()), ("disabled a", true));
 }
 
@@ -94,7 +94,7 @@ fn enabling_and_refreshing_begin_at_once_and_one_thing_is_done_after_the_other()
         assert_eq!(deed.verb, verb);
         assert_eq!(model.press(Key::Letter('r')), Step::Show);
         assert!(said(&model).contains("one thing after the other"));
-        model.tell(Told::Done(Err("cannot do it: no".to_owned())));
+        model.tell(Told::Done(Box::new(Err("cannot do it: no".to_owned()))));
         let said = model.said.clone().unwrap();
         assert_eq!((said.words.as_str(), said.went_wrong), ("cannot do it: no", true));
     }

@@ -76,7 +76,7 @@ async fn watch<'a>(
             Step::Redraw => screen.forget()?,
             Step::Do(deed) => match link.client() {
                 Some(client) => doing = Some(Box::pin(carry_out(client, deed))),
-                None => model.tell(Told::Done(Err("the daemon is not connected".to_owned()))),
+                None => model.tell(Told::Done(Box::new(Err("the daemon is not connected".to_owned())))),
             },
         }
     }

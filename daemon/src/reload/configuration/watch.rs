@@ -47,7 +47,8 @@ impl ConfigurationWatch {
 
     /// Whether a directory is another than the one that was watched.
     fn follow(&mut self) -> bool {
-        self.watches.iter_mut().fold(false, |moved, watch| watch.follow() || moved)
+        // Each of them looks, whatever the others saw.
+        self.watches.iter_mut().filter_map(|watch| watch.follow().then_some(())).count() > 0
     }
 }
 

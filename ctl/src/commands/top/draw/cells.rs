@@ -70,16 +70,11 @@ pub(super) fn heading(
     widths: &[Option<usize>],
     room: usize,
 ) -> Line<'static> {
-    let mut line = format!("{number} ");
     let shown = columns.iter().zip(widths).filter_map(|(column, width)| Some((column, (*width)?)));
-    for (column, width) in shown {
-        let title = column.title;
-        if column.is_number {
-            line.push_str(&format!("{title:>width$.width$} "));
-        } else {
-            line.push_str(&format!("{title:<width$.width$} "));
-        }
-    }
+    let titles = shown.map(|(Column { title, is_number, .. }, width)| {
+        if *is_number { format!("{title:>width$.width$} ") } else { format!("{title:<width$.width$} ") }
+    });
+    let line: String = std::iter::once(format!("{number} ")).chain(titles).collect();
     let style = if pane == current { reversed().patch(bold()) } else { bold() };
     Line::styled(format!("{line:<room$.room$}"), style)
 }
