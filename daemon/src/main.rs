@@ -17,7 +17,7 @@ use proxyd::config::{self, Environment, Loaded, LogFormat};
 use proxyd::reload::Configuration;
 use proxyd::sandbox::{self, Restricted};
 use proxyd::systemd::{self, Announced, Given};
-use proxyd::telemetry::{self, Output};
+use proxyd::telemetry::{self, Logging, Output};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// `EX_CONFIG` of sysexits(3): starting again does not help.
@@ -42,14 +42,14 @@ fn main() -> ExitCode {
         Some(Command::PrintConfig) => print(&loaded.print()),
         None => {
             let output = output(loaded.config.log_format, &environment);
-            let logging = match telemetry::init(loaded.config.log_level.into(), output) {
+            let mut logging = match telemetry::init(loaded.config.log_level.into(), output) {
                 Ok(logging) => logging,
                 Err(error) => {
                     say(&format!("proxyd: cannot start logging: {error}\n"));
                     return ExitCode::FAILURE;
                 }
             };
-            match serve(loaded, &environment) {
+            match serve(loaded, &environment, &mut logging) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => {
                     // What led to it comes first.
@@ -87,7 +87,7 @@ fn raise_file_limit() {
     }
 }
 
-fn serve(loaded: Loaded, environment: &Environment) -> anyhow::Result<()> {
+fn serve(loaded: Loaded, environment: &Environment, logging: &mut Logging) -> anyhow::Result<()> {
     // Changes the environment, so it comes before any thread.
     let given = Given::take(Announced {
         pid: environment.get("LISTEN_PID"),
@@ -102,6 +102,7 @@ fn serve(loaded: Loaded, environment: &Environment) -> anyhow::Result<()> {
         Restricted::Fully => tracing::debug!("restricted to its own files by landlock"),
         Restricted::Not => tracing::warn!("not restricted to its own files: sandbox.landlock is off"),
     }
+    logging.start().context("cannot start a thread")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -221,7 +221,7 @@ async fn what_is_refused_by_its_body_is_told_and_what_asks_for_health_is_not() {
 async fn who_comes_later_is_told_of_the_last_requests_and_a_stop_ends_the_watch() {
     let fake = FakeClaude::start().await;
     let (mut daemon, _) = TestDaemon::with_account(&fake).await;
-    assert_eq!(daemon.ask("hello").await.text().await.unwrap().is_empty(), false);
+    assert!(!daemon.ask("hello").await.text().await.unwrap().is_empty());
     let mut first = watch(&daemon).await;
     ended(&mut first).await;
     let mut stream = watch(&daemon).await;

@@ -1,6 +1,7 @@
 //! What the daemon finds of itself when somebody looks for what is wrong.
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 
 use proxy_proto::v1::{DiagnoseRequest, Finding, Severity};
@@ -88,7 +89,7 @@ async fn accounts_and_files_are_told_with_what_mends_them() {
         let mut file = expired(&issued);
         file.as_object_mut().unwrap().remove("refresh_token");
         put(dir, "claude-ended.json", &file);
-        fs::write(dir.join("claude-broken.json"), "{").unwrap();
+        fs::File::create_new(dir.join("claude-broken.json")).unwrap().write_all(b"{").unwrap();
         fs::set_permissions(dir.join("claude-broken.json"), fs::Permissions::from_mode(0o600)).unwrap();
     })
     .await;

@@ -80,11 +80,11 @@ fn judged(expr: &str) -> (Vec<&'static str>, Vec<String>) {
         let as_counter = function.is_some_and(|function| OF_COUNTERS.contains(&function));
         match metric.kind {
             Kind::Histogram if !is_part => {
-                wrong.push(format!("{token} is a histogram: use its buckets, sum or count"))
+                wrong.push(format!("{token} is a histogram: use its buckets, sum or count"));
             }
             Kind::Gauge if as_counter => wrong.push(format!("{token} is a gauge and has no rate")),
             Kind::Counter | Kind::Histogram if !as_counter => {
-                wrong.push(format!("{token} only grows: use its rate"))
+                wrong.push(format!("{token} only grows: use its rate"));
             }
             Kind::Counter | Kind::Histogram | Kind::Gauge => {}
         }

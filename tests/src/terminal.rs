@@ -10,10 +10,13 @@
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::process::Stdio;
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::process::{Command, Stdio};
 use std::thread::JoinHandle;
 
-use nix::pty::{Winsize, openpty};
+use nix::fcntl::OFlag;
+use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
 use tokio::process::Child;
 use tokio::sync::watch;
@@ -24,7 +27,7 @@ use crate::wait::within;
 /// The interrupt key.
 const CTRL_C: u8 = 3;
 /// Wide enough that no line of a program wraps.
-const SIZE: Winsize = Winsize { ws_row: 60, ws_col: 200, ws_xpixel: 0, ws_ypixel: 0 };
+const SIZE: [&str; 4] = ["cols", "200", "rows", "60"];
 
 /// A program on a terminal. Killed if the test ends before it.
 #[derive(Debug)]
@@ -45,22 +48,37 @@ pub struct Left {
     pub screen: String,
 }
 
+/// Both ends of a new terminal: the person's and the program's. No program that is started meanwhile gets them unasked, which
+/// would keep it from hanging up.
+pub fn open() -> (File, File) {
+    let master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).expect("a pseudo-terminal");
+    grantpt(&master).expect("its other end is ours");
+    unlockpt(&master).expect("its other end may be opened");
+    let mut slave = File::options();
+    slave.read(true).write(true).custom_flags(OFlag::O_NOCTTY.bits());
+    let slave = slave.open(ptsname_r(&master).expect("its name")).expect("its other end");
+    let master = master.as_fd().try_clone_to_owned().expect("another descriptor");
+    (File::from(master), slave)
+}
+
 impl Terminal {
     /// `proxyctl` with these arguments, as the foreground program of its terminal.
     pub fn proxyctl(machine: &Machine, args: &[&str]) -> Self {
-        let terminal = openpty(Some(&SIZE), None).expect("a pseudo-terminal");
-        let mut settings = tcgetattr(&terminal.slave).expect("its settings");
+        let (keyboard, slave) = open();
+        let tty = Stdio::from(slave.try_clone().expect("another descriptor"));
+        let sized = Command::new("stty").args(SIZE).stdin(tty).status().expect("stty");
+        assert!(sized.success(), "stty: {sized}");
+        let mut settings = tcgetattr(&slave).expect("its settings");
         settings.local_flags.remove(LocalFlags::ECHO);
-        tcsetattr(&terminal.slave, SetArg::TCSANOW, &settings).expect("its settings");
-        let end = || Stdio::from(terminal.slave.try_clone().expect("another descriptor"));
+        tcsetattr(&slave, SetArg::TCSANOW, &settings).expect("its settings");
+        let end = || Stdio::from(slave.try_clone().expect("another descriptor"));
         // The interrupt key reaches only a program whose controlling terminal this is.
         let mut command = machine.command("setsid");
         command.arg("--ctty").arg(&programs().proxyctl).args(args).env("TERM", "dumb");
         command.stdin(end()).stdout(end()).stderr(end());
         let child = command.spawn().expect("the program starts");
         // Ours go, so that the terminal ends when the program does.
-        drop((command, terminal.slave));
-        let keyboard = File::from(terminal.master);
+        drop((command, slave));
         let (writer, screen) = watch::channel(String::new());
         let mut source = keyboard.try_clone().expect("another descriptor");
         let reader = std::thread::spawn(move || {

@@ -1,12 +1,11 @@
 //! Completion in a real shell: the command line's own words, and the accounts of the running daemon.
 
-use std::fs::{DirBuilder, File};
+use std::fs::DirBuilder;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
-use nix::pty::openpty;
 use proxy_proto::v1::{Account, ListAccountsResponse};
 
 use super::daemon::{FakeDaemon, account, api_key_account, client_key};
@@ -114,14 +113,13 @@ fn programs_are_offered_by_their_names_and_commands_after_run() {
 
 /// Types into a bash on a terminal of its own: what a person meets, with the word breaks and the quoting of readline.
 fn typed(daemon: &FakeDaemon, line: &str) {
-    let terminal = openpty(None, None).unwrap();
-    let end = || Stdio::from(terminal.slave.try_clone().unwrap());
+    let (mut keyboard, slave) = super::terminal::open();
+    let end = || Stdio::from(slave.try_clone().unwrap());
     let mut command = bash(daemon);
     command.args(["--norc", "--noprofile", "-i"]).env("PS1", "ready> ").env("TERM", "dumb");
     command.env("HISTFILE", "/dev/null").stdin(end()).stdout(end()).stderr(end());
     let mut shell = command.spawn().unwrap();
-    drop((command, terminal.slave));
-    let mut keyboard = File::from(terminal.master);
+    drop((command, slave));
     let screen = Arc::new(Mutex::new(Vec::new()));
     let reader = std::thread::spawn({
         let (screen, mut source) = (Arc::clone(&screen), keyboard.try_clone().unwrap());

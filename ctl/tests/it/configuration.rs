@@ -19,8 +19,8 @@ fn change(key: &str, values: [&str; 2], effect: ConfigurationEffect, reason: &st
     }
 }
 
-fn changed(changes: Vec<ConfigurationChange>) -> Result<ReloadResponse, Status> {
-    Ok(ReloadResponse { changes, mistakes: Vec::new() })
+fn changed(changes: Vec<ConfigurationChange>) -> ReloadResponse {
+    ReloadResponse { changes, mistakes: Vec::new() }
 }
 
 fn level() -> ConfigurationChange {
@@ -48,7 +48,7 @@ fn each_change_is_told_with_what_became_of_it_and_one_that_failed_fails_the_comm
         (vec![level(), dir()], 0, format!("{level_line}{dir_lines}"), restart),
         (vec![listen(), level()], 1, format!("{listen_lines}{level_line}"), ""),
     ] {
-        let daemon = FakeDaemon::start().reload(changed(changes));
+        let daemon = FakeDaemon::start().reload(Ok(changed(changes)));
         let done = daemon.run(&["reload"]);
         assert_eq!((done.code, done.stdout, done.stderr.as_str()), (code, stdout, stderr));
         assert_eq!(daemon.calls(), ["reload"]);
@@ -57,7 +57,7 @@ fn each_change_is_told_with_what_became_of_it_and_one_that_failed_fails_the_comm
 
 #[test]
 fn a_program_gets_the_changes_as_one_document() {
-    let done = FakeDaemon::start().reload(changed(vec![level(), dir()])).run(&["reload", "--json"]);
+    let done = FakeDaemon::start().reload(Ok(changed(vec![level(), dir()]))).run(&["reload", "--json"]);
     let document = concat!(
         "{\"schema_version\":1,\"changes\":[",
         "{\"key\":\"log.level\",\"before\":\"\\\"info\\\"\",\"after\":\"\\\"debug\\\"\",\"origin\":\"/etc/proxyd/config.toml:2:1\",\"effect\":\"applied\",\"reason\":null},",

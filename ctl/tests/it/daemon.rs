@@ -24,6 +24,7 @@ use tokio::net::UnixListener;
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 use tokio_stream::wrappers::UnixListenerStream;
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use self::activity::Messages;
@@ -86,6 +87,7 @@ struct Script {
     activity: Queue<Vec<WatchActivityResponse>>,
     /// Streams end after their messages; otherwise they stay open, as those of a daemon do.
     streams_stay: bool,
+    streams_end: CancellationToken,
     /// Everything that was asked, in words.
     calls: Vec<String>,
     surprises: Vec<String>,

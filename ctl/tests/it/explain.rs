@@ -170,14 +170,14 @@ fn no_line_is_wider_than_a_terminal() {
 #[test]
 fn on_a_terminal_the_chosen_one_is_green_and_all_is_told_at_once() {
     let daemon = FakeDaemon::start().list(pool());
-    let terminal = nix::pty::openpty(None, None).unwrap();
+    let (mut terminal, slave) = super::terminal::open();
     let mut command = daemon.command(&["accounts", "list", "--explain"]);
     command.env("TERM", "xterm");
-    let mut child = command.stdout(Stdio::from(terminal.slave)).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = command.stdout(Stdio::from(slave)).stderr(Stdio::null()).spawn().unwrap();
     drop(command);
     let mut screen = Vec::new();
     // A terminal whose program has ended reads as an error.
-    let _ended = std::fs::File::from(terminal.master).read_to_end(&mut screen);
+    let _ended = terminal.read_to_end(&mut screen);
     assert_eq!(child.wait().unwrap().code(), Some(0));
     let screen = String::from_utf8(screen).unwrap();
     assert!(screen.contains("\u{1b}[32mchosen: it has the most quota left"), "{screen:?}");

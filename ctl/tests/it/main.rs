@@ -42,6 +42,7 @@ mod strategy;
 mod terminal;
 #[cfg(test)]
 mod token;
+#[cfg(test)]
 mod top;
 #[cfg(test)]
 mod verbs;

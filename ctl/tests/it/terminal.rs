@@ -2,9 +2,12 @@
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::process::{Command, Stdio};
 
-use nix::pty::openpty;
+use nix::fcntl::OFlag;
+use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 use proxy_proto::v1::{ListAccountsResponse, ProviderRevocation};
 
 use tonic::Code;
@@ -12,11 +15,23 @@ use tonic::Code;
 use super::daemon::{CODE, FakeDaemon, KEY, account, completed, refused};
 use super::process::{Done, Live};
 
+/// Both ends of a new terminal: the person's and the program's. No program that is started meanwhile gets them unasked, which
+/// would keep it from hanging up.
+pub(crate) fn open() -> (File, File) {
+    let master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let mut slave = File::options();
+    slave.read(true).write(true).custom_flags(OFlag::O_NOCTTY.bits());
+    let slave = slave.open(ptsname_r(&master).unwrap()).unwrap();
+    (File::from(master.as_fd().try_clone_to_owned().unwrap()), slave)
+}
+
 /// Runs a command whose standard input is a terminal; the file is its keyboard.
 pub(crate) fn on_terminal(mut command: Command) -> (Live, File) {
-    let terminal = openpty(None, None).unwrap();
-    command.stdin(Stdio::from(terminal.slave));
-    (Live::start(command), File::from(terminal.master))
+    let (keyboard, slave) = open();
+    command.stdin(Stdio::from(slave));
+    (Live::start(command), keyboard)
 }
 
 fn answer(daemon: &FakeDaemon, typed: &str) -> Done {
@@ -125,12 +140,12 @@ fn a_key_is_not_typed_where_it_would_be_seen() {
 
 /// What a command prints on a terminal.
 fn seen(mut command: Command) -> String {
-    let terminal = openpty(None, None).unwrap();
-    let mut child = command.stdout(Stdio::from(terminal.slave)).stderr(Stdio::null()).spawn().unwrap();
+    let (mut keyboard, slave) = open();
+    let mut child = command.stdout(Stdio::from(slave)).stderr(Stdio::null()).spawn().unwrap();
     drop(command); // It holds the program's side of the terminal, and reading would not end.
     let mut screen = Vec::new();
     // A terminal whose program has ended reads as an error.
-    let _ended = File::from(terminal.master).read_to_end(&mut screen);
+    let _ended = keyboard.read_to_end(&mut screen);
     assert_eq!(child.wait().unwrap().code(), Some(0));
     String::from_utf8(screen).unwrap()
 }
@@ -153,13 +168,12 @@ fn colours_are_for_terminals_that_want_them() {
 fn a_key_that_is_typed_is_not_shown_and_the_terminal_is_as_before() {
     use nix::sys::termios::{LocalFlags, tcgetattr};
     let daemon = FakeDaemon::start().add(false);
-    let terminal = openpty(None, None).unwrap();
+    let (mut keyboard, slave) = open();
     let mut command = daemon.command(&["accounts", "add", "claude"]);
-    command.stdin(Stdio::from(terminal.slave.try_clone().unwrap()));
+    command.stdin(Stdio::from(slave.try_clone().unwrap()));
     let live = Live::start(command);
-    let echoes = || tcgetattr(&terminal.slave).unwrap().local_flags.contains(LocalFlags::ECHO);
+    let echoes = || tcgetattr(&slave).unwrap().local_flags.contains(LocalFlags::ECHO);
     super::process::wait_until("nothing is shown", || !echoes());
-    let mut keyboard = File::from(terminal.master.try_clone().unwrap());
     keyboard.write_all(format!("{KEY}\n").as_bytes()).unwrap();
     let done = live.finish();
     assert_eq!((done.code, done.stdout.as_str()), (0, "Added build (9c1d00aa22bb).\n"), "{}", done.stderr);
@@ -172,11 +186,11 @@ fn ctrl_c_at_the_question_for_a_key_leaves_the_terminal_as_it_was() {
     use nix::sys::signal::Signal;
     use nix::sys::termios::{LocalFlags, tcgetattr};
     let daemon = FakeDaemon::start();
-    let terminal = openpty(None, None).unwrap();
+    let (_keyboard, slave) = open();
     let mut command = daemon.command(&["accounts", "add", "claude"]);
-    command.stdin(Stdio::from(terminal.slave.try_clone().unwrap()));
+    command.stdin(Stdio::from(slave.try_clone().unwrap()));
     let live = Live::start(command);
-    let echoes = || tcgetattr(&terminal.slave).unwrap().local_flags.contains(LocalFlags::ECHO);
+    let echoes = || tcgetattr(&slave).unwrap().local_flags.contains(LocalFlags::ECHO);
     super::process::wait_until("nothing is shown", || !echoes());
     live.signal(Signal::SIGINT);
     assert_eq!(live.finish().code, 130);

@@ -10,7 +10,6 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use nix::pty::{OpenptyResult, Winsize, openpty};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::termios::{LocalFlags, Termios, tcgetattr};
 use nix::unistd::Pid;
@@ -28,13 +27,23 @@ const COOKED: LocalFlags = LocalFlags::ICANON.union(LocalFlags::ECHO).union(Loca
 
 /// `top` at work.
 struct Screen {
-    child: Child,
+    child: Program,
     keyboard: File,
     /// Kept open, so that its settings can be looked at after the end.
-    slave: std::os::fd::OwnedFd,
+    slave: File,
     before: Termios,
     shown: Arc<Mutex<vt100::Parser>>,
     reader: Option<JoinHandle<()>>,
+}
+
+/// Ends with its test, whatever becomes of that.
+struct Program(Child);
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ended_already = self.0.kill();
+        let _status = self.0.wait();
+    }
 }
 
 impl Screen {
@@ -43,14 +52,13 @@ impl Screen {
     }
 
     fn with(mut command: Command, (columns, rows): (u16, u16)) -> Self {
-        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-        let OpenptyResult { master, slave } = openpty(Some(&size), None).unwrap();
+        let (keyboard, slave) = super::terminal::open();
+        resize(&slave, (columns, rows));
         let before = tcgetattr(&slave).unwrap();
         assert!(before.local_flags.contains(COOKED));
         let end = || Stdio::from(slave.try_clone().unwrap());
         command.stdin(end()).stdout(end()).stderr(end()).env("TERM", "xterm");
-        let child = command.spawn().unwrap();
-        let keyboard = File::from(master);
+        let child = Program(command.spawn().unwrap());
         let number = |number| NonZeroU16::new(number).unwrap();
         let shown = Arc::new(Mutex::new(vt100::Parser::new(number(rows), number(columns), 0)));
         let (mut source, screen) = (keyboard.try_clone().unwrap(), Arc::clone(&shown));
@@ -108,14 +116,14 @@ impl Screen {
     }
 
     fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(self.child.id().try_into().unwrap()), signal).unwrap();
+        kill(Pid::from_raw(self.child.0.id().try_into().unwrap()), signal).unwrap();
     }
 
     /// Waits for the end, after which the terminal must be as before; what is on it then, and the exit code.
     fn left(mut self) -> (Option<i32>, Vec<String>) {
         let child = Mutex::new(&mut self.child);
-        wait_until("the program ends", || child.lock().unwrap().try_wait().unwrap().is_some());
-        let code = self.child.wait().unwrap().code();
+        wait_until("the program ends", || child.lock().unwrap().0.try_wait().unwrap().is_some());
+        let code = self.child.0.wait().unwrap().code();
         // What it wrote last may still be on its way.
         wait_until("the terminal is as before", || self.is_given_back());
         let reader = self.reader.take();
@@ -214,7 +222,7 @@ fn at_80x24_all_of_it_is_on_the_screen() {
     let daemon = daemon();
     let mut screen = Screen::start(&daemon, (80, 24));
     let rows = screen.wait_until("everything is there", |rows| {
-        ["tok/s", "ada@example.com", "claude-sonnet", "quota low"]
+        ["42 out", "> ada@example.com", "build", "claude-sonnet", "error 529", "quota low", "q quit"]
             .iter()
             .all(|words| rows.iter().any(|row| row.contains(words)))
     });
@@ -228,7 +236,7 @@ fn at_80x24_all_of_it_is_on_the_screen() {
     // However wide the columns are.
     let words = |row: &str| row.split_whitespace().collect::<Vec<_>>().join(" ");
     assert_eq!(words(&rows[3]), "> ada@example.com ready 5h [##---] 35% 3h 7d [####-] 72% 2d 2", "{rows:#?}");
-    assert!(rows[4].starts_with("  build          ready"), "{rows:#?}");
+    assert_eq!(words(&rows[4]), "build ready 0", "{rows:#?}");
     assert!(rows[5].starts_with("2  TIME STATE       ACCOUNT"), "{rows:#?}");
     assert!(
         rows[6].contains(" asking      ada@example.com claude-sonnet-4-5") && rows[6].contains(" ci "),
@@ -251,32 +259,31 @@ fn at_200x60_there_is_more_and_a_terminal_that_changes_its_size_is_drawn_anew() 
     let mut command = daemon.command(&["top"]);
     command.env("LANG", "C.UTF-8");
     let mut screen = Screen::with(command, (200, 60));
-    let rows = screen.wait_for("answered with status 529");
-    assert!(rows.iter().any(|row| row.contains("5h   [██████")), "{rows:#?}");
-    assert!(rows.iter().any(|row| row.contains("Selected      ada@example.com (3f2a9c0d71be)")), "{rows:#?}");
-    assert!(rows[2].contains("SERVED LIMITED FAILED KIND    TOKEN ENDS"), "{rows:#?}");
-    assert!(rows.iter().any(|row| row.contains("px_2")) && rows[59].starts_with("d disable"), "{rows:#?}");
+    screen.wait_until("all of it is there", |rows| {
+        let shown = |words: &str| rows.iter().any(|row| row.contains(words));
+        rows[2].contains("SERVED LIMITED FAILED KIND    TOKEN ENDS")
+            && shown("5h   [██████")
+            && shown("Selected      ada@example.com (3f2a9c0d71be)")
+            && (shown("px_2") && shown("answered with status 529"))
+            && rows[59].starts_with("d disable")
+    });
     let number = |number| NonZeroU16::new(number).unwrap();
     screen.shown.lock().unwrap().screen_mut().set_size(number(30), number(90));
-    resize(&screen, (90, 30));
-    let rows = screen.wait_until("the keys stand at the new end", |rows| {
-        rows.len() == 30 && rows[29].starts_with("d disable")
+    resize(&screen.slave, (90, 30));
+    screen.signal(Signal::SIGWINCH);
+    screen.wait_until("it is drawn for the new size", |rows| {
+        rows.len() == 30 && rows[29].starts_with("d disable") && rows[3].starts_with("> ada@example.com")
     });
-    assert!(rows[3].starts_with("> ada@example.com"), "{rows:#?}");
     screen.press("\u{3}");
     assert_eq!(screen.left().0, Some(0));
 }
 
-/// As a terminal's window does it, and tells its program.
-fn resize(screen: &Screen, (columns, rows): (u16, u16)) {
-    let size = format!("{columns} {rows}");
-    let (columns, rows) = size.split_once(' ').unwrap();
-    let set = Command::new("stty")
-        .args(["cols", columns, "rows", rows])
-        .stdin(Stdio::from(screen.slave.try_clone().unwrap()))
-        .status();
-    assert!(set.unwrap().success());
-    screen.signal(Signal::SIGWINCH);
+/// As a terminal's window does it.
+fn resize(slave: &File, (columns, rows): (u16, u16)) {
+    let (columns, rows) = (columns.to_string(), rows.to_string());
+    let mut set = Command::new("stty");
+    set.args(["cols", &columns, "rows", &rows]).stdin(Stdio::from(slave.try_clone().unwrap()));
+    assert!(set.status().unwrap().success());
 }
 
 #[test]
@@ -296,10 +303,10 @@ fn keys_ask_the_daemon_and_what_it_said_is_shown() {
     screen.wait_for("[y/n]");
     screen.press("y");
     screen.wait_for("disabled ada@example.com");
-    screen.wait_for("> ada@example.com  disabled");
+    screen.wait_for("> ada@example.com   disabled");
     screen.press("e");
     screen.wait_for("enabled ada@example.com");
-    screen.wait_for("> ada@example.com  ready");
+    screen.wait_for("> ada@example.com   ready");
     screen.press("\u{1b}[B");
     screen.wait_for("> build");
     screen.press("r");
@@ -333,7 +340,7 @@ fn the_suspend_key_gives_the_terminal_to_the_shell_for_a_while() {
     let mut screen = Screen::with(command, (80, 24));
     screen.wait_for("> ada@example.com");
     screen.press("\u{1a}");
-    let stat = format!("/proc/{}/stat", screen.child.id());
+    let stat = format!("/proc/{}/stat", screen.child.0.id());
     let is_stopped = || std::fs::read_to_string(&stat).unwrap().rsplit_once(')').unwrap().1.starts_with(" T");
     wait_until("it is stopped", is_stopped);
     wait_until("the terminal is as before", || screen.is_given_back());
@@ -346,15 +353,15 @@ fn the_suspend_key_gives_the_terminal_to_the_shell_for_a_while() {
 
 #[test]
 fn a_daemon_that_stops_is_said_and_waited_for_with_the_last_state_in_sight() {
-    let (daemon, gate) =
-        daemon().ending().watched_again(vec![activity(2)], vec![pool(AccountState::Disabled)]);
+    let (daemon, gate) = daemon().watched_again(vec![activity(2)], vec![pool(AccountState::Disabled)]);
     let mut screen = Screen::start(&daemon, (80, 24));
+    screen.wait_for("> ada@example.com");
+    daemon.end_streams();
     let rows = screen.wait_for("CONNECTION LOST");
     assert!(rows[1].contains("the daemon stopped"), "{rows:#?}");
     screen.wait_for("> ada@example.com");
     screen.press("r");
     screen.wait_for("the daemon is not connected");
-    daemon.let_streams_stay();
     gate.add_permits(1);
     screen.wait_for("connected again");
     screen.wait_for("disabled");

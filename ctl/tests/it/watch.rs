@@ -107,14 +107,14 @@ fn a_reader_that_leaves_ends_it_quietly() {
 #[test]
 fn on_a_terminal_the_list_is_drawn_in_place() {
     let daemon = FakeDaemon::start().pools(vec![pool(AccountState::Ready), pool(AccountState::Disabled)]);
-    let terminal = nix::pty::openpty(None, None).unwrap();
+    let (mut terminal, slave) = super::terminal::open();
     let mut command = daemon.command(&["accounts", "list", "--watch"]);
     command.env("TERM", "xterm");
-    let mut child = command.stdout(Stdio::from(terminal.slave)).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = command.stdout(Stdio::from(slave)).stderr(Stdio::null()).spawn().unwrap();
     drop(command);
     let mut screen = Vec::new();
     // A terminal whose program has ended reads as an error.
-    let _ended = std::fs::File::from(terminal.master).read_to_end(&mut screen);
+    let _ended = terminal.read_to_end(&mut screen);
     assert_eq!(child.wait().unwrap().code(), Some(3));
     let screen = String::from_utf8(screen).unwrap();
     assert_eq!(screen.matches("\u{1b}[H").count(), 2, "{screen:?}");

@@ -74,6 +74,19 @@ const EFFECTS: &[(&[&str], AtReload)] = &[
     (&["log.level"], AtReload::Applied(Part::Log)),
     (&["config.watch"], AtReload::Applied(Part::Watch)),
     (&["control.socket", "control.group", "control.group_rights"], AtReload::Restart(CONTROL)),
+    (
+        &["log.format"],
+        AtReload::Restart("what is logged is written in one form for as long as the daemon runs"),
+    ),
+    (&["metrics.listen"], AtReload::Restart("its addresses are taken at the start")),
+    (
+        &["otlp.endpoint", "otlp.headers_file", "otlp.interval"],
+        AtReload::Restart("the way to the collector is made at the start"),
+    ),
+    (
+        &["auth.seal", "auth.seal_key_file", "auth.old_seal_key_file"],
+        AtReload::Restart("every file is sealed, or put in clear, at the start"),
+    ),
     (&["auth.dir"], AtReload::Restart("the daemon owns one auth directory for as long as it runs")),
     (
         &[

@@ -80,8 +80,8 @@ fn told(look: Look) -> WatchActivityResponse {
         ended: ended.into_iter().map(gone).collect(),
         ended_missed: missed,
         totals: Some(v1::ActivityTotals { requests, failed, tokens: Some(counts(tokens)), output_under_way }),
-        waiting,
-        connections,
+        waiting: u32::try_from(waiting).unwrap_or(u32::MAX),
+        connections: u32::try_from(connections).unwrap_or(u32::MAX),
     }
 }
 

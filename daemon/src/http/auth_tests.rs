@@ -118,8 +118,10 @@ async fn a_key_in_a_url_is_refused_whoever_sends_it() {
 #[tokio::test]
 async fn wrong_keys_hold_back_nobody_who_has_a_good_one() {
     let fixture = fixture(Auth::PeerOrKey);
-    let last = (0..50).map(|_| fixture.ask(false, &[("x-api-key", WRONG)])).last();
-    assert_eq!(last, Some(Err(429)));
+    for _ in 0..49 {
+        assert!(fixture.ask(false, &[("x-api-key", WRONG)]).is_err());
+    }
+    assert_eq!(fixture.ask(false, &[("x-api-key", WRONG)]), Err(429));
     assert_eq!(fixture.ask(false, &[("x-api-key", &fixture.good)]), Ok(Some("test".to_owned())));
     assert_eq!(fixture.ask(true, &[]), Ok(None));
 }

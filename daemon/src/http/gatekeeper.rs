@@ -11,7 +11,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use futures_util::FutureExt as _;
-use http::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{CONNECTION, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{Method, StatusCode};
 use hyper::body::Incoming;
@@ -116,14 +116,14 @@ impl Gatekeeper {
     ) -> hyper::Response<Held> {
         let mut places = Places::new(standing.busy());
         let mut answer = if let Some(fault) = standing.fault() {
-            places.measured = measured::unread(&self.metrics);
+            places.observed.measured = measured::unread(&self.metrics);
             self.unread(visitor, fault)
         } else {
             let request = request.map(|body| Patient::new(body, self.patience, self.cut.clone()));
             let came = request.body().came();
             let mut request: Request = request.map(Body::new);
             paths::canonicalize(request.uri_mut());
-            places.measured = measured::request(&self.metrics, &request);
+            places.observed.measured = measured::request(&self.metrics, &request);
             let mut answer = self.answer_or_panic(visitor, request, &mut places).await;
             if !came.all() {
                 // What was not read is not read any more: the connection ends with the answer, and the gate lingers
@@ -135,12 +135,10 @@ impl Gatekeeper {
         if answer.status().as_u16() == OVERLOADED.0 {
             answer.extensions_mut().insert(ReasonPhrase::from_static(OVERLOADED.1));
         }
-        places.measured.answers(answer.status().as_u16(), measured::streams(answer.headers()));
-        if let Some(served) = &places.served {
-            served.progress().status(answer.status().as_u16());
-        }
-        if let Some(line) = &mut places.line {
-            note(line, &answer);
+        places.observed.answers(answer.status().as_u16(), measured::streams(answer.headers()));
+        if let Some(error) = answer.extensions().get::<ApiError>() {
+            let why = answer.extensions().get::<error::Why>().map(|why| why.0.clone());
+            places.observed.noted.failed(error, why);
         }
         answer.map(|body| Held::new(body, places))
     }
@@ -148,7 +146,7 @@ impl Gatekeeper {
     /// A panic is this request's, and nobody else's.
     async fn answer_or_panic(&self, visitor: Visitor, request: Request, places: &mut Places) -> Response {
         let (id, dialect) = (RequestId::new(), error::dialect(request.uri().path(), request.headers()));
-        places.line = Some(Line::new((dialect, id), request.uri().path(), &self.cut));
+        places.line = Some(Line::new((dialect, id), &places.observed, &self.cut));
         let answering = AssertUnwindSafe(self.answer(visitor, request, places, (dialect, id)));
         answering.catch_unwind().await.unwrap_or_else(|panic| {
             tracing::error!(request.id = %id, panic = held::what(&*panic), "a request panicked");
@@ -180,13 +178,14 @@ impl Gatekeeper {
             Ok(()) => {
                 if !is_cheap(&head.method, head.uri.path()) {
                     let key = places.permit.as_ref().map(|permit| Arc::clone(permit.key()));
-                    places.served = Some(self.activity.begin(id, dialect, key));
+                    let served = self.activity.begin(id, dialect, key);
+                    places.observed.progress = Some(Arc::clone(served.progress()));
+                    places.served = Some(served);
                 }
                 // Given back when the answer begins and the body is gone: until then there may be a translation of it, too.
                 let room = self.admission.room();
                 head.extensions.insert(id);
                 head.extensions.insert(room.clone());
-                head.extensions.insert(places.measured.clone());
                 let caller = self.caller(&head.headers, places);
                 if let Some(line) = &mut places.line {
                     line.client_key = caller.permit.as_deref().map(|permit| permit.key().name.clone());
@@ -219,7 +218,6 @@ impl Gatekeeper {
             return Ok(());
         }
         let _waiting = self.metrics.wait(Awaited::Place);
-        let _waits = self.activity.waits();
         let admitting = async {
             // The key's own line first: who waits in it takes nobody else's place.
             if let Some(key) = key {
@@ -227,7 +225,7 @@ impl Gatekeeper {
                 places.permit = Some(Arc::new(permit));
             }
             places.admitted = Some(self.admission.admit().await.map_err(|Overloaded| overloaded())?);
-            places.measured.is_served();
+            places.observed.measured.is_served();
             Ok(())
         };
         tokio::select! {
@@ -241,9 +239,7 @@ impl Gatekeeper {
     /// Who the request is for, as its route is told.
     fn caller(&self, headers: &HeaderMap, places: &Places) -> Caller {
         let credential = self.passthrough.then(|| OwnCredential::of(headers)).flatten();
-        let noted = places.line.as_ref().map(|line| line.noted.clone()).unwrap_or_default();
-        let progress = places.served.as_ref().map(|served| Arc::clone(served.progress()));
-        Caller { permit: places.permit.clone(), credential, noted, progress }
+        Caller { permit: places.permit.clone(), credential, observed: places.observed.clone() }
     }
 
     async fn route(&self, request: Request) -> Response {
@@ -367,18 +363,6 @@ fn refuse(refusal: &Refusal, dialect: Dialect, id: RequestId) -> Response {
         headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
     }
     answer
-}
-
-/// What the log is to say of an answer that begins.
-fn note(line: &mut Line, answer: &Response) {
-    let status = answer.status();
-    let content_type = answer.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
-    let streamed = content_type.starts_with(b"text/event-stream");
-    line.answers(status.as_u16(), streamed, &http_body::Body::size_hint(answer.body()));
-    if let Some(error) = answer.extensions().get::<ApiError>() {
-        let why = answer.extensions().get::<error::Why>().map(|why| why.0.clone());
-        line.noted.failed(error, why);
-    }
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ fn fixture() -> Fixture {
         refusals: Refusals::default(),
         cut: CancellationToken::new(),
         patience: Duration::from_secs(1),
-        activity: Arc::new(crate::proxy::activity::Activity::new(Clock::system())),
+        activity: Arc::new(crate::proxy::activity::Activity::new(Clock::system(), Arc::default())),
     };
     Fixture { _dir: dir, gatekeeper, standing: Arc::new(Standing::new()) }
 }

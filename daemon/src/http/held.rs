@@ -15,16 +15,16 @@ use super::admission::Admitted;
 use super::connection::Busy;
 use super::line::Line;
 use crate::keys::Permit;
+use crate::proxy::Observed;
 use crate::proxy::activity::Served;
-use crate::telemetry::metrics::Request;
 use crate::wire::error::ApiError;
 
 /// All that is given back with the end of an answer.
 #[derive(Debug)]
 pub(super) struct Places {
     _busy: Busy,
-    /// The request, as it is measured.
-    pub(super) measured: Request,
+    /// The request, as it is observed.
+    pub(super) observed: Observed,
     pub(super) admitted: Option<Admitted>,
     pub(super) permit: Option<Arc<Permit>>,
     /// For the log; `None` where it has been told already.
@@ -38,11 +38,19 @@ impl Places {
     pub(super) fn new(busy: Busy) -> Self {
         Self {
             _busy: busy,
-            measured: Request::default(),
+            observed: Observed::default(),
             admitted: None,
             permit: None,
             line: None,
             served: None,
+        }
+    }
+
+    /// All of the answer went down.
+    fn completed(&mut self) {
+        self.observed.measured.completed();
+        if let Some(line) = &mut self.line {
+            line.ended = true;
         }
     }
 }
@@ -62,27 +70,15 @@ impl Held {
     }
 
     fn went_by(&mut self, frame: Option<&Result<Frame<Bytes>, axum::Error>>) {
-        let Places { measured, line, served, .. } = &mut self.places;
         match frame {
             Some(Ok(frame)) => {
-                measured.first_frame();
                 let length = frame.data_ref().map_or(0, Bytes::len);
-                if let Some(line) = line {
-                    line.sends(length);
-                }
-                if let Some(served) = served {
-                    served.progress().went_down(length);
-                }
+                self.places.observed.sends(length);
                 self.left = self.left.map(|left| left.saturating_sub(length as u64));
             }
-            // The line was told why already.
-            Some(Err(_)) => measured.broke(),
-            None => {
-                if let Some(line) = line {
-                    line.ends();
-                }
-                self.left = Some(0);
-            }
+            // The log was told why already.
+            Some(Err(_)) => self.places.observed.measured.broke(),
+            None => self.left = Some(0),
         }
     }
 }
@@ -90,7 +86,7 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         if self.left == Some(0) {
-            self.places.measured.completed();
+            self.places.completed();
         }
     }
 }
@@ -121,12 +117,9 @@ impl http_body::Body for Held {
                 frame.map(|frame| frame.map(|frame| frame.map_err(Broken::Body)))
             }
             Err(panic) => {
-                self.places.measured.broke();
+                self.places.observed.breaks_off(&ApiError::internal(), None);
                 tracing::error!(panic = what(&*panic), "an answer panicked: its connection is cut");
                 self.body = Body::empty();
-                if let Some(line) = &self.places.line {
-                    line.noted.failed(&ApiError::internal(), None);
-                }
                 Poll::Ready(Some(Err(Broken::Panicked)))
             }
         }

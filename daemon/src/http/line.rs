@@ -6,13 +6,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http_body::SizeHint;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::throttle::Source;
 use crate::id::RequestId;
-use crate::proxy::{Broken, Noted, Notes};
+use crate::proxy::{Broken, Notes, Observed};
 use crate::wire::Dialect;
 
 /// Refusals that are told in a second.
@@ -23,70 +22,33 @@ const MOST_REFUSALS: u32 = 10;
 pub(super) struct Line {
     id: RequestId,
     dialect: Dialect,
-    endpoint: &'static str,
     came: Instant,
-    pub(super) noted: Noted,
+    observed: Observed,
     pub(super) client_key: Option<String>,
     /// Cancelled when the grace period of a stop is over.
     cut: CancellationToken,
-    status: Option<u16>,
-    streamed: bool,
-    first_byte: Option<Duration>,
-    /// Bytes of the body that are still to come, where that is known.
-    left: Option<u64>,
-    ended: bool,
+    /// All of its answer went down.
+    pub(super) ended: bool,
 }
 
-/// A question of a machine: whether we live, and how we do.
-const WATCHING: &[&str] = &["hello", "healthz", "readyz", "metrics"];
-
 impl Line {
-    /// Of a request that has come to this canonical path.
-    pub(super) fn new((dialect, id): (Dialect, RequestId), path: &str, cut: &CancellationToken) -> Self {
-        Self {
-            id,
-            dialect,
-            endpoint: endpoint(path),
-            came: Instant::now(),
-            noted: Noted::default(),
-            client_key: None,
-            cut: cut.clone(),
-            status: None,
-            streamed: false,
-            first_byte: None,
-            left: None,
-            ended: false,
-        }
-    }
-
-    /// The head of its answer goes down.
-    pub(super) fn answers(&mut self, status: u16, streamed: bool, body: &SizeHint) {
-        self.status = Some(status);
-        self.streamed = streamed;
-        self.left = body.exact();
-        self.ended = self.left == Some(0);
-    }
-
-    /// So many bytes of its body go down.
-    pub(super) fn sends(&mut self, bytes: usize) {
-        self.first_byte.get_or_insert_with(|| self.came.elapsed());
-        if let Some(left) = &mut self.left {
-            *left = left.saturating_sub(bytes as u64);
-            self.ended |= *left == 0;
-        }
-    }
-
-    /// Its body came to an end.
-    pub(super) fn ends(&mut self) {
-        self.ended = true;
+    /// Of a request that has come.
+    pub(super) fn new(
+        (dialect, id): (Dialect, RequestId),
+        observed: &Observed,
+        cut: &CancellationToken,
+    ) -> Self {
+        let (came, observed, cut) = (Instant::now(), observed.clone(), cut.clone());
+        Self { id, dialect, came, observed, client_key: None, cut, ended: false }
     }
 
     /// How it ended, in one word.
     fn outcome(&self, notes: &Notes) -> &'static str {
+        let status = self.observed.measured.status();
         match &notes.end {
             Some(Broken::Stopped) => "stopped",
             // Where there was time for a status, that is the answer.
-            Some(Broken::Failed { .. }) if self.ended && self.status.is_some_and(|status| status >= 400) => {
+            Some(Broken::Failed { .. }) if self.ended && status.is_some_and(|status| status >= 400) => {
                 "answered"
             }
             Some(Broken::Failed { .. }) => "broken_off",
@@ -99,7 +61,8 @@ impl Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        let notes = self.noted.notes();
+        let (notes, measured) = (self.observed.noted.notes(), &self.observed.measured);
+        let endpoint = measured.endpoint();
         let (code, why) = match &notes.end {
             Some(Broken::Failed { code, why }) => (Some(code.as_str()), why.as_deref()),
             Some(Broken::Stopped) | None => (None, None),
@@ -112,12 +75,12 @@ impl Drop for Line {
                     account.id = notes.account.as_ref().map(tracing::field::display),
                     client_key = self.client_key,
                     dialect = self.dialect.name(),
-                    endpoint = self.endpoint,
+                    endpoint = endpoint.as_str(),
                     model = notes.model,
-                    status = self.status,
-                    streamed = self.streamed,
+                    status = measured.status(),
+                    streamed = measured.streams(),
                     attempts = notes.attempts,
-                    first_byte_ms = self.first_byte.map(milliseconds),
+                    first_byte_ms = measured.first_byte_after().map(milliseconds),
                     duration_ms = milliseconds(self.came.elapsed()),
                     tokens.input = usage.map(crate::wire::messages::Usage::input),
                     tokens.cache_read = usage.map(crate::wire::messages::Usage::cache_read),
@@ -130,37 +93,12 @@ impl Drop for Line {
                 )
             };
         }
-        if WATCHING.contains(&self.endpoint) {
+        if endpoint.is_a_look() {
             line!(debug);
         } else {
             line!(info);
         }
     }
-}
-
-/// Of a path, what is the daemon's own word for it: what follows could be anything.
-fn endpoint(path: &str) -> &'static str {
-    const KNOWN: &[(&str, &str)] = &[
-        ("/v1/messages/count_tokens", "count_tokens"),
-        ("/v1/messages/batches", "batches"),
-        ("/v1/messages", "messages"),
-        ("/v1/files", "files"),
-        ("/v1/chat/completions", "chat_completions"),
-        ("/v1/completions", "completions"),
-        ("/v1/responses/input_tokens", "input_tokens"),
-        ("/v1/responses", "responses"),
-        ("/v1/models", "models"),
-        ("/api/hello", "hello"),
-        ("/healthz", "healthz"),
-        ("/readyz", "readyz"),
-        ("/metrics", "metrics"),
-    ];
-    if path == "/" {
-        return "hello";
-    }
-    let is =
-        |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    KNOWN.iter().find(|(prefix, _)| is(prefix)).map_or("other", |(_, name)| name)
 }
 
 fn milliseconds(time: Duration) -> u64 {
@@ -206,53 +144,37 @@ pub(super) fn peer(source: Source) -> (&'static str, Option<u32>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::metrics::{Endpoint, Request};
     use crate::wire::error::ApiError;
 
     fn line() -> Line {
-        Line::new((Dialect::Chat, RequestId::new()), "/v1/chat/completions", &CancellationToken::new())
+        let measured = Request::new(&Arc::default(), Endpoint::ChatCompletions, None, "POST", None);
+        let observed = Observed { measured, ..Observed::default() };
+        Line::new((Dialect::Chat, RequestId::new()), &observed, &CancellationToken::new())
+    }
+
+    fn outcome(line: &Line) -> &'static str {
+        line.outcome(&line.observed.noted.notes())
     }
 
     #[test]
     fn a_request_ends_in_one_of_these_ways() {
-        let mut of_known_length = line();
-        of_known_length.answers(200, false, &SizeHint::with_exact(10));
-        of_known_length.sends(4);
-        assert_eq!(of_known_length.outcome(&Notes::default()), "client_gone");
-        of_known_length.sends(6);
-        assert_eq!(of_known_length.outcome(&Notes::default()), "answered");
-
         let mut stream = line();
-        stream.answers(200, true, &SizeHint::default());
-        stream.sends(100);
-        assert_eq!(stream.outcome(&Notes::default()), "client_gone");
+        stream.observed.answers(200, true);
+        assert_eq!(outcome(&stream), "client_gone");
         stream.cut.cancel();
-        assert_eq!(stream.outcome(&Notes::default()), "stopped");
-        stream.ends();
-        assert_eq!(stream.outcome(&Notes::default()), "answered");
-        stream.noted.failed(&ApiError::internal(), None);
-        assert_eq!(stream.outcome(&stream.noted.notes()), "broken_off");
+        assert_eq!(outcome(&stream), "stopped");
+        stream.ended = true;
+        assert_eq!(outcome(&stream), "answered");
+        stream.observed.breaks_off(&ApiError::internal(), None);
+        assert_eq!(outcome(&stream), "broken_off");
 
         let mut refused = line();
-        refused.noted.failed(&ApiError::internal(), None);
-        refused.answers(500, false, &SizeHint::with_exact(0));
-        assert_eq!(refused.outcome(&refused.noted.notes()), "answered");
-    }
-
-    #[test]
-    fn an_endpoint_is_a_word_of_ours() {
-        for (path, expected) in [
-            ("/", "hello"),
-            ("/healthz", "healthz"),
-            ("/v1/messages", "messages"),
-            ("/v1/messages/count_tokens", "count_tokens"),
-            ("/v1/messages/batches/b_1/results", "batches"),
-            ("/v1/messagesx", "other"),
-            ("/v1/responses/resp_1", "responses"),
-            ("/v1/models/secret@example.com", "models"),
-            ("/secret@example.com", "other"),
-        ] {
-            assert_eq!(endpoint(path), expected, "{path}");
-        }
+        refused.observed.noted.failed(&ApiError::internal(), None);
+        refused.observed.answers(500, false);
+        assert_eq!(outcome(&refused), "broken_off");
+        refused.ended = true;
+        assert_eq!(outcome(&refused), "answered");
     }
 
     #[test]

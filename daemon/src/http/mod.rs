@@ -7,6 +7,7 @@ mod auth;
 mod body;
 mod connection;
 mod cors;
+mod doors;
 mod error;
 mod gatekeeper;
 mod guard;

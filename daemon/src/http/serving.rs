@@ -12,8 +12,9 @@ use arc_swap::ArcSwap;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::doors::{Doors, Rules};
 use super::listener::{BindError, Listen, Listener, give};
-use super::server::{Doors, Rules, StartError, Stop, access, called, warn_of_open_doors};
+use super::server::{StartError, Stop, access, called, warn_of_open_doors};
 use super::tls::Certificate;
 use super::trust::Trust;
 use super::{Auth, Config};

@@ -5,13 +5,14 @@
 //! no lock is held, and nothing is allocated.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use super::progress::{Asked, Gone, Phase, Progress, Seen, Tokens};
 use crate::clock::{Clock, Timestamp};
 use crate::id::RequestId;
 use crate::keys::Key;
+use crate::telemetry::Metrics;
+use crate::telemetry::metrics::Awaited;
 use crate::wire::Dialect;
 
 /// Requests that ended, as many as are remembered.
@@ -20,14 +21,15 @@ const MOST_ENDED: usize = 256;
 const FIRST_TOLD: usize = 32;
 /// Running requests that are told at once.
 pub const MOST_RUNNING_TOLD: usize = 256;
+
 /// What is going on.
 #[derive(Debug)]
 pub struct Activity {
     clock: Clock,
     running: Mutex<Running>,
     ended: Mutex<Ended>,
-    waiting: AtomicU32,
-    connections: AtomicU32,
+    /// Count who waits and who is connected.
+    metrics: Arc<Metrics>,
 }
 
 #[derive(Debug, Default)]
@@ -55,13 +57,6 @@ pub struct Served {
     progress: Arc<Progress>,
 }
 
-/// Counted as long as this lives.
-#[derive(Debug)]
-pub struct Counted {
-    activity: Arc<Activity>,
-    counter: fn(&Activity) -> &AtomicU32,
-}
-
 /// How far somebody has looked.
 #[derive(Debug, Default)]
 pub struct Cursor(Option<u64>);
@@ -79,9 +74,9 @@ pub struct Look {
     pub missed: u64,
     pub totals: Totals,
     /// Requests that wait to be let in.
-    pub waiting: u32,
+    pub waiting: u64,
     /// Connections of clients.
-    pub connections: u32,
+    pub connections: u64,
 }
 
 /// Since the start.
@@ -96,14 +91,8 @@ pub struct Totals {
 }
 
 impl Activity {
-    pub fn new(clock: Clock) -> Self {
-        Self {
-            clock,
-            running: Mutex::default(),
-            ended: Mutex::default(),
-            waiting: AtomicU32::new(0),
-            connections: AtomicU32::new(0),
-        }
+    pub fn new(clock: Clock, metrics: Arc<Metrics>) -> Self {
+        Self { clock, running: Mutex::default(), ended: Mutex::default(), metrics }
     }
 
     /// A request was let in.
@@ -115,16 +104,6 @@ impl Activity {
         running.all.insert(number, Arc::clone(&progress));
         drop(running);
         Served { activity: Arc::clone(self), number, progress }
-    }
-
-    /// A request waits to be let in, as long as what this gives lives.
-    pub fn waits(self: &Arc<Self>) -> Counted {
-        Counted::new(self, |activity| &activity.waiting)
-    }
-
-    /// A client is connected, as long as what this gives lives.
-    pub fn connected(self: &Arc<Self>) -> Counted {
-        Counted::new(self, |activity| &activity.connections)
     }
 
     /// What is going on, and what has ended since `cursor` was here last.
@@ -152,8 +131,8 @@ impl Activity {
             ended: ended.into_iter().map(|(at, progress)| progress.gone(at)).collect(),
             missed,
             totals: Totals { requests, failed: totals.0, tokens: totals.1, output_under_way },
-            waiting: self.waiting.load(Ordering::Relaxed),
-            connections: self.connections.load(Ordering::Relaxed),
+            waiting: self.metrics.waiting(Awaited::Place),
+            connections: self.metrics.connections(),
         }
     }
 
@@ -187,19 +166,6 @@ impl Drop for Served {
     }
 }
 
-impl Counted {
-    fn new(activity: &Arc<Activity>, counter: fn(&Activity) -> &AtomicU32) -> Self {
-        counter(activity).fetch_add(1, Ordering::Relaxed);
-        Self { activity: Arc::clone(activity), counter }
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        (self.counter)(&self.activity).fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -208,7 +174,7 @@ mod tests {
 
     fn activity() -> (ManualClock, Arc<Activity>) {
         let clock = ManualClock::at("2026-06-01T12:00:00Z".parse().unwrap());
-        (clock.clone(), Arc::new(Activity::new(clock.clock())))
+        (clock.clone(), Arc::new(Activity::new(clock.clock(), Arc::default())))
     }
 
     fn begin(activity: &Arc<Activity>) -> Served {
@@ -284,20 +250,5 @@ mod tests {
         let totals = activity.look(&mut Cursor::default()).totals;
         let expected = Tokens { input: 5, output: 6, cache_read: 7, cache_write: 8 };
         assert_eq!((totals.tokens, totals.output_under_way), (expected, 0));
-    }
-
-    #[test]
-    fn what_is_counted_is_counted_as_long_as_it_lives() {
-        let (_, activity) = activity();
-        let counts = || {
-            let look = activity.look(&mut Cursor::default());
-            (look.waiting, look.connections)
-        };
-        let (waits, connected) = (activity.waits(), activity.connected());
-        assert_eq!(counts(), (1, 1));
-        drop(waits);
-        assert_eq!(counts(), (0, 1));
-        drop(connected);
-        assert_eq!(counts(), (0, 0));
     }
 }

@@ -115,7 +115,7 @@ pub(super) async fn native(
     let telling = Telling::goes_on(&attempt.entry);
     let pump = Pump::new(body, gunzip, encoder, (attempt.lease, telling), witness, inner)
         .metered(meter)
-        .measured(&exchange.measured);
+        .observed(&exchange.caller.observed);
     Ok(respond(head.status, headers, Body::Pumped(Box::new(pump))))
 }
 

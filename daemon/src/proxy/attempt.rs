@@ -94,7 +94,7 @@ impl Inner {
             model: lease.model().to_owned(),
             server: self.api.server(lease.account()),
         };
-        let mut measured = metrics::Attempt::new(&self.metrics, &exchange.measured, called);
+        let mut measured = metrics::Attempt::new(&self.metrics, &exchange.caller.observed.measured, called);
         match self.api.send(exchange.call_by(&lease), &lease).await {
             Ok(mut response) => {
                 measured.head_came();

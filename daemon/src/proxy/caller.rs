@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use http::{Extensions, Method, StatusCode};
 
-use super::progress::Progress;
-use super::{Exchange, Noted};
+use super::{Exchange, Observed};
 use crate::claude::OwnCredential;
 use crate::claude::api::Call;
 use crate::id::AccountId;
@@ -23,10 +22,8 @@ pub struct Caller {
     pub permit: Option<Arc<Permit>>,
     /// What the request brought to go upstream with, instead of an account of the pool.
     pub credential: Option<OwnCredential>,
-    /// What the log is to say of the request.
-    pub noted: Noted,
-    /// Where it is shown how far the request is.
-    pub progress: Option<Arc<Progress>>,
+    /// The request, as it is observed.
+    pub observed: Observed,
 }
 
 /// What a client key does not allow.

@@ -56,7 +56,7 @@ struct Journey<'a> {
 impl Inner {
     /// Sends until there is an answer for the client: the first good one, else the one that says most.
     pub(super) async fn dispatch(&self, exchange: &Exchange) -> Result<Attempt, ProxyError> {
-        exchange.measured.asks(&exchange.model);
+        exchange.caller.observed.asks(&exchange.model);
         exchange.caller.check(exchange).inspect_err(|_| self.metrics.refused(Refusal::KeyRules))?;
         if let Some(credential) = &exchange.caller.credential {
             return self.by_own_credential(exchange, credential).await;
@@ -86,7 +86,7 @@ impl Inner {
         match &result {
             Ok(attempt) => {
                 telling.end(format_args!("answered with status {}", attempt.response.status()));
-                exchange.has_answer();
+                exchange.caller.observed.has_answer();
             }
             Err(error) => {
                 self.count(error);
@@ -128,23 +128,13 @@ impl Inner {
     /// The request's entry, from now on shown to whoever watches.
     pub(super) fn entry(&self, exchange: &Exchange) -> Arc<Entry> {
         let entry = self.history.entry(exchange);
-        if let Some(progress) = &exchange.caller.progress {
-            progress.looks_for_accounts(&entry, exchange.streams);
-        }
+        exchange.caller.observed.looks_for_accounts(&entry, exchange.streams);
         entry
     }
 
     /// Whether one more call than clients asked for may be made now.
     pub(super) fn may_ask_again(&self) -> bool {
         self.budget.lock().unwrap_or_else(PoisonError::into_inner).try_extra(self.clock.now())
-    }
-}
-
-impl Exchange {
-    pub(super) fn has_answer(&self) {
-        if let Some(progress) = &self.caller.progress {
-            progress.has_answer();
-        }
     }
 }
 

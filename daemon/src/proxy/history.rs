@@ -91,7 +91,6 @@ impl History {
         if let Some(known) = entries.iter().rev().take(64).find(|entry| entry.id == exchange.id) {
             return Arc::clone(known);
         }
-        exchange.caller.noted.asks(&exchange.model);
         let entry = Arc::new(Entry {
             id: exchange.id,
             at: self.clock.now(),
@@ -100,7 +99,7 @@ impl History {
             model: exchange.model.chars().take(LONGEST_MODEL).collect(),
             key: exchange.caller.key().map(|key| key.name.clone()),
             conversation: exchange.conversation.map(|(_, told_by)| told_by),
-            noted: exchange.caller.noted.clone(),
+            noted: exchange.caller.observed.noted.clone(),
             clock: self.clock.clone(),
             story: Mutex::default(),
         });
@@ -135,11 +134,6 @@ impl Telling {
     pub(super) fn goes_on(entry: &Arc<Entry>) -> Self {
         let so_far = entry.lock().end.take().map(|(_, how)| how).unwrap_or_default();
         Self { entry: Arc::clone(entry), so_far, is_over: false }
-    }
-
-    /// What the log is to say of the request.
-    pub(super) fn noted(&self) -> &Noted {
-        &self.entry.noted
     }
 
     /// The request's.

@@ -20,10 +20,9 @@ use tokio::time::{Interval, MissedTickBehavior, sleep};
 
 use super::answer::{self, Answer, Body, BrokenOff};
 use super::encoder::Encoder;
-use super::{Config, Exchange, Inner, Noted, ProxyError};
+use super::{Config, Exchange, Inner, Observed, ProxyError};
 use crate::chain::ErrorChain;
 use crate::id::RequestId;
-use crate::telemetry::metrics;
 use crate::wire::error::{self, ApiError};
 
 /// A streaming request's head goes down at the latest after this long: many clients and what stands before them give up
@@ -38,8 +37,7 @@ pub(super) struct HeadCame(Arc<Notify>);
 #[derive(Debug)]
 pub(super) struct Expected {
     pub(super) id: RequestId,
-    pub(super) measured: metrics::Request,
-    pub(super) noted: Noted,
+    pub(super) observed: Observed,
     /// Says how the stream shows that it lives, and how it fails.
     pub(super) encoder: Encoder,
     /// For the head, beside what every stream's says.
@@ -56,8 +54,7 @@ type Work = Pin<Box<dyn Future<Output = Result<Body, ApiError>> + Send>>;
 /// The body of an answer that came too late for its head.
 pub struct Late {
     state: State,
-    measured: metrics::Request,
-    noted: Noted,
+    observed: Observed,
     encoder: Encoder,
     ticking: Interval,
 }
@@ -71,9 +68,8 @@ enum State {
 impl Expected {
     /// A Messages stream's.
     pub(super) fn native(exchange: &Exchange) -> Self {
-        let (id, measured) = (exchange.id, exchange.measured.clone());
-        let noted = exchange.caller.noted.clone();
-        Self { id, measured, noted, encoder: Encoder::events(), header: None, head_came: HeadCame::default() }
+        let (id, observed) = (exchange.id, exchange.caller.observed.clone());
+        Self { id, observed, encoder: Encoder::events(), header: None, head_came: HeadCame::default() }
     }
 }
 
@@ -104,12 +100,12 @@ impl Inner {
             () = sleep(late_head) => {}
             () = first_event_is_late => {}
         }
-        let Expected { id, measured, noted, encoder, header, .. } = expected;
+        let Expected { id, observed, encoder, header, .. } = expected;
         tracing::debug!(request.id = %id, "the answer is late: its stream begins without it");
         let mut headers = stream_headers();
         headers.extend(header);
         answer::mark(&mut headers, id, StatusCode::OK);
-        let late = Late { measured, ..Late::new((id, noted), work, encoder, keep_alive) };
+        let late = Late::new((id, observed), work, encoder, keep_alive);
         Ok(answer::respond(StatusCode::OK, headers, Body::Late(Box::new(late))))
     }
 }
@@ -135,13 +131,13 @@ fn panicked(id: RequestId) -> ApiError {
 }
 
 /// The stream that `work` gives, or what its client is told instead.
-async fn stream((id, noted): (RequestId, Noted), work: Asking) -> Result<Body, ApiError> {
+async fn stream((id, observed): (RequestId, Observed), work: Asking) -> Result<Body, ApiError> {
     let answer = match work.await {
         Ok(answer) => answer,
         Err(error) => {
             tracing::debug!(request.id = %id, error = %ErrorChain(&error), "request failed after its head");
             let told = error.told().error;
-            noted.failed(&told, Some(ErrorChain(&error).to_string()));
+            observed.breaks_off(&told, Some(ErrorChain(&error).to_string()));
             return Err(told);
         }
     };
@@ -162,11 +158,15 @@ async fn stream((id, noted): (RequestId, Noted), work: Asking) -> Result<Body, A
 }
 
 impl Late {
-    fn new((id, noted): (RequestId, Noted), work: Asking, encoder: Encoder, keep_alive: Duration) -> Self {
-        let work = AssertUnwindSafe(stream((id, noted.clone()), work)).catch_unwind();
+    fn new(
+        (id, observed): (RequestId, Observed),
+        work: Asking,
+        encoder: Encoder,
+        keep_alive: Duration,
+    ) -> Self {
+        let work = AssertUnwindSafe(stream((id, observed.clone()), work)).catch_unwind();
         let work = work.map(move |stream| stream.unwrap_or_else(|_panic| Err(panicked(id))));
-        let measured = metrics::Request::default();
-        Self { state: State::Asking(Box::pin(work)), measured, noted, encoder, ticking: ticking(keep_alive) }
+        Self { state: State::Asking(Box::pin(work)), observed, encoder, ticking: ticking(keep_alive) }
     }
 
     pub(super) fn poll_frame(
@@ -183,8 +183,7 @@ impl Late {
                 Poll::Ready(Ok(body)) => self.state = State::Streaming(Box::new(body)),
                 Poll::Ready(Err(error)) => {
                     self.state = State::Failed;
-                    self.measured.broke();
-                    self.noted.failed(&error, None);
+                    self.observed.breaks_off(&error, None);
                     return Poll::Ready(Some(Ok(Frame::data(self.encoder.fail(&error)))));
                 }
                 Poll::Pending => {
@@ -219,7 +218,7 @@ mod tests {
     /// Tells when something has come.
     async fn read_and_tell(work: Asking, came: &Notify) -> String {
         let mut late = Late::new(
-            (RequestId::new(), Noted::default()),
+            (RequestId::new(), Observed::default()),
             work,
             Encoder::events(),
             Duration::from_millis(1),

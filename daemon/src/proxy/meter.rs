@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use super::progress::{BYTES_PER_TOKEN, Progress};
-use super::{Caller, Exchange, Inner, Noted};
+use super::progress::BYTES_PER_TOKEN;
+use super::{Caller, Exchange, Inner, Observed};
 use crate::keys::Permit;
 use crate::pool::Lease;
 use crate::telemetry::Metrics;
-use crate::telemetry::metrics::{Family, Request, Used};
+use crate::telemetry::metrics::{Family, Used};
 use crate::wire::messages::{Usage, usage_in};
 use crate::wire::sse;
 
@@ -19,14 +19,11 @@ const MOST_KEPT: usize = 4 * 1024 * 1024;
 #[derive(Debug)]
 pub(super) struct Meter {
     metrics: Arc<Metrics>,
-    measured: Request,
+    observed: Observed,
     /// The model's.
     family: Family,
     /// Of the key that is charged with them.
     permit: Option<Arc<Permit>>,
-    noted: Noted,
-    /// Where it is shown meanwhile.
-    progress: Option<Arc<Progress>>,
     usage: Usage,
     /// A whole answer so far; `None` where there is none to keep.
     whole: Option<Vec<u8>>,
@@ -42,20 +39,16 @@ impl Meter {
     pub(super) fn new(inner: &Inner, exchange: &Exchange, lease: Option<&Lease>) -> Self {
         let mut meter = Self::with(&inner.metrics, &exchange.caller, None);
         meter.family = Family::of(lease.map_or(exchange.model.as_str(), Lease::model));
-        meter.measured = exchange.measured.clone();
         meter
     }
 
     fn with(metrics: &Arc<Metrics>, caller: &Caller, whole: Option<Vec<u8>>) -> Self {
         let (metrics, usage) = (Arc::clone(metrics), Usage::default());
-        let (measured, family) = (Request::default(), Family::Other);
         Self {
             metrics,
-            measured,
-            family,
+            observed: caller.observed.clone(),
+            family: Family::Other,
             permit: caller.permit.clone(),
-            noted: caller.noted.clone(),
-            progress: caller.progress.clone(),
             usage,
             whole,
             is_settled: false,
@@ -84,9 +77,7 @@ impl Meter {
     pub(super) fn tell(&mut self, usage: &Usage) {
         self.told += 1;
         self.usage.merge(usage);
-        if let Some(progress) = &self.progress {
-            progress.used(&self.usage);
-        }
+        self.observed.tells(&self.usage);
     }
 
     /// Takes an event of a stream, as upstream sent it.
@@ -102,9 +93,7 @@ impl Meter {
     /// So many bytes of a stream went by.
     pub(super) fn passed(&mut self, bytes: usize) {
         self.passed = self.passed.saturating_add(bytes as u64);
-        if let Some(progress) = &self.progress {
-            progress.streamed(self.passed);
-        }
+        self.observed.streamed(self.passed);
     }
 
     /// The answer has ended, whichever way.
@@ -125,8 +114,7 @@ impl Meter {
         };
         self.metrics.tokens(self.family, used);
         if self.told > 0 {
-            self.measured.used(used);
-            self.noted.used(usage);
+            self.observed.used(usage, used);
         }
         // What counts towards the limit of the caller's key: the prompt as far as it was not read from a cache, and the
         // answer. One that was given up before it was counted is charged by its length: hanging up is no way around a limit.

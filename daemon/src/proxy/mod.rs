@@ -25,6 +25,7 @@ mod meter;
 mod models;
 mod native_events;
 mod noted;
+mod observed;
 mod own;
 mod progress;
 mod queue;
@@ -42,7 +43,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{Extensions, HeaderMap, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderValue, Method, header};
 use tokio_util::sync::CancellationToken;
 
 pub use answer::{Answer, Body, held};
@@ -55,6 +56,7 @@ pub use history::{By, Entry, History, MOST_REMEMBERED, Story, Try};
 pub use late::LATE_HEAD;
 pub use models::ModelsRequest;
 pub use noted::{Broken, Noted, Notes};
+pub use observed::Observed;
 pub use told::Told;
 
 use crate::claude::CallBody;
@@ -65,7 +67,7 @@ use crate::owners::Owners;
 use crate::pool::{Endpoint, Lease, Pool};
 use crate::refresh::Refresher;
 use crate::stored::StoredResponses;
-use crate::telemetry::{Metrics, metrics};
+use crate::telemetry::Metrics;
 use crate::translate::{self, Prepared};
 use crate::wire::error::ApiError;
 use crate::wire::{Dialect, messages, splice};
@@ -115,8 +117,6 @@ pub struct Exchange {
     pub call: Call,
     /// Who it is for.
     pub caller: Caller,
-    /// As it is measured.
-    measured: metrics::Request,
     /// What it belongs to, for the choice of its account.
     conversation: Option<Conversation>,
     carried: Carried,
@@ -162,7 +162,7 @@ impl Proxy {
             budget: Mutex::default(),
             queue: Queue::new(config.queue),
             history: Arc::new(History::new(clock.clone())),
-            activity: Arc::new(Activity::new(clock.clone())),
+            activity: Arc::new(Activity::new(clock.clone(), Arc::clone(&metrics))),
             clock,
             config: ArcSwap::from_pointee(config),
             owners,
@@ -229,21 +229,8 @@ impl Exchange {
         let headers = headers::for_upstream(headers);
         let call = Call { method: Method::POST, path, headers, body: body.into() };
         let (dialect, written) = (Dialect::Messages, Some(model.clone()));
-        let (caller, measured) = (Caller::of(&head.extensions), measured(&head.extensions));
-        let carried = Carried::default();
-        Ok(Self {
-            id,
-            dialect,
-            endpoint,
-            model,
-            written,
-            streams,
-            call,
-            caller,
-            measured,
-            conversation,
-            carried,
-        })
+        let (caller, carried) = (Caller::of(&head.extensions), Carried::default());
+        Ok(Self { id, dialect, endpoint, model, written, streams, call, caller, conversation, carried })
     }
 
     /// A request about no model: it goes up as the client sent it, and its body while the client sends it.
@@ -263,7 +250,6 @@ impl Exchange {
             streams: false,
             call,
             caller: Caller::of(&head.extensions),
-            measured: measured(&head.extensions),
             conversation: Some(conversation),
             carried: Carried::default(),
         }
@@ -290,8 +276,7 @@ impl Exchange {
         let conversation = conversation::of_headers(&sent.headers).or_else(session).or_else(beginning);
         let (endpoint, carried) = (Endpoint::Messages, Carried::default());
         let (streams, caller) = (prepared.stream, Caller::of(&sent.extensions));
-        let measured = measured(&sent.extensions);
-        Self { id, dialect, endpoint, model, written, streams, call, caller, measured, conversation, carried }
+        Self { id, dialect, endpoint, model, written, streams, call, caller, conversation, carried }
     }
 
     /// The same request, its tokens only counted.
@@ -316,9 +301,4 @@ impl Exchange {
         }
         call
     }
-}
-
-/// As `http` measures the request; one without is not measured.
-fn measured(extensions: &Extensions) -> metrics::Request {
-    extensions.get::<metrics::Request>().cloned().unwrap_or_default()
 }

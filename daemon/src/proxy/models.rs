@@ -297,7 +297,6 @@ impl Proxy {
             streams: false,
             call,
             caller: Caller::of(&sent.extensions),
-            measured: super::measured(&sent.extensions),
             conversation: None,
             carried: Carried::default(),
         };

@@ -57,9 +57,7 @@ impl Noted {
 
     /// A model is asked for.
     pub(super) fn asks(&self, model: &str) {
-        if !model.is_empty() {
-            self.lock().model = Some(printable(model, LONGEST_MODEL));
-        }
+        self.lock().model = Some(printable(model, LONGEST_MODEL));
     }
 
     /// Another attempt begins.
@@ -95,8 +93,6 @@ mod tests {
         noted.asks(&format!("claude\u{202e}\n\u{1b}[31m{}", "x".repeat(100_000)));
         let model = noted.notes().model.unwrap();
         assert!(model.starts_with("claude???[31mx") && model.len() == LONGEST_MODEL, "{model}");
-        noted.asks("");
-        assert_eq!(noted.notes().model.as_ref(), Some(&model), "a call about no model takes none away");
     }
 
     #[test]

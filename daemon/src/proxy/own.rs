@@ -33,7 +33,7 @@ impl Inner {
         match &result {
             Ok(attempt) => {
                 telling.end(format_args!("answered with status {}", attempt.response.status()));
-                exchange.has_answer();
+                exchange.caller.observed.has_answer();
             }
             Err(error) => telling.end(format_args!("not answered: {error}")),
         }
@@ -50,7 +50,7 @@ impl Inner {
         let written_by =
             if exchange.dialect == Dialect::Messages { WrittenBy::Caller } else { WrittenBy::Us };
         let called = || Called { account: None, model: exchange.model.clone(), server: self.api.provider() };
-        let measured = metrics::Attempt::new(&self.metrics, &exchange.measured, called);
+        let measured = metrics::Attempt::new(&self.metrics, &exchange.caller.observed.measured, called);
         match self.api.send_own(exchange.call.clone(), credential, written_by).await {
             Ok(response) => {
                 let status = response.status();

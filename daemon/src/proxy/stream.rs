@@ -18,12 +18,12 @@ use super::flow::{Ending, Flow, signal};
 use super::history::Telling;
 use super::meter::Meter;
 use super::quiet::Quiet;
-use super::{Broken, Inner, ProxyError};
+use super::{Inner, Observed, ProxyError};
 use crate::chain::ErrorChain;
 use crate::claude::UpstreamBody;
 use crate::owners::Witness;
 use crate::pool::{Lease, Signal};
-use crate::telemetry::{Metrics, metrics};
+use crate::telemetry::Metrics;
 use crate::wire::error::{self, ApiError};
 
 /// One body on its way down. Dropped (the client went away), it drops upstream's body and with it the call.
@@ -37,7 +37,7 @@ pub struct Pump {
     lease: Option<Lease>,
     telling: Telling,
     metrics: Arc<Metrics>,
-    measured: metrics::Request,
+    observed: Observed,
     cut: CancellationToken,
     /// Wakes the pump when `cut` is cancelled.
     cutting: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -59,7 +59,7 @@ impl Pump {
             lease,
             telling,
             metrics: Arc::clone(&inner.metrics),
-            measured: metrics::Request::default(),
+            observed: Observed::default(),
             cut: inner.cut.clone(),
             cutting: Box::pin(inner.cut.clone().cancelled_owned()),
         }
@@ -74,8 +74,8 @@ impl Pump {
     }
 
     /// Tells when the answer begins, and whether it breaks off.
-    pub(super) fn measured(mut self, request: &metrics::Request) -> Self {
-        self.measured = request.clone();
+    pub(super) fn observed(mut self, request: &Observed) -> Self {
+        self.observed = request.clone();
         self
     }
 
@@ -101,7 +101,7 @@ impl Pump {
             let Some(upstream) = &mut self.upstream else { break Fault::Ended };
             match upstream.frame().await {
                 Some(Ok(frame)) => {
-                    self.measured.first_byte();
+                    self.observed.first_byte();
                     self.flow.feed(frame.into_data().unwrap_or_default());
                 }
                 Some(Err(error)) => break error.into(),
@@ -142,7 +142,7 @@ impl Pump {
             match Pin::new(upstream).poll_frame(context) {
                 Poll::Ready(Some(Ok(frame))) => {
                     if let Ok(data) = frame.into_data() {
-                        self.measured.first_byte();
+                        self.observed.first_byte();
                         self.flow.feed(data);
                     }
                 }
@@ -197,19 +197,16 @@ impl Pump {
             Ending::Broken(fault) => fault.in_its_story(),
             Ending::Complete | Ending::Stopping => Fault::Ended.in_its_story(),
         });
-        if !end.complete || end.signal.is_some() {
-            self.measured.broke();
-        }
-        let noted = self.telling.noted();
+        let observed = &self.observed;
         match &ending {
             _ if end.complete && end.signal.is_none() => {}
-            Ending::Stopping => noted.broke(Broken::Stopped),
-            Ending::Broken(fault) => noted.failed(&fault.told(), Some(ErrorChain(fault).to_string())),
+            Ending::Stopping => observed.is_stopped(),
+            Ending::Broken(fault) => observed.breaks_off(&fault.told(), Some(ErrorChain(fault).to_string())),
             // It came to an end with an error of upstream's own, or without the one that its protocol has.
             Ending::Complete if end.signal.is_some() => {
-                noted.failed(&ApiError::bad_gateway("").with_code("upstream_error"), None);
+                observed.breaks_off(&ApiError::bad_gateway("").with_code("upstream_error"), None);
             }
-            Ending::Complete => noted.failed(&Fault::Ended.told(), Some(Fault::Ended.to_string())),
+            Ending::Complete => observed.breaks_off(&Fault::Ended.told(), Some(Fault::Ended.to_string())),
         }
         let is_ours = matches!(ending, Ending::Stopping | Ending::Broken(Fault::Panicked));
         let blamed = !end.complete && !is_ours;

@@ -117,8 +117,7 @@ impl Proxy {
         let streams = prepared.stream;
         let expected = streams.then(|| Expected {
             id,
-            measured: exchange.measured.clone(),
-            noted: exchange.caller.noted.clone(),
+            observed: exchange.caller.observed.clone(),
             encoder: reply.clone().encoder(created),
             header: header.clone(),
             head_came: head_came.clone(),
@@ -196,7 +195,7 @@ impl Proxy {
         let of = (attempt.lease, Telling::goes_on(&attempt.entry));
         let mut pump = Pump::new(body, gunzip, reply.encoder(created), of, witness, &self.0)
             .metered(Some(meter))
-            .measured(&exchange.measured);
+            .observed(&exchange.caller.observed);
         self.unless_cut(pump.first_event()).await?;
         headers.extend(stream_headers());
         answer::mark(&mut headers, exchange.id, StatusCode::OK);

@@ -4,6 +4,7 @@ use crate::claude::Closed;
 use crate::claude::oauth::TokenError;
 use crate::clock::Timestamp;
 use crate::store::{StoreError, Unusable};
+use crate::telemetry::metrics::Refresh as Counted;
 
 /// By what the caller does next: try another account, tell a person, or wait.
 #[derive(Debug, thiserror::Error)]
@@ -43,5 +44,22 @@ impl RefreshError {
             Self::Issuer(TokenError::RateLimited { retry_at }) => *retry_at,
             _ => None,
         }
+    }
+}
+
+/// How a flight with this error, or without one, is counted.
+pub(super) fn counted_as(error: Option<&RefreshError>) -> Counted {
+    let Some(error) = error else { return Counted::Refreshed };
+    match error {
+        RefreshError::NeedsLogin { .. } => Counted::NeedsLogin,
+        RefreshError::Issuer(_) => Counted::Issuer,
+        RefreshError::CannotSave(_) | RefreshError::Unsaved => Counted::NotSaved,
+        RefreshError::Gone
+        | RefreshError::NotRenewable
+        | RefreshError::Closed(_)
+        | RefreshError::Unusable(_)
+        | RefreshError::TooSoon { .. }
+        | RefreshError::Stopping => Counted::NotAsked,
+        RefreshError::Aborted => Counted::Aborted,
     }
 }

@@ -32,7 +32,6 @@ use crate::secret::{AccessToken, RefreshToken};
 use crate::store::Store;
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
-use crate::telemetry::metrics::Refresh as Counted;
 use record::Record;
 
 /// However far the next due time is, the loop looks at the clock this often: it may have jumped, or the
@@ -333,7 +332,7 @@ impl Inner {
     /// meanwhile was passed over for the flight's sake.
     fn landed(&self, id: &AccountId, result: &FlightResult) {
         let now = self.clock.moment();
-        self.metrics.refresh(counted_as(result));
+        self.metrics.refresh(error::counted_as(result.as_ref().err().map(|error| &**error)));
         let mut records = self.records();
         let record = records.entry(id.clone()).or_default();
         record.flight = None;
@@ -359,22 +358,6 @@ impl Inner {
                 }
             }
         }
-    }
-}
-
-fn counted_as(result: &FlightResult) -> Counted {
-    let Err(error) = result else { return Counted::Refreshed };
-    match **error {
-        RefreshError::NeedsLogin { .. } => Counted::NeedsLogin,
-        RefreshError::Issuer(_) => Counted::Issuer,
-        RefreshError::CannotSave(_) | RefreshError::Unsaved => Counted::NotSaved,
-        RefreshError::Gone
-        | RefreshError::NotRenewable
-        | RefreshError::Closed(_)
-        | RefreshError::Unusable(_)
-        | RefreshError::TooSoon { .. }
-        | RefreshError::Stopping => Counted::NotAsked,
-        RefreshError::Aborted => Counted::Aborted,
     }
 }
 

@@ -60,21 +60,39 @@ struct Log {
 /// Logging, until the process ends. Dropped, it waits a moment for what is not written down yet.
 #[derive(Debug)]
 #[must_use]
-pub struct Logging(());
+pub struct Logging {
+    /// As long as nothing is written down.
+    sink: Option<Sink>,
+}
+
+impl Logging {
+    /// Has lines written down from now on, by a thread of its own; until then they are kept. A process that restricts itself
+    /// does so before, so that the thread is restricted, too.
+    ///
+    /// # Errors
+    /// There is no thread to be had.
+    pub fn start(&mut self) -> io::Result<()> {
+        match (LOG.get(), self.sink.take()) {
+            (Some(log), Some(sink)) => writer::start(Arc::clone(&log.ring), sink),
+            _ => Ok(()),
+        }
+    }
+}
 
 impl Drop for Logging {
     fn drop(&mut self) {
+        let _lines_are_lost = self.start();
         if let Some(log) = LOG.get() {
             log.ring.flush(LAST_LINES);
         }
     }
 }
 
-/// Starts logging, once per process. A journal that cannot be reached is no reason to stay away: lines go to stderr then, and
+/// Takes log lines from now on, once per process. A journal that cannot be reached is no reason to stay away: lines go to stderr then, and
 /// say so.
 ///
 /// # Errors
-/// There is no thread or no descriptor to be had.
+/// There is no descriptor to be had.
 pub fn init(level: LevelFilter, output: Output) -> io::Result<Logging> {
     let (sink, no_journal) = match output {
         Output::Text => (Sink::text()?, None),
@@ -85,7 +103,6 @@ pub fn init(level: LevelFilter, output: Output) -> io::Result<Logging> {
         },
     };
     let log = LOG.get_or_init(|| Log { threshold: Arc::new(Threshold::new(level)), ring: Arc::default() });
-    writer::start(Arc::clone(&log.ring), sink)?;
     let recorder = Recorder {
         threshold: Arc::clone(&log.threshold),
         ring: Arc::clone(&log.ring),
@@ -98,7 +115,7 @@ pub fn init(level: LevelFilter, output: Output) -> io::Result<Logging> {
     if let Some(error) = no_journal {
         tracing::warn!(error = %ErrorChain(&error), "the journal cannot be reached: log lines go to stderr as text");
     }
-    Ok(Logging(()))
+    Ok(Logging { sink: Some(sink) })
 }
 
 /// Logs this much from now on. Without [`init`] nothing is logged at all.

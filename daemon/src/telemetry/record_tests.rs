@@ -1,3 +1,5 @@
+//! Lines as values: what they keep, and how they are written.
+
 use std::io::{Read as _, Seek as _};
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! The ring of lines: what is kept, dropped and told.
+
 use std::thread;
 
 use tracing::level_filters::LevelFilter;

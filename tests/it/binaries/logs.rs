@@ -218,7 +218,7 @@ async fn the_journal_gets_fields_and_one_that_hangs_slows_no_request() {
     let dir = machine.home().join("journal");
     fs::create_dir(&dir).unwrap();
     let journal = Arc::new(UnixDatagram::bind(dir.join("socket")).unwrap());
-    journal.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    journal.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
     let mut command = within_journal(&machine, &dir, &["--log-level", "trace"]);
     let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let ready = entry(&journal, |entry| says(entry, "MESSAGE", "proxyd is ready")).await;
@@ -301,15 +301,14 @@ fn parsed(mut bytes: &[u8]) -> Entry {
     while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
         let line = String::from_utf8(bytes[..end].to_vec()).unwrap();
         bytes = &bytes[end + 1..];
-        let (name, value) = match line.split_once('=') {
-            Some((name, value)) => (name.to_owned(), value.to_owned()),
-            None => {
-                let (length, rest) = bytes.split_at(8);
-                let length = usize::try_from(u64::from_le_bytes(length.try_into().unwrap())).unwrap();
-                let value = String::from_utf8(rest[..length].to_vec()).unwrap();
-                bytes = &rest[length + 1..];
-                (line, value)
-            }
+        let (name, value) = if let Some((name, value)) = line.split_once('=') {
+            (name.to_owned(), value.to_owned())
+        } else {
+            let (length, rest) = bytes.split_at(8);
+            let length = usize::try_from(u64::from_le_bytes(length.try_into().unwrap())).unwrap();
+            let value = String::from_utf8(rest[..length].to_vec()).unwrap();
+            bytes = &rest[length + 1..];
+            (line, value)
         };
         entry.insert(name, value);
     }

@@ -1,14 +1,13 @@
 //! SIGHUP and `proxyctl reload`, from inside the sandbox: what a person, a unit and a service manager see of a reload.
 
 use std::fs;
-use std::os::fd::AsFd as _;
 use std::process::Stdio;
 use std::time::Duration;
 
-use nix::pty::openpty;
 use nix::sys::signal::Signal;
 use proxy_tests::binaries::{Machine, browser, programs};
 use proxy_tests::fake_claude::FakeClaude;
+use proxy_tests::terminal;
 use proxy_tests::wait::within;
 use tokio::net::UnixDatagram;
 
@@ -129,7 +128,7 @@ async fn a_person_sees_what_changed_what_waits_and_what_is_wrong() {
     let done = machine.proxyctl(&["reload"]).await;
     let unix = format!("unix:{}", socket.display());
     let expected = format!(
-        "needs a restart  http.listen = [\"127.0.0.1:0\", \"{unix}\"], before [\"127.0.0.1:0\"]  # {file}:1:1\n"
+        "needs a restart  http.listen = [\"127.0.0.1:0\", \"{unix}\"], before [\"127.0.0.1:0\"]  # {file}:1:6\n"
     );
     assert!(done.stdout.starts_with(&expected), "{}\n{}", done.stdout, done.stderr);
     assert!(done.stdout.contains("the daemon closed itself at its start"), "{}", done.stdout);
@@ -165,13 +164,13 @@ async fn a_terminal_that_hangs_up_leaves_the_daemon_serving() {
     let fake = FakeClaude::start().await;
     let machine = Machine::new(&fake);
     configure(&machine, "");
-    let terminal = openpty(None, None).unwrap();
-    let end = || Stdio::from(terminal.slave.as_fd().try_clone_to_owned().unwrap());
+    let (master, slave) = terminal::open();
+    let end = || Stdio::from(slave.try_clone().unwrap());
     let mut command = machine.command("setsid");
     command.arg("--ctty").arg(&programs().proxyd).args(["--listen", "127.0.0.1:0"]);
     command.stdin(end()).stdout(end()).stderr(end());
     let mut child = command.spawn().unwrap();
-    drop((command, terminal.slave));
+    drop((command, slave));
     let shown = async |args: &[&str]| machine.proxyctl(args).await;
     within("it serves", async {
         while shown(&["status"]).await.code == Some(3) {
@@ -181,7 +180,7 @@ async fn a_terminal_that_hangs_up_leaves_the_daemon_serving() {
     .await;
     configure(&machine, "pool.queue = 7\n");
     // The other end goes: whoever leads the session hears SIGHUP, and nobody reads what is logged any more.
-    drop(terminal.master);
+    drop(master);
     within("it has read its configuration", async {
         while !shown(&["config"]).await.stdout.contains("pool.queue = 7 ") {
             tokio::time::sleep(Duration::from_millis(50)).await;

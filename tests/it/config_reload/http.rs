@@ -75,7 +75,8 @@ async fn a_credential_of_the_callers_own_goes_past_the_pool_once_it_may() {
     let own = fake.add_api_key();
     let daemon = daemon(&fake, "").await;
     daemon.reconfigure("[http]\npassthrough = true\n").await;
-    assert_eq!(ask_with(&daemon, &[("x-api-key", &own)]).await, 200);
+    let version = ("anthropic-version", "2023-06-01");
+    assert_eq!(ask_with(&daemon, &[("x-api-key", &own), version]).await, 200);
     let seen = fake.requests_to(MESSAGES).pop().unwrap();
     assert_eq!(seen.header("x-api-key"), Some(own.as_str()));
 }

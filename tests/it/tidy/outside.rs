@@ -20,8 +20,8 @@ const ONLY: &[(&[&str], &[&str])] = &[
     (&["tracing_subscriber", "tracing_journald"], &["telemetry/"]),
     (&["sd_notify", "listenfd"], &["systemd/"]),
     (&["landlock"], &["sandbox.rs"]),
-    // Certificates are read in transport.rs and tls.rs, the kernel's table of connections in peer.rs, what it says
-    // of our signals in main.rs, and log lines are written to stderr, which is a file, too, in writer.rs.
+    // Certificates are read in transport.rs and tls.rs, the kernel's table of connections in peer.rs, and log lines are
+    // written to stderr, which is a file, too, in writer.rs.
     (
         &["std::fs", "tokio::fs"],
         &[
@@ -31,7 +31,6 @@ const ONLY: &[(&[&str], &[&str])] = &[
             "claude/transport.rs",
             "http/peer.rs",
             "http/tls.rs",
-            "main.rs",
             "telemetry/writer.rs",
         ],
     ),

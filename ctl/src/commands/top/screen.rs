@@ -5,7 +5,7 @@ use std::io::{self, Stdout, stdout};
 use std::sync::Once;
 
 use nix::sys::signal::{Signal, raise};
-use ratatui::backend::CrosstermBackend;
+use ratatui::backend::{Backend as _, ClearType, CrosstermBackend};
 use ratatui::crossterm::cursor::{Hide, Show};
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use ratatui::crossterm::execute;
@@ -51,9 +51,13 @@ impl Screen {
         self.terminal.draw(draw).map(|_| ()).map_err(|source| Error::Stdout { source })
     }
 
-    /// Draws everything anew the next time.
+    /// Draws everything anew the next time. Not by the terminal's own `clear`: that asks where the cursor is, and the
+    /// keyboard's thread would read the answer.
     pub(super) fn forget(&mut self) -> Result<(), Error> {
-        self.terminal.clear().map_err(|source| Error::Stdout { source })
+        let cleared = self.terminal.backend_mut().clear_region(ClearType::All);
+        // Both buffers are empty after it.
+        self.terminal.swap_buffers();
+        cleared.map_err(|source| Error::Stdout { source })
     }
 
     /// Stops the program as the terminal's own suspend key does, until the person lets it go on.

@@ -1,16 +1,19 @@
 //! What a daemon tells of what is going on, and streams that stay open as its own do.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use proxy_proto::v1::activity_server::Activity;
 use proxy_proto::v1::*;
 use tokio::sync::Semaphore;
-use tokio_stream::StreamExt as _;
+use tokio_stream::Stream;
+use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::{Request, Response, Status};
 
 use super::{FakeDaemon, Reply, Services, status};
 
-pub(super) type Messages<T> = std::pin::Pin<Box<dyn tokio_stream::Stream<Item = Result<T, Status>> + Send>>;
+pub(super) type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 impl FakeDaemon {
     /// Lets `top` begin, with these messages of each stream. The streams stay open after them.
@@ -25,13 +28,12 @@ impl FakeDaemon {
         self
     }
 
-    /// The streams end after their messages.
-    pub(crate) fn ending(self) -> Self {
-        self.script().streams_stay = false;
-        self
+    /// The streams that stayed open end.
+    pub(crate) fn end_streams(&self) {
+        std::mem::take(&mut self.script().streams_end).cancel();
     }
 
-    /// Lets `top` begin once more, once the test adds a permit and lets its streams stay open.
+    /// Lets `top` begin once more, once the test adds a permit.
     pub(crate) fn watched_again(
         self,
         activity: Vec<WatchActivityResponse>,
@@ -40,11 +42,6 @@ impl FakeDaemon {
         let gate = Arc::new(Semaphore::new(0));
         self.queue_watch(Reply::Held(Ok(activity), Arc::clone(&gate)), pools, vec![]);
         (self, gate)
-    }
-
-    /// Those that are asked for from now on stay open.
-    pub(crate) fn let_streams_stay(&self) {
-        self.script().streams_stay = true;
     }
 
     /// Only the requests are watched, and the stream ends.
@@ -74,12 +71,27 @@ impl FakeDaemon {
 
 impl Services {
     /// A stream of these messages.
-    pub(super) fn stream<T: Send + 'static>(&self, messages: Vec<T>) -> Messages<T> {
-        let told = tokio_stream::iter(messages.into_iter().map(Ok));
-        if self.0.lock().unwrap().streams_stay {
-            Box::pin(told.chain(tokio_stream::pending()))
-        } else {
-            Box::pin(told)
+    pub(super) fn stream<T: Send + Unpin + 'static>(&self, messages: Vec<T>) -> Messages<T> {
+        let script = self.0.lock().unwrap();
+        let end = script.streams_stay.then(|| Box::pin(script.streams_end.clone().cancelled_owned()));
+        Box::pin(Told { messages: messages.into_iter(), end })
+    }
+}
+
+/// Messages, and then nothing until the end, where there is one to wait for.
+struct Told<T> {
+    messages: std::vec::IntoIter<T>,
+    end: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+}
+
+impl<T: Unpin> Stream for Told<T> {
+    type Item = Result<T, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        match (self.messages.next(), &mut self.end) {
+            (Some(message), _) => Poll::Ready(Some(Ok(message))),
+            (None, Some(end)) => end.as_mut().poll(context).map(|()| None),
+            (None, None) => Poll::Ready(None),
         }
     }
 }

@@ -23,6 +23,8 @@ impl ConfigurationWatch {
     /// Directories that are not there yet are watched once they are.
     pub fn new<'a>(directories: impl IntoIterator<Item = &'a Path>) -> Self {
         let (wake, woken) = mpsc::channel(1);
+        // What changed between the last reading and the watch raises no event.
+        let _first = wake.try_send(());
         let watch = |dir: &'a Path| {
             Watch::new(dir, "the directory of the configuration", wake.clone(), Watching::default())
         };

@@ -219,6 +219,16 @@ impl Family {
 }
 
 impl Endpoint {
+    /// Its word in logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        self.name()
+    }
+
+    /// Somebody, often a machine, looks whether and how the daemon runs.
+    pub fn is_a_look(self) -> bool {
+        matches!(self, Self::Status | Self::Metrics)
+    }
+
     /// Whether a model answers.
     pub fn is_of_models(self) -> bool {
         matches!(self, Self::Messages | Self::ChatCompletions | Self::Completions | Self::Responses)

@@ -160,6 +160,16 @@ impl Metrics {
         Waiting { metrics: self, awaited }
     }
 
+    /// Requests that are in line now.
+    pub fn waiting(&self, awaited: Awaited) -> u64 {
+        self.waiting.get(awaited)
+    }
+
+    /// Connections that are open now.
+    pub fn connections(&self) -> u64 {
+        self.connections.load(Ordering::Relaxed)
+    }
+
     /// A connection is open until what is returned is dropped.
     pub fn connection(self: &Arc<Self>) -> Connection {
         self.connections.fetch_add(1, Ordering::Relaxed);
@@ -246,7 +256,7 @@ impl Metrics {
         drop(fields);
         text.all(&table::REFRESHES, one_by_one(&self.refreshes));
         text.one(&table::SAVE_FAILURES, now(&self.save_failures));
-        text.one(&table::LOG_LINES_DROPPED, dropped_log_lines());
+        text.one(&table::LOG_LINES_DROPPED, super::dropped_lines());
         text.all(&table::TRACES, one_by_one(&self.traces));
         text.finish()
     }
@@ -263,11 +273,6 @@ impl Metrics {
         let numbers = self.requests.iter().map(|number| number.load(Ordering::Relaxed));
         labels.zip(numbers).filter(|(_, number)| *number > 0)
     }
-}
-
-/// Lines are written as they come, and whoever logs waits for it: none is given up.
-const fn dropped_log_lines() -> u64 {
-    0
 }
 
 fn one_by_one<L: Label>(counts: &Counts<L>) -> impl Iterator<Item = ([&'static str; 1], u64)> {

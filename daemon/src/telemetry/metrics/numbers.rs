@@ -32,6 +32,10 @@ impl<L: Label> Counts<L> {
         }
     }
 
+    pub(super) fn get(&self, label: L) -> u64 {
+        self.counts.get(label.place()).map_or(0, |count| count.load(Ordering::Relaxed))
+    }
+
     pub(super) fn each(&self) -> impl Iterator<Item = (&'static str, u64)> {
         L::ALL.iter().zip(&self.counts).map(|(label, count)| (label.name(), count.load(Ordering::Relaxed)))
     }

@@ -59,7 +59,7 @@ impl Request {
         method: &'static str,
         traceparent: Option<&str>,
     ) -> Self {
-        let is_told = metrics.exports() && !matches!(endpoint, Endpoint::Status | Endpoint::Metrics);
+        let is_told = metrics.exports() && !endpoint.is_a_look();
         let told = is_told.then(|| {
             Mutex::new(Told {
                 parent: traceparent.and_then(Parent::parse),
@@ -83,6 +83,26 @@ impl Request {
             broken: AtomicBool::default(),
             told,
         })))
+    }
+
+    /// What it is for.
+    pub fn endpoint(&self) -> Endpoint {
+        self.0.as_ref().map_or(Endpoint::Other, |measured| measured.endpoint)
+    }
+
+    /// Of its answer, once its head goes down.
+    pub fn status(&self) -> Option<u16> {
+        self.0.as_ref().and_then(|measured| measured.status.get().copied())
+    }
+
+    /// Whether its answer streams.
+    pub fn streams(&self) -> bool {
+        self.0.as_ref().is_some_and(|measured| measured.streams.load(Ordering::Relaxed))
+    }
+
+    /// How long it took until something of its answer's body was here.
+    pub fn first_byte_after(&self) -> Option<Duration> {
+        self.0.as_ref().and_then(|measured| measured.first_byte.get().copied())
     }
 
     /// It has a place among those that are served.
@@ -117,7 +137,7 @@ impl Request {
 
     /// As [`Request::first_byte`], where the answer is no stream: what goes down of one may be a sign of life.
     pub fn first_frame(&self) {
-        if self.0.as_ref().is_some_and(|measured| !measured.streams.load(Ordering::Relaxed)) {
+        if !self.streams() {
             self.first_byte();
         }
     }
