@@ -1,5 +1,5 @@
 //! A simulated week: ten accounts with windows of 5 hours and 7 days, a hundred conversations, and the real pool between
-//! them. It compares the strategies, and its table stands in ARCHITECTURE.md.
+//! them. It compares the strategies, and its table stands in packaging/docs/strategies.md.
 //!
 //! Deterministic: the same code gives the same table. When the pool chooses otherwise, `UPDATE_GENERATED=1 cargo test -p
 //! proxy-tests --test it -- simulation` writes the new one.
@@ -18,7 +18,7 @@ use world::{Outcome, week};
 const BEGIN: &str = "<!-- simulation -->\n";
 const END: &str = "<!-- end of simulation -->\n";
 
-/// The strategies with the outcome of their week; those that are compared in ARCHITECTURE.md.
+/// The strategies with the outcome of their week; those that are compared there.
 fn outcomes() -> &'static [(String, Outcome)] {
     static OUTCOMES: OnceLock<Vec<(String, Outcome)>> = OnceLock::new();
     OUTCOMES.get_or_init(|| {
@@ -62,8 +62,8 @@ fn table() -> String {
     clippy::disallowed_methods,
     reason = "a test that reads one variable and writes a file of the source tree"
 )]
-fn the_table_in_the_architecture_is_that_of_the_simulation() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ARCHITECTURE.md");
+fn the_table_of_the_strategies_is_that_of_the_simulation() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/docs/strategies.md");
     let text = fs::read_to_string(&path).unwrap();
     let (before, rest) = text.split_once(BEGIN).expect("the begin of the table");
     let (found, after) = rest.split_once(END).expect("the end of the table");
