@@ -22,7 +22,7 @@ use clap_complete::Shell;
 type Files = BTreeMap<PathBuf, Vec<u8>>;
 
 /// The folders that hold nothing but generated files.
-const FOLDERS: &[&str] = &["completions", "docs", "man", "systemd/user"];
+const FOLDERS: &[&str] = &["completions", "man", "systemd/user"];
 
 /// What belongs under `packaging/`.
 fn generated() -> Files {
