@@ -82,12 +82,13 @@ fn the_deb_and_the_rpm_install_the_same_files_in_the_same_places() {
 }
 
 #[test]
-fn every_unit_manual_page_and_completion_is_in_the_packages() {
+fn every_unit_manual_page_completion_and_example_is_in_the_packages() {
     let installed = installed("deb");
     let packaged: BTreeSet<_> = installed.values().cloned().collect();
     let folders = ["systemd/system", "systemd/sysusers.d", "packaging/systemd/user"];
     let generated = ["packaging/man", "packaging/completions", "packaging/docs"];
-    for folder in folders.iter().chain(&generated) {
+    let examples = ["packaging/prometheus", "packaging/grafana"];
+    for folder in folders.iter().chain(&generated).chain(&examples) {
         for name in names(folder) {
             assert!(packaged.contains(&format!("{folder}/{name}")), "{folder}/{name} is in no package");
         }
