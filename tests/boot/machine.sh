@@ -1,5 +1,5 @@
 # Sourced by tests/boot/run and packaging/check-packages: a Debian in a folder, and a real systemd that boots there (systemd-nspawn).
-# Who sources it has `die`, `$work` (a folder of its own, for what is said) and `$root` (where the Debian is to be), and ends with
+# Who sources it has `$work` (a folder of its own, for what is said) and `$root` (where the Debian is to be), and ends with
 # `power_off`.
 # shellcheck shell=bash disable=SC2154
 
@@ -15,7 +15,7 @@ debian() {
     rm -rf --one-file-system "$kept"
     mkdir -p "$kept"
     debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,libpam-systemd,procps,ca-certificates,curl "$suite" "$kept/root" \
-      >"$work/debootstrap.log" 2>&1 || die "debootstrap failed: $(tail -n 3 "$work/debootstrap.log")"
+      >"$work/debootstrap.log" 2>&1 || { printf 'debootstrap failed: %s\n' "$(tail -n 3 "$work/debootstrap.log")"; return 1; }
     rm -rf "$kept/root/var/cache/apt/archives/"*.deb "$kept/root/var/lib/apt/lists/"*
     touch "$kept/made"
   fi
