@@ -15,7 +15,11 @@ debian() {
     rm -rf --one-file-system "$kept"
     mkdir -p "$kept"
     debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,libpam-systemd,procps,ca-certificates,curl "$suite" "$kept/root" \
-      >"$work/debootstrap.log" 2>&1 || { printf 'debootstrap failed: %s\n' "$(tail -n 3 "$work/debootstrap.log")"; return 1; }
+      >"$work/debootstrap.log" 2>&1 || {
+      printf 'debootstrap failed: %s\n' "$(tail -n 3 "$work/debootstrap.log")"
+      rm -rf --one-file-system "$kept"
+      return 1
+    }
     rm -rf "$kept/root/var/cache/apt/archives/"*.deb "$kept/root/var/lib/apt/lists/"*
     touch "$kept/made"
   fi
