@@ -43,6 +43,7 @@ fn with_template(command: clap::Command) -> clap::Command {
   proxyctl login claude             log an account in with the browser
   proxyctl accounts list            show the pool
   proxyctl status                   is all well, and what to do if not
+  proxyctl doctor                   what is wrong, and what mends it
   proxyctl setup codex              point a program at the daemon
   proxyctl run -- claude            run one that is
   proxyctl top                      accounts, requests and events on a live screen
@@ -59,6 +60,8 @@ fn with_template(command: clap::Command) -> clap::Command {
     4  a login is needed: no account is usable
     5  no such account, key or request
     6  not permitted
+    7  doctor: there are warnings
+    8  doctor: something does not work
    13  the callback port is in use
    14  timed out
    15  authentication failed
@@ -173,9 +176,9 @@ Ends with 0 if requests can be served and with 4 if no account is usable.")]
   proxyctl doctor
   proxyctl doctor --json | jq '.findings[] | select(.severity == \"problem\")'
 
-It looks at the control socket, the versions, the auth directory, the limits of the system, the way to the
-provider, its clock and certificates, every account, the HTTP addresses, and this shell's environment. The
-provider's hosts are asked once each, without a credential. Nothing is changed.
+It looks at the control socket, the versions, the configuration that is in use and its files, the auth directory,
+the limits of the system, the way to the provider, its clock and certificates, every account, the HTTP addresses,
+and this shell's environment. The provider's hosts are asked once each, without a credential. Nothing is changed.
 
 Ends with 0 if nothing is wrong, with 7 if there are warnings, and with 8 if something does not work.")]
     Doctor,

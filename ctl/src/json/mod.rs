@@ -70,7 +70,8 @@ pub struct ErrorBody {
     /// One word an exit code: `failed` 1, `usage` 2, `daemon_not_running` 3, `login_needed` 4, `not_found`
     /// 5, `not_permitted` 6, `callback_port_in_use` 13, `timed_out` 14, `authentication_failed` 15,
     /// `could_not_save` 16, `invalid_configuration` 78, `command_not_executable` 126,
-    /// `command_not_found` 127, `interrupted` 130.
+    /// `command_not_found` 127, `interrupted` 130. `warnings_found` 7 and `problems_found` 8 are said by what
+    /// `doctor` prints, which is no error.
     pub code: &'static str,
     /// What failed and why, in words.
     pub message: String,

@@ -2,11 +2,11 @@
 
 use std::net::TcpListener;
 
-use proxy_proto::v1::{Finding, GetStatusResponse, Severity};
+use proxy_proto::v1::{ConfigurationKey, Finding, GetStatusResponse, Severity};
 use tonic::{Code, Status};
 
 use super::daemon::{FakeDaemon, status};
-use super::process::run;
+use super::process::{run, write};
 
 fn finding(area: &str, severity: Severity, found: &str, command: &str) -> Finding {
     Finding {
@@ -21,6 +21,7 @@ fn finding(area: &str, severity: Severity, found: &str, command: &str) -> Findin
 fn finds(findings: Vec<Finding>) -> FakeDaemon {
     FakeDaemon::start()
         .status(Ok(GetStatusResponse { http_listen: Vec::new(), ..status() }))
+        .configuration(Ok(Vec::new()))
         .diagnosis(Ok(findings))
 }
 
@@ -105,6 +106,7 @@ fn an_address_that_nobody_serves_is_a_problem() {
     drop(listener);
     let daemon = FakeDaemon::start()
         .status(Ok(GetStatusResponse { http_listen: vec![address.clone()], ..status() }))
+        .configuration(Ok(Vec::new()))
         .diagnosis(Ok(Vec::new()));
     let done = daemon.run(&["doctor"]);
     assert!(done.stdout.contains(&format!("problem  HTTP: {address} is not reached: ")), "{}", done.stdout);
@@ -120,17 +122,69 @@ fn an_older_daemon_is_told_from_a_broken_one() {
     };
     let daemon = FakeDaemon::start()
         .status(Ok(older.clone()))
-        .status(Ok(older))
-        .diagnosis(Err(Status::new(Code::Unimplemented, "")));
+        .configuration(Err(Status::new(Code::Unimplemented, "")))
+        .status(Ok(older.clone()))
+        .diagnosis(Err(Status::new(Code::Unimplemented, "")))
+        .status(Ok(older));
     let done = daemon.run(&["doctor"]);
     assert_eq!(lines(&done.stdout, "warning").len(), 1, "{}", done.stdout);
     assert!(done.stdout.contains("warning  versions: proxyd 0.0.9"), "{}", done.stdout);
+    for area in ["configuration", "daemon"] {
+        let told = format!("note     {area}: not looked at: this daemon does not tell it\n");
+        assert!(done.stdout.contains(&told), "{}", done.stdout);
+    }
     let daemon = FakeDaemon::start()
         .status(Ok(GetStatusResponse { http_listen: Vec::new(), ..status() }))
+        .configuration(Ok(Vec::new()))
         .diagnosis(Err(Status::new(Code::Internal, "the disk is on fire")));
     let done = daemon.run(&["doctor"]);
     assert!(done.stdout.contains("cannot look for what is wrong: the disk is on fire"), "{}", done.stdout);
     assert_eq!(done.code, 8);
+}
+
+#[test]
+fn what_is_configured_is_told_and_what_its_file_says_by_now() {
+    let daemon = FakeDaemon::start();
+    let file = daemon.directory().join("config.toml");
+    write(&file, "[log]\nlevel = \"debug\"\n");
+    let key = |key: &str, value: &str, origin: String, reloads| ConfigurationKey {
+        key: key.to_owned(),
+        value: value.to_owned(),
+        origin,
+        reloads,
+        restart_reason: String::new(),
+    };
+    let place = |line| format!("{}:{line}:1", file.display());
+    let keys = vec![
+        key("auth.dir", "\"/auth\"", place(4), false),
+        key("http.listen", "[]", "flag --listen".to_owned(), true),
+        key("log.level", "\"info\"", place(2), true),
+        key("pool.wait", "\"0s\"", "default".to_owned(), true),
+    ];
+    let daemon = daemon
+        .status(Ok(GetStatusResponse { http_listen: Vec::new(), ..status() }))
+        .configuration(Ok(keys))
+        .diagnosis(Ok(Vec::new()));
+    let done = daemon.run(&["doctor", "--json"]);
+    let json = done.json();
+    let findings = json["findings"].as_array().unwrap().iter();
+    let told = findings.filter(|finding| finding["area"] == "configuration");
+    let told: Vec<_> = told
+        .map(|finding| {
+            let found = finding["found"].as_str().unwrap().replace(file.to_str().unwrap(), "FILE");
+            (finding["severity"].as_str().unwrap(), found, finding["command"].as_str())
+        })
+        .collect();
+    let expected = [
+        ("ok", "3 of 4 keys are set: 2 in FILE, 1 by flag --listen", None),
+        ("note", "FILE says something else than what runs: log.level", Some("proxyctl reload")),
+        (
+            "note",
+            "FILE says something else than what runs: auth.dir",
+            Some("systemctl restart proxyd # or --user; as it was started"),
+        ),
+    ];
+    assert_eq!(told, expected.map(|(severity, found, command)| (severity, found.to_owned(), command)));
 }
 
 #[test]

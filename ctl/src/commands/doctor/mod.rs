@@ -1,6 +1,7 @@
 //! `proxyctl doctor`: looks at everything that could be wrong, here and in the daemon, and says with each finding which
 //! command mends it.
 
+mod configuration;
 mod environment;
 mod here;
 mod http;
@@ -68,6 +69,7 @@ async fn ask(context: &Context<'_>) -> Result<(GetStatusResponse, Vec<Finding>),
     let client = context.connect().await?;
     let status = client.status().await?;
     let mut findings = vec![daemon(&status)];
+    findings.extend(configured(&client, context.remote.is_none()).await);
     findings.extend(diagnosed(&client).await);
     Ok((status, findings))
 }
@@ -89,12 +91,33 @@ fn daemon(status: &GetStatusResponse) -> Finding {
     }
 }
 
+/// What is configured, and where this machine's files say something else by now.
+async fn configured(client: &Client, is_here: bool) -> Vec<Finding> {
+    let keys = match client.configuration().await {
+        Ok(configuration) => configuration.keys,
+        Err(error) => return vec![untold("configuration", &error)],
+    };
+    let mut findings = vec![configuration::set(&keys)];
+    if is_here {
+        findings.extend(configuration::files(&keys));
+    }
+    findings
+}
+
 async fn diagnosed(client: &Client) -> Vec<Finding> {
     match client.diagnose().await {
         Ok(found) => found.into_iter().map(Finding::from).collect(),
-        // Said already, with what to do.
-        Err(Error::Revision { .. }) => Vec::new(),
-        Err(error) => vec![failed("daemon", &error)],
+        Err(error) => vec![untold("daemon", &error)],
+    }
+}
+
+/// What an older daemon cannot tell is no fault of its own: what to do stands with the versions.
+fn untold(area: &str, error: &Error) -> Finding {
+    match error {
+        Error::Revision { .. } => {
+            Finding::new(area, Severity::Note, "not looked at: this daemon does not tell it")
+        }
+        _ => failed(area, error),
     }
 }
 
