@@ -27,6 +27,8 @@ use crate::version;
 pub(crate) enum Error {
     #[error("{what}")]
     Usage { what: String, hint: String },
+    #[error("{what}")]
+    CommandLine { what: String, why: Option<String>, hint: String },
     #[error("no daemon listens on {}", socket.display())]
     NotRunning { socket: PathBuf, source: io::Error },
     #[error("the control socket {} may not be used", socket.display())]
@@ -122,7 +124,10 @@ impl Error {
     /// The exit code this error ends the program with.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Usage { .. } | Self::File(FileError::Unfit { .. }) | Self::Unedited { .. } => Exit::Usage,
+            Self::Usage { .. }
+            | Self::CommandLine { .. }
+            | Self::File(FileError::Unfit { .. })
+            | Self::Unedited { .. } => Exit::Usage,
             Self::NotRunning { .. }
             | Self::WatchEnded
             | Self::SshFailed { .. }
@@ -168,6 +173,7 @@ impl Error {
         match self {
             Self::Refused { message, .. } if message.is_empty() => None,
             Self::Refused { message, .. } => Some(message.clone()),
+            Self::CommandLine { why, .. } => why.clone(),
             Self::Revision { difference, .. } => Some(difference.what.clone()),
             Self::NotADaemon { said, .. } => Some(format!("it began with {said:?}")),
             Self::LoginDenied(denial) => denial.cause(),
@@ -185,7 +191,9 @@ impl Error {
     /// What to run or to change.
     pub(crate) fn hint(&self) -> String {
         match self {
-            Self::Usage { hint, .. } | Self::Unedited { hint, .. } => hint.clone(),
+            Self::Usage { hint, .. } | Self::CommandLine { hint, .. } | Self::Unedited { hint, .. } => {
+                hint.clone()
+            }
             Self::NotRunning { socket, .. } => start_command(socket),
             Self::Stranger { user: Some(user), .. } => {
                 format!(

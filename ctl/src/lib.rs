@@ -21,6 +21,7 @@ mod holder;
 mod interrupt;
 pub mod json;
 mod kept_key;
+mod mistake;
 mod output;
 mod paste;
 mod place;
@@ -120,30 +121,21 @@ fn execute(cli: cli::Cli) -> Exit {
 /// What clap says: help and the version on standard output, a mistake on standard error. A mistake is JSON if
 /// JSON was asked for, although the command line that asked for it could not be read as a whole.
 fn explain(refused: &clap::Error, args: &[OsString]) -> Exit {
-    match refused.kind() {
+    let is_json = args.iter().any(|arg| arg == "--json");
+    let err = match refused.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            let mut output = Output::new(false);
-            match output.data(&refused.render().ansi().to_string()) {
-                Ok(()) => Exit::Ok,
-                Err(err) => {
-                    output.error(&err);
-                    err.exit()
-                }
+            match Output::new(false).data(&refused.render().ansi().to_string()) {
+                Ok(()) => return Exit::Ok,
+                Err(err) => err,
             }
         }
-        _ => {
-            if args.iter().any(|arg| arg == "--json") {
-                // What is wrong comes first, up to an empty line; what it is about may stand on lines of its own.
-                let text = refused.render().to_string();
-                let lines: Vec<&str> =
-                    text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
-                let what = lines.join(" ").trim_start_matches("error: ").to_owned();
-                let hint = "`proxyctl --help` shows how it is used";
-                Output::new(true).error(&Error::Usage { what, hint: hint.to_owned() });
-            } else {
-                output::stderr(&refused.render().ansi().to_string());
-            }
-            Exit::Usage
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand if !is_json => {
+            output::stderr(&refused.render().ansi().to_string());
+            return Exit::Usage;
         }
-    }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => mistake::nothing_asked(args),
+        _ => mistake::error(refused, args),
+    };
+    Output::new(is_json).error(&err);
+    err.exit()
 }

@@ -16,28 +16,28 @@ pub enum Accounts {
     #[command(after_help = "Examples:
   proxyctl accounts list
   proxyctl accounts list --watch
-  proxyctl accounts list --explain --model claude-opus-4-5     who would serve it, and why
-  proxyctl accounts list --json | jq -r '.accounts[] | select(.state == \"needs_login\") | .email'")]
+  proxyctl accounts list --explain --model claude-opus-4-5   who would serve it
+  proxyctl accounts list --json | jq -r '.accounts[] | [.id, .state] | @tsv'")]
     List(List),
     /// Show everything about one account
     #[command(after_help = "Examples:
   proxyctl accounts show ada@example.com
-  proxyctl accounts show ada@example.com --fresh     ask for the plan's usage now")]
+  proxyctl accounts show ada@example.com --fresh     ask for its usage now")]
     Show(Show),
     /// Put an API key or a setup token into the pool
     #[command(after_help = "Examples:
   proxyctl accounts add claude --key-file key.txt --label build
   pass show anthropic | proxyctl accounts add claude --key-file -
-  proxyctl accounts add claude --setup-token-file token.txt --label ci --expires 2027-06-01
-  proxyctl accounts add claude --key-file key.txt --base-url https://gateway.example/anthropic
+  proxyctl accounts add claude --setup-token-file t.txt --expires 2027-06-01
+  proxyctl accounts add claude --key-file k.txt --base-url https://gw.example
 
 On a terminal, without a file, the API key is asked for and not shown.")]
     Add(Box<Add>),
     /// Change what is set on an account
     #[command(after_help = "Examples:
   proxyctl accounts set build --priority 10 --weight 2
-  proxyctl accounts set build --alias best=claude-opus-4-5 --alias fast=claude-haiku-4-5
-  proxyctl accounts set build --exclude 'claude-opus-*' --note 'only for small things'
+  proxyctl accounts set build --alias best=claude-opus-4-5 --exclude 'claude-3*'
+  proxyctl accounts set build --note 'only for small things'
   proxyctl accounts set build --unset alias --unset note
 
 What is not named stays. --alias and --exclude replace the whole list.")]
@@ -62,7 +62,7 @@ What is not named stays. --alias and --exclude replace the whole list.")]
   proxyctl accounts import ~/.cli-proxy-api --move
   proxyctl accounts import /srv/accounts --yes
 
-The daemon reads the directory; with --host it is one of the other machine. Two programs that refresh one login log each
+The daemon reads the directory; with --host it is one of the other machine. Two programs that refresh one login log each \
 other out: move the files, or stop the other program.")]
     Import(Import),
     /// Write an account's file, tokens included, to a new private file

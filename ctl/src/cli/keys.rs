@@ -11,17 +11,17 @@ pub enum Keys {
     /// Make a key and print it, this once
     #[command(after_help = "Examples:
   proxyctl keys create ci
-  proxyctl keys create ci --expires 90d --models 'claude-haiku-*,claude-sonnet-*' --rpm 60 --concurrency 4
-  proxyctl keys create guest --accounts build,ada@example.com --tpm 100000 --wait 10s
+  proxyctl keys create ci --expires 90d --models 'claude-haiku-*' --rpm 60
+  proxyctl keys create guest --accounts build,work --tpm 100000 --wait 10s
   proxyctl keys create ci > ci.key     the key alone goes to standard output
 
-Who has the key may spend what the accounts may buy, within these limits. proxyd keeps a hash and cannot
+Who has the key may spend what the accounts may buy, within these limits. proxyd keeps a hash and cannot \
 show it again.")]
     Create(Create),
     /// List the keys with their limits and what they did since the daemon was started
     #[command(after_help = "Examples:
   proxyctl keys list
-  proxyctl keys list --json | jq -r '.keys[] | select(.state == \"expired\") | .name'")]
+  proxyctl keys list --json | jq -r '.keys[] | [.name, .state] | @tsv'")]
     List,
     /// Show everything about one key but the key itself
     #[command(after_help = "Example:\n  proxyctl keys show ci")]

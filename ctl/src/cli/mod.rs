@@ -46,7 +46,7 @@ fn with_template(command: clap::Command) -> clap::Command {
   proxyctl doctor                   what is wrong, and what mends it
   proxyctl setup codex              point a program at the daemon
   proxyctl run -- claude            run one that is
-  proxyctl top                      accounts, requests and events on a live screen
+  proxyctl top                      accounts, requests and events, live
   proxyctl accounts list --explain  who would serve a request, and why
   proxyctl explain REQUEST_ID       who served a request, and why
   proxyctl accounts list --json     a list for programs
@@ -99,8 +99,8 @@ pub enum Command {
     /// Log an account in with the browser
     #[command(after_help = "Examples:
   proxyctl login claude
-  proxyctl login claude --no-browser          print the URL; open it on any machine, paste the code here
-  proxyctl login claude --paste --qr          no port at all: scan the URL, copy the code from the page
+  proxyctl login claude --no-browser     open the URL anywhere, paste the code
+  proxyctl login claude --paste --qr     no port: scan the URL, copy the code
   proxyctl login claude --label work --priority 10
   proxyctl login claude --callback-port 54545")]
     Login(Login),
@@ -142,7 +142,7 @@ ACCOUNT is an account's id, label, e-mail address or file, or the unique beginni
     #[command(after_help = "Examples:
   proxyctl setup codex --dry-run            show what would change
   proxyctl setup codex
-  proxyctl setup claude-code --with-key     a helper prints the key; it stands in no file of the program
+  proxyctl setup claude-code --with-key     a helper prints the key
   proxyctl setup continue --model claude-sonnet-5-5 --model claude-haiku-5-5
 
 Comments and order stay, and the file as it was is kept beside it (NAME.bak-TIME).")]
@@ -153,7 +153,7 @@ Comments and order stay, and the file as it was is kept beside it (NAME.bak-TIME
   proxyctl run -- python3 script.py
   proxyctl run --client anthropic-python -- ./agent
 
-The program takes this one's place: its signals, terminal and exit code are its own. 127: there is no such command;
+The program takes this one's place: its signals, terminal and exit code are its own. 127: there is no such command; \
 126: it cannot be run.")]
     Run(Run),
     /// Print a client key and nothing else, for programs that ask a command for their key
@@ -176,8 +176,8 @@ Ends with 0 if requests can be served and with 4 if no account is usable.")]
   proxyctl doctor
   proxyctl doctor --json | jq '.findings[] | select(.severity == \"problem\")'
 
-It looks at the control socket, the versions, the configuration that is in use and its files, the auth directory,
-the limits of the system, the way to the provider, its clock and certificates, every account, the HTTP addresses,
+It looks at the control socket, the versions, the configuration that is in use and its files, the auth directory, \
+the limits of the system, the way to the provider, its clock and certificates, every account, the HTTP addresses, \
 and this shell's environment. The provider's hosts are asked once each, without a credential. Nothing is changed.
 
 Ends with 0 if nothing is wrong, with 7 if there are warnings, and with 8 if something does not work.")]
@@ -185,9 +185,9 @@ Ends with 0 if nothing is wrong, with 7 if there are warnings, and with 8 if som
     /// Tell what became of one recent request: which accounts it went to, why, and how each attempt ended
     #[command(after_help = "Examples:
   proxyctl explain px_0198c3f2a1b47d6e8f900a1b2c3d4e5f
-  proxyctl explain px_0198c3f2a1b47d6e8f900a1b2c3d4e5f --json | jq '.attempts[].outcome'
+  proxyctl explain px_0198c3f2a1b47d6e8f900a1b2c3d4e5f --json | jq .attempts
 
-The id stands in the header x-proxyd-request-id of every answer. The daemon remembers the last
+The id stands in the header x-proxyd-request-id of every answer. The daemon remembers the last \
 requests since it was started, and nothing of what they asked or were answered.")]
     Explain(Explain),
     /// Show how accounts are chosen, or choose another way until the daemon starts again
@@ -203,9 +203,9 @@ To keep one, set pool.strategy in proxyd's configuration.")]
     /// Have the daemon read its configuration anew, and show what came of it
     #[command(after_help = "Examples:
   proxyctl reload
-  proxyctl reload --json | jq -r '.changes[] | select(.effect == \"needs_restart\") | .key'
+  proxyctl reload --json | jq -r '.changes[] | [.effect, .key] | @tsv'
 
-A configuration with mistakes changes nothing: all of them are printed, and it ends with 78. It
+A configuration with mistakes changes nothing: all of them are printed, and it ends with 78. It \
 ends with 1 if a change could not be had.")]
     Reload,
     /// Show the configuration that is in use, and where each value comes from
@@ -226,15 +226,15 @@ ends with 1 if a change could not be had.")]
   proxyctl logs -f                                  as it happens, until Ctrl-C
   proxyctl logs --request px_0198c3f2a1b47d6e8f900a1b2c3d4e5f
   proxyctl logs -f --account work --level warn
-  proxyctl logs -n 500 --json | jq -r 'select(.fields.status == \"429\") | .fields[\"request.id\"]'
+  proxyctl logs -n 500 --json | jq 'select(.fields.status == \"429\")'
 
-The daemon holds its last lines in memory, whatever became of them elsewhere. What it logs at all is
+The daemon holds its last lines in memory, whatever became of them elsewhere. What it logs at all is \
 said by proxyctl log-level.")]
     Logs(Logs),
     /// Show how much the daemon logs, or change it for now
     #[command(after_help = "Examples:
   proxyctl log-level                which one it is
-  proxyctl log-level debug          until the next start, or a reload with another log.level
+  proxyctl log-level debug          until the next start, or another log.level
 
 To keep one, set log.level in proxyd's configuration.")]
     LogLevel {
@@ -248,13 +248,13 @@ To keep one, set log.level in proxyd's configuration.")]
   proxyctl --host ssh://ada@server top
   proxyctl top --json | jq -c '.running[] | [.model, .account_name, .phase]'
 
-Keys: arrows or j and k choose an account; d disables it, e enables it, r refreshes it; Tab goes to
-the next pane; ? shows the rest; q ends it. It is plain without colour (NO_COLOR) and in ASCII where
+Keys: arrows or j and k choose an account; d disables it, e enables it, r refreshes it; Tab goes to \
+the next pane; ? shows the rest; q ends it. It is plain without colour (NO_COLOR) and in ASCII where \
 the locale is not UTF-8.")]
     Top(Top),
     /// Print the completions of a shell
     #[command(after_help = "Examples:
-  proxyctl completions bash > ~/.local/share/bash-completion/completions/proxyctl
+  source <(proxyctl completions bash)         now; in ~/.bashrc for good
   proxyctl completions zsh > ~/.zfunc/_proxyctl
   proxyctl completions fish > ~/.config/fish/completions/proxyctl.fish")]
     Completions {
@@ -263,7 +263,7 @@ the locale is not UTF-8.")]
     },
     /// Join standard input and output to the control socket: what --host runs on the other machine
     #[command(after_help = "Example:
-  ssh ada@server proxyctl dial-stdio          what proxyctl --host ssh://ada@server ... runs")]
+  ssh ada@server proxyctl dial-stdio     what --host ssh://ada@server runs")]
     DialStdio,
 }
 
@@ -401,11 +401,17 @@ mod tests {
     }
 
     #[test]
-    fn every_command_shows_an_example_before_its_usage() {
+    fn every_command_shows_examples_that_fit_a_terminal_before_its_usage() {
         fn check(command: &mut clap::Command) {
+            *command = command.clone().term_width(1000);
             let help = command.render_long_help().to_string();
             let example = help.find("Example").unwrap_or_else(|| panic!("no example:\n{help}"));
-            assert!(example < help.find("Usage:").unwrap(), "{help}");
+            let usage = help.find("Usage:").unwrap();
+            assert!(example < usage, "{help}");
+            // One that is broken cannot be read, nor copied.
+            let examples = help[example..usage].lines().filter(|line| line.starts_with("  "));
+            let wide: Vec<_> = examples.filter(|line| line.chars().count() > 80).collect();
+            assert!(wide.is_empty(), "wider than a terminal: {wide:?}");
             command.get_subcommands_mut().for_each(check);
         }
         let mut command = command();

@@ -4,6 +4,7 @@
 mod activity;
 mod configuration;
 mod keys;
+mod logs;
 mod samples;
 
 use std::collections::VecDeque;
@@ -18,6 +19,7 @@ use proxy_proto::v1::daemon_server::{Daemon, DaemonServer};
 use proxy_proto::v1::diagnosis_server::{Diagnosis, DiagnosisServer};
 use proxy_proto::v1::keys_server::KeysServer;
 use proxy_proto::v1::logins_server::{Logins, LoginsServer};
+use proxy_proto::v1::logs_server::LogsServer;
 use proxy_proto::v1::*;
 use tempfile::TempDir;
 use tokio::net::UnixListener;
@@ -85,6 +87,8 @@ struct Script {
     reload: Queue<ReloadResponse>,
     diagnosis: Queue<DiagnoseResponse>,
     activity: Queue<Vec<WatchActivityResponse>>,
+    logs: Queue<Vec<WatchLogsResponse>>,
+    log_level: Queue<LogLevel>,
     /// Streams end after their messages; otherwise they stay open, as those of a daemon do.
     streams_stay: bool,
     streams_end: CancellationToken,
@@ -120,7 +124,8 @@ impl FakeDaemon {
             .add_service(DaemonServer::new(services.clone()))
             .add_service(DiagnosisServer::new(services.clone()))
             .add_service(KeysServer::new(services.clone()))
-            .add_service(LoginsServer::new(services))
+            .add_service(LoginsServer::new(services.clone()))
+            .add_service(LogsServer::new(services))
             .serve_with_incoming(UnixListenerStream::new(listener));
         runtime.spawn(server);
         Self { script, directory, _runtime: runtime }

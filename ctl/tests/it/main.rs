@@ -23,6 +23,8 @@ mod doctor;
 #[cfg(test)]
 mod explain;
 #[cfg(test)]
+mod goldens;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod login;

@@ -1,0 +1,104 @@
+//! A command line that cannot be meant: what clap says of it, in the three lines of every error. Only words of the command line itself
+//! are put into the command to run, since a value may be a secret. Pure.
+
+use std::ffi::OsString;
+
+use clap::error::{ContextKind, ContextValue};
+
+use crate::cli;
+use crate::error::Error;
+
+/// What is wrong, why, and the command that was probably meant, or else the one that shows how it is used.
+pub(crate) fn error(refused: &clap::Error, args: &[OsString]) -> Error {
+    let path = path(args);
+    let text = refused.render().to_string();
+    // What is wrong comes first, up to an empty line; what it is about may stand on lines of its own.
+    let told: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
+    let tip = text.lines().find_map(|line| line.trim().strip_prefix("tip: "));
+    let usage = text.lines().find_map(|line| line.strip_prefix("Usage: "));
+    let usage = usage.map(|usage| format!("it is used as in: {usage}"));
+    Error::CommandLine {
+        what: told.join(" ").trim_start_matches("error: ").to_owned(),
+        why: tip.map(str::to_owned).or(usage),
+        hint: meant(refused, &path).unwrap_or_else(|| format!("{path} --help")),
+    }
+}
+
+/// A command that holds others was given none.
+pub(crate) fn nothing_asked(args: &[OsString]) -> Error {
+    let path = path(args);
+    Error::CommandLine {
+        what: format!("{path} is told no command"),
+        why: None,
+        hint: format!("{path} --help"),
+    }
+}
+
+/// The program and the commands that the words name, as far as they do.
+fn path(args: &[OsString]) -> String {
+    let mut command = &cli::command();
+    let mut path = vec![command.get_name()];
+    for word in args.iter().skip(1) {
+        if let Some(inner) = command.find_subcommand(word) {
+            command = inner;
+            path.push(inner.get_name());
+        }
+    }
+    path.join(" ")
+}
+
+/// The word that was misspelt, in its place.
+fn meant(refused: &clap::Error, path: &str) -> Option<String> {
+    let told = |kind| match refused.get(kind)? {
+        ContextValue::String(word) => Some(word.as_str()),
+        ContextValue::Strings(words) => words.first().map(String::as_str),
+        _ => None,
+    };
+    if let Some(word) = told(ContextKind::SuggestedSubcommand).or_else(|| told(ContextKind::SuggestedArg)) {
+        return Some(format!("{path} {word}"));
+    }
+    let value = told(ContextKind::SuggestedValue)?;
+    let flag = told(ContextKind::InvalidArg).and_then(|arg| arg.split(' ').next());
+    let flag = flag.filter(|flag| flag.starts_with('-')).map(|flag| format!("{flag} "));
+    Some(format!("{path} {}{value}", flag.unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(words: &[&str]) -> (String, Option<String>, String) {
+        let args: Vec<OsString> = words.iter().map(OsString::from).collect();
+        let refused = cli::command().try_get_matches_from(&args).unwrap_err();
+        let err = error(&refused, &args);
+        (err.to_string(), err.cause(), err.hint())
+    }
+
+    #[test]
+    fn what_is_misspelt_is_corrected_in_the_command_to_run() {
+        for (words, hint) in [
+            (&["proxyctl", "acounts"][..], "proxyctl accounts"),
+            (&["proxyctl", "--json", "accounts", "lst"], "proxyctl accounts list"),
+            (&["proxyctl", "accounts", "list", "--expain"], "proxyctl accounts list --explain"),
+            (&["proxyctl", "strategy", "quot"], "proxyctl strategy quota"),
+            (&["proxyctl", "logs", "--level", "eror"], "proxyctl logs --level error"),
+            (
+                &["proxyctl", "keys", "create", "FAKE-secret", "--concurency", "5"],
+                "proxyctl keys create --concurrency",
+            ),
+        ] {
+            let (what, why, tried) = told(words);
+            assert_eq!(tried, hint, "{words:?}");
+            assert!(why.is_some_and(|why| why.contains("similar")), "{words:?}");
+            assert!(!what.contains("tip:") && !what.contains("FAKE-secret"), "{what}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_told_with_how_it_is_used() {
+        let (what, why, hint) = told(&["proxyctl", "setup"]);
+        assert_eq!(what, "the following required arguments were not provided: <CLIENT>");
+        assert_eq!(why.as_deref(), Some("it is used as in: proxyctl setup <CLIENT>"));
+        assert_eq!(hint, "proxyctl setup --help");
+    }
+}
