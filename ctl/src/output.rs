@@ -6,10 +6,12 @@ use std::fmt::Write as _;
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
 
 use anstyle::{AnsiColor, Style};
+use ratatui::crossterm::terminal::window_size;
 use serde::Serialize;
 
 use crate::error::Error;
 use crate::json;
+use crate::place;
 use crate::text;
 
 /// The streams of one run.
@@ -128,6 +130,17 @@ fn is_dumb() -> bool {
 /// Whether standard output shows colours, and the person wants them.
 pub(crate) fn shows_colour() -> bool {
     anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never
+}
+
+/// The columns that a line of standard output may take: as `COLUMNS` says, which `watch` sets although it reads from a pipe, else those of
+/// the terminal. `None` where nothing says so.
+pub(crate) fn width() -> Option<usize> {
+    let named = place::variable("COLUMNS").and_then(|columns| columns.parse().ok());
+    let of_terminal = || {
+        let size = std::io::stdout().is_terminal().then(window_size)?.ok()?;
+        Some(usize::from(size.columns))
+    };
+    named.or_else(of_terminal).filter(|columns| *columns > 0)
 }
 
 /// Whether the person's terminal shows more than ASCII, as the locale says.

@@ -50,6 +50,11 @@ impl<const N: usize> Table<N> {
     /// The table, one line a row, with colour codes. No line ends in spaces, and a column that holds nothing but its name
     /// is left out.
     pub(crate) fn render(&self) -> String {
+        self.render_within(None, &[])
+    }
+
+    /// The same, in lines of so many columns where that can be had: by leaving out what gives way, the first of these first.
+    pub(crate) fn render_within(&self, limit: Option<usize>, giving_way: &[&str]) -> String {
         let mut widths = [0; N];
         for row in &self.rows {
             for (width, cell) in widths.iter_mut().zip(row) {
@@ -60,6 +65,19 @@ impl<const N: usize> Table<N> {
         for row in self.rows.iter().skip(usize::from(self.headed)) {
             for (held, cell) in held.iter_mut().zip(row) {
                 *held |= !cell.text.is_empty();
+            }
+        }
+        let total = |held: &[bool; N]| -> usize {
+            let shown = widths.iter().zip(held).filter(|(_, held)| **held).map(|(width, _)| width + GAP);
+            shown.sum::<usize>().saturating_sub(GAP)
+        };
+        for name in giving_way {
+            if limit.is_none_or(|limit| total(&held) <= limit) {
+                break;
+            }
+            let titles = self.rows.iter().take(usize::from(self.headed)).flatten();
+            for (held, title) in held.iter_mut().zip(titles) {
+                *held &= title.text != *name;
             }
         }
         let mut rendered = String::new();
@@ -95,6 +113,26 @@ mod tests {
         table.push(["3".into(), "long name".into(), "".into()]);
         let plain = anstream::adapter::strip_str(&table.render()).to_string();
         assert_eq!(plain, "ID  NAME       STATE\n1   日本       ready\n22             x\n3   long name\n");
+    }
+
+    #[test]
+    fn what_gives_way_is_left_out_until_the_lines_fit() {
+        let mut table = Table::with_header(["ID", "KIND", "STATE", "NOTE"]);
+        table.push(["12".into(), "oauth".into(), "ready".into(), "日本".into()]);
+        let lines = |limit| {
+            let table = table.render_within(limit, &["NOTE", "KIND"]);
+            anstream::adapter::strip_str(&table).to_string()
+        };
+        let whole = "ID  KIND   STATE  NOTE\n12  oauth  ready  日本\n";
+        for (limit, expected) in [
+            (None, whole),
+            (Some(22), whole),
+            (Some(21), "ID  KIND   STATE\n12  oauth  ready\n"),
+            (Some(15), "ID  STATE\n12  ready\n"),
+            (Some(1), "ID  STATE\n12  ready\n"),
+        ] {
+            assert_eq!(lines(limit), expected, "{limit:?}");
+        }
     }
 
     #[test]

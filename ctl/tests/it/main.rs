@@ -37,6 +37,8 @@ mod requests;
 #[cfg(test)]
 mod revoke;
 #[cfg(test)]
+mod screens;
+#[cfg(test)]
 mod status;
 #[cfg(test)]
 mod strategy;

@@ -12,7 +12,7 @@ use crate::commands::Context;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{AccountList, Document};
-use crate::output::Output;
+use crate::output::{self, Output};
 
 /// Times are told from now, so a screen is drawn anew as they pass.
 const TICK: Duration = Duration::from_secs(1);
@@ -37,7 +37,7 @@ pub(super) async fn run(args: &List, context: &mut Context<'_>) -> Result<Exit, 
     let text = if args.explain {
         explain::pool(&list, args.model.as_deref(), clock::now())
     } else {
-        view::list(&list, Columns::of(args), clock::now())
+        view::list(&list, Columns::of(args), output::width(), clock::now())
     };
     context.output.data(&text)?;
     Ok(Exit::Ok)
@@ -81,7 +81,7 @@ async fn watch(
 }
 
 fn draw(list: &AccountList, columns: Columns, output: &mut Output) -> Result<(), Error> {
-    let mut text = view::list(list, columns, clock::now());
+    let mut text = view::list(list, columns, output::width(), clock::now());
     if text.is_empty() {
         text = format!("{EMPTY}\n");
     }

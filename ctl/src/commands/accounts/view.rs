@@ -17,12 +17,16 @@ pub(super) enum Columns {
     All,
 }
 
-/// The pool as a table, the reasons of those that are not ready, and the files that are not used.
-pub(super) fn list(list: &AccountList, columns: Columns, now: Timestamp) -> String {
+/// What is left out first where a line is too short for all of it: tokens are renewed without anybody's doing.
+const GIVING_WAY: [&str; 4] = ["ORGANIZATION", "EXPIRES", "KIND", "USED"];
+
+/// The pool as a table, the reasons of those that are not ready, and the files that are not used. The usual columns take a line
+/// of `width` where there is one.
+pub(super) fn list(list: &AccountList, columns: Columns, width: Option<usize>, now: Timestamp) -> String {
     let mut text = String::new();
     if !list.accounts.is_empty() {
         text = match columns {
-            Columns::Usual => usual(&list.accounts, now),
+            Columns::Usual => usual(&list.accounts, width, now),
             Columns::All => wide(&list.accounts, now),
         };
     }
@@ -37,7 +41,7 @@ pub(super) fn invalid_files(text: &mut String, list: &AccountList) {
     paragraph(text, "Files that are not used:", files);
 }
 
-fn usual(accounts: &[Account], now: Timestamp) -> String {
+fn usual(accounts: &[Account], width: Option<usize>, now: Timestamp) -> String {
     let mut table = Table::with_header(["ID", "KIND", "STATE", "ACCOUNT", "ORGANIZATION", "USED", "EXPIRES"]);
     for account in accounts {
         table.push([
@@ -50,7 +54,7 @@ fn usual(accounts: &[Account], now: Timestamp) -> String {
             from_now(account.expires_at, now),
         ]);
     }
-    table.render()
+    table.render_within(width, &GIVING_WAY)
 }
 
 fn wide(accounts: &[Account], now: Timestamp) -> String {

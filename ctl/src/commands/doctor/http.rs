@@ -44,14 +44,16 @@ async fn get(
 ) -> Result<StatusCode, Box<dyn std::error::Error + Send + Sync>> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let request = Request::get("/readyz").header("host", host).body(String::new())?;
-    let mut connection = std::pin::pin!(connection);
-    tokio::select! {
-        reply = sender.send_request(request) => Ok(reply?.status()),
-        ended = &mut connection => {
+    let mut reply = std::pin::pin!(sender.send_request(request));
+    let reply = tokio::select! {
+        reply = &mut reply => reply,
+        ended = connection => {
             ended?;
-            Err("the connection ended before the answer".into())
+            // A server that closes once it has answered has answered all the same.
+            reply.await
         }
-    }
+    };
+    Ok(reply?.status())
 }
 
 fn judge(address: &str, status: StatusCode) -> Finding {
@@ -94,6 +96,25 @@ mod tests {
             (StatusCode::BAD_GATEWAY, Severity::Problem),
         ] {
             assert_eq!(judge("127.0.0.1:8080", status).severity, severity, "{status}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_counts_also_where_the_connection_ends_with_it() {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        for (answer, severity) in
+            [(&b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"[..], Severity::Ok), (b"", Severity::Problem)]
+        {
+            let server = async {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let _length = stream.read(&mut [0; 1024]).await.unwrap();
+                stream.write_all(answer).await.unwrap();
+            };
+            let addresses = [address.clone()];
+            let (found, ()) = tokio::join!(ask(&addresses), server);
+            assert_eq!(found[0].severity, severity, "{found:?}");
         }
     }
 

@@ -6,6 +6,7 @@ use crate::commands::Context;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{Document, KeyList};
+use crate::output;
 
 pub(super) async fn run(context: &mut Context<'_>) -> Result<Exit, Error> {
     let list = KeyList::from(context.connect().await?.list_keys().await?);
@@ -17,6 +18,6 @@ pub(super) async fn run(context: &mut Context<'_>) -> Result<Exit, Error> {
         context.output.talk("There are no keys. Make one: `proxyctl keys create NAME`");
         return Ok(Exit::Ok);
     }
-    context.output.data(&view::list(&list, clock::now()))?;
+    context.output.data(&view::list(&list, output::width(), clock::now()))?;
     Ok(Exit::Ok)
 }

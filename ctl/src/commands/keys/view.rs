@@ -14,7 +14,11 @@ pub(super) fn called(key: &Key) -> String {
     format!("{} ({})", text::clean(&key.name), text::clean(&key.id))
 }
 
-pub(super) fn list(list: &KeyList, now: Timestamp) -> String {
+/// What is left out first where a line is too short for all of it.
+const GIVING_WAY: [&str; 7] = ["REFUSED", "TOKENS", "REQUESTS", "LAST USED", "ACCOUNTS", "LIMITS", "MODELS"];
+
+/// A key a line, of `width` columns where there is such a limit.
+pub(super) fn list(list: &KeyList, width: Option<usize>, now: Timestamp) -> String {
     let mut table = Table::with_header([
         "NAME",
         "ID",
@@ -45,7 +49,7 @@ pub(super) fn list(list: &KeyList, now: Timestamp) -> String {
             from_now(key.expires_at).into(),
         ]);
     }
-    table.render()
+    table.render_within(width, &GIVING_WAY)
 }
 
 /// Everything about one key, one fact a line.
