@@ -29,6 +29,7 @@ mod qr;
 mod search;
 mod secret_file;
 mod secret_prompt;
+mod spinner;
 mod stdin;
 mod table;
 mod text;

@@ -123,7 +123,8 @@ impl Output {
     clippy::disallowed_methods,
     reason = "what a terminal can do is said by the environment and nowhere else"
 )]
-fn is_dumb() -> bool {
+/// Whether a terminal, if there is one, can only be written on.
+pub(crate) fn is_dumb() -> bool {
     std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb")
 }
 

@@ -8,10 +8,13 @@ use super::Context;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{Change, Document, Reloaded};
+use crate::spinner::while_it_lasts;
 use crate::text;
 
 pub(super) async fn run(context: &mut Context<'_>) -> Result<Exit, Error> {
-    let reloaded = Reloaded::from(context.connect().await?.reload().await?);
+    let client = context.connect().await?;
+    let asked = while_it_lasts("reloading", context.output, client.reload()).await?;
+    let reloaded = Reloaded::from(asked);
     let has = |effect: &str| reloaded.changes.iter().any(|change| change.effect == effect);
     let (needs_restart, is_whole) = (has("needs_restart"), !has("failed"));
     let mistakes = u32::try_from(reloaded.mistakes.len()).unwrap_or(u32::MAX);

@@ -111,6 +111,39 @@ fn programs_are_offered_by_their_names_and_commands_after_run() {
     assert!(daemon.calls().is_empty());
 }
 
+#[test]
+fn the_words_and_names_of_the_newer_commands_are_offered() {
+    let daemon = FakeDaemon::start().list(list());
+    assert_eq!(offered(&daemon, &["proxyctl", "logs", "--account", "bu"]), ["build"]);
+    assert_eq!(
+        offered(&daemon, &["proxyctl", "log-level", ""])[..5],
+        ["error", "warn", "info", "debug", "trace"]
+    );
+    assert_eq!(offered(&daemon, &["proxyctl", "logs", "--level", "w"]), ["warn"]);
+    let programs = offered(&daemon, &["proxyctl", "run", "--client", "o"]);
+    assert_eq!(programs, ["opencode", "open-webui", "openai-python", "openai-js"]);
+    assert_eq!(offered(&daemon, &["proxyctl", "env", "codex", "--shell", "z"]), ["zsh"]);
+    assert_eq!(daemon.calls(), ["list"]);
+}
+
+/// What the scripts of zsh and fish ask, which show the words beside each answer.
+#[test]
+fn zsh_and_fish_are_offered_the_same() {
+    for (shell, beside) in [("zsh", ":"), ("fish", "\t")] {
+        let daemon = FakeDaemon::start().list(list()).list(list()).keys(vec![client_key()]);
+        let asked = |words: &[&str]| {
+            let mut command = daemon.command(&["--", "proxyctl"]);
+            command.args(words).env("PROXYCTL_COMPLETE", shell).env("_CLAP_IFS", "\n");
+            command.env("_CLAP_COMPLETE_INDEX", words.len().to_string());
+            run(command).stdout.lines().map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(asked(&["accounts", "disable", "bu"]), [format!("build{beside}api key, ready")]);
+        assert_eq!(asked(&["logs", "--account", "bu"]), [format!("build{beside}api key, ready")]);
+        assert_eq!(asked(&["keys", "show", "c"]), [format!("ci{beside}active")]);
+        assert_eq!(asked(&["setup", "codex"]), [format!("codex{beside}Codex")]);
+    }
+}
+
 /// Types into a bash on a terminal of its own: what a person meets, with the word breaks and the quoting of readline.
 fn typed(daemon: &FakeDaemon, line: &str) {
     let (mut keyboard, slave) = super::terminal::open();

@@ -154,6 +154,13 @@ impl FakeDaemon {
         self
     }
 
+    /// The account is told once the test adds a permit.
+    pub(crate) fn account_held(self) -> (Self, Arc<Semaphore>) {
+        let gate = Arc::new(Semaphore::new(0));
+        self.script().account.0.push_back(Reply::Held(Ok(account()), Arc::clone(&gate)));
+        (self, gate)
+    }
+
     pub(crate) fn add(self, replaced: bool) -> Self {
         let reply = AddAccountResponse { account: Some(api_key_account()), replaced };
         self.script().add.0.push_back(Reply::Now(Ok(reply)));

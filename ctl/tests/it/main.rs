@@ -31,6 +31,8 @@ mod login;
 #[cfg(test)]
 mod login_failures;
 #[cfg(test)]
+mod logs;
+#[cfg(test)]
 mod process;
 #[cfg(test)]
 mod requests;

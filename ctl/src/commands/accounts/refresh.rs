@@ -6,10 +6,13 @@ use crate::clock;
 use crate::commands::Context;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::spinner::while_it_lasts;
 use crate::text;
 
 pub(super) async fn run(args: &Named, context: &mut Context<'_>) -> Result<Exit, Error> {
-    let account = context.connect().await?.refresh(&args.account).await?;
+    let client = context.connect().await?;
+    let words = format!("refreshing {}", text::clean(&args.account));
+    let account = while_it_lasts(&words, context.output, client.refresh(&args.account)).await?;
     changed(context, account, |account| {
         let end =
             account.expires_at.map(|end| format!("; its token ends {}", text::relative(end, clock::now())));

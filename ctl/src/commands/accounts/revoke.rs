@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{Account, Document, Revoked};
 use crate::output::Output;
+use crate::spinner::while_it_lasts;
 use crate::text;
 
 pub(super) async fn run(args: &Revoke, context: &mut Context<'_>) -> Result<Exit, Error> {
@@ -15,17 +16,19 @@ pub(super) async fn run(args: &Revoke, context: &mut Context<'_>) -> Result<Exit
     let agreed =
         agreed(args.yes, &format!("revoke {named}"), format!("proxyctl accounts revoke {named} --yes"))?;
     let client = context.connect().await?;
-    let reply = match agreed {
-        Agreed::Beforehand => client.revoke(named).await?,
+    let confirmed = match agreed {
+        Agreed::Beforehand => named.clone(),
         Agreed::ToBeAsked => {
             let account = Account::from(client.get(named).await?);
             let (called, path) = (view::called(&account), text::clean(&account.path));
             ask(&format!("Revoke {called} and delete {path}?"), context.output)?;
             // What was confirmed is what is revoked, even if the name means another account by now.
-            client.revoke(&account.id).await?
+            account.id
         }
     };
-    let revoked = Revoked::from(reply);
+    let words = format!("revoking {}", text::clean(&confirmed));
+    let asked = while_it_lasts(&words, context.output, client.revoke(&confirmed)).await?;
+    let revoked = Revoked::from(asked);
     if context.output.is_json() {
         context.output.document(&Document::new(revoked))?;
         return Ok(Exit::Ok);

@@ -15,11 +15,18 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::facts;
 use crate::json::{Diagnosis, Document, Finding, Severity};
+use crate::spinner::while_it_lasts;
 use crate::text;
 use crate::version;
 
 pub(super) async fn run(context: &mut Context<'_>) -> Result<Exit, Error> {
-    let diagnosis = Diagnosis::new(findings(context).await);
+    let found = if context.remote.is_none() {
+        while_it_lasts("looking at everything", context.output, findings(context)).await
+    } else {
+        // ssh may ask for a passphrase meanwhile.
+        findings(context).await
+    };
+    let diagnosis = Diagnosis::new(found);
     let exit = verdict(diagnosis.worst);
     if context.output.is_json() {
         context.output.document(&Document::new(diagnosis))?;
@@ -52,6 +59,16 @@ async fn findings(context: &Context<'_>) -> Vec<Finding> {
             None
         }
     };
+    if is_here && status.is_none() {
+        findings.push(
+            Finding::new(
+                "configuration",
+                Severity::Note,
+                "one with mistakes stops the start; whether there are any can be seen",
+            )
+            .mended_by("proxyd check-config"),
+        );
+    }
     if is_here {
         let listen = status.as_ref().map_or(&[][..], |status| &status.http_listen);
         findings.extend(match &status {
