@@ -77,7 +77,7 @@ fn transcript(case: &Case, done: &Done, directory: &Path) -> String {
     let mut text = format!("$ proxyctl {}\n", case.args.join(" "));
     text.push_str(&done.stdout);
     text.extend(done.stderr.lines().map(|line| format!("! {line}\n")));
-    text.push_str(&format!("[ends with {}]\n", done.code));
+    let text = format!("{text}[ends with {}]\n", done.code);
     let mut text = text.replace(directory.to_str().unwrap(), "DIRECTORY");
     for field in case.varies {
         text = without(&text, field);

@@ -41,6 +41,8 @@ mod revoke;
 #[cfg(test)]
 mod screens;
 #[cfg(test)]
+mod spinner;
+#[cfg(test)]
 mod status;
 #[cfg(test)]
 mod strategy;

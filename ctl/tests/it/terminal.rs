@@ -165,42 +165,6 @@ fn colours_are_for_terminals_that_want_them() {
 }
 
 #[test]
-fn while_the_provider_is_waited_for_a_terminal_says_so_and_nothing_else_does() {
-    let (daemon, gate) = FakeDaemon::start().account_held();
-    let terminal = openpty(None, None).unwrap();
-    let mut command = daemon.command(&["accounts", "refresh", "ada"]);
-    command
-        .env("TERM", "xterm")
-        .env("NO_COLOR", "1")
-        .stdout(Stdio::null())
-        .stderr(Stdio::from(terminal.slave));
-    let mut child = command.spawn().unwrap();
-    drop(command);
-    let mut screen = File::from(terminal.master);
-    let mut seen = Vec::new();
-    while !String::from_utf8_lossy(&seen).contains("\r/ refreshing ada") {
-        let mut chunk = [0; 256];
-        let length = screen.read(&mut chunk).unwrap();
-        seen.extend_from_slice(&chunk[..length]);
-    }
-    gate.add_permits(1);
-    // A terminal whose program has ended reads as an error.
-    let _ended = screen.read_to_end(&mut seen);
-    assert_eq!(child.wait().unwrap().code(), Some(0));
-    let seen = String::from_utf8(seen).unwrap();
-    assert!(seen.ends_with(&format!("\r{}\r", " ".repeat("| refreshing ada".len()))), "{seen:?}");
-    assert!(!seen.contains('\u{1b}'), "{seen:?}");
-
-    let (daemon, gate) = FakeDaemon::start().account_held();
-    let mut command = daemon.command(&["accounts", "refresh", "ada"]);
-    command.env("TERM", "xterm");
-    let live = Live::start(command);
-    daemon.wait_for_call("refresh ada");
-    gate.add_permits(1);
-    assert_eq!(live.finish().stderr, "");
-}
-
-#[test]
 fn a_key_that_is_typed_is_not_shown_and_the_terminal_is_as_before() {
     use nix::sys::termios::{LocalFlags, tcgetattr};
     let daemon = FakeDaemon::start().add(false);
