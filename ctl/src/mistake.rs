@@ -10,13 +10,14 @@ use crate::error::Error;
 
 /// What is wrong, why, and the command that was probably meant, or else the one that shows how it is used.
 pub(crate) fn error(refused: &clap::Error, args: &[OsString]) -> Error {
-    let path = path(args);
+    let (path, command) = named(args);
     let text = refused.render().to_string();
     // What is wrong comes first, up to an empty line; what it is about may stand on lines of its own.
     let told: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
     let tip = text.lines().find_map(|line| line.trim().strip_prefix("tip: "));
-    let usage = text.lines().find_map(|line| line.strip_prefix("Usage: "));
-    let usage = usage.map(|usage| format!("it is used as in: {usage}"));
+    // Not as clap tells it, which names what the environment sets, too.
+    let usage = command.bin_name(&path).render_usage().to_string();
+    let usage = text.contains("\nUsage: ").then(|| usage.replace("Usage: ", "it is used as in: "));
     Error::CommandLine {
         what: told.join(" ").trim_start_matches("error: ").to_owned(),
         why: tip.map(str::to_owned).or(usage),
@@ -26,7 +27,7 @@ pub(crate) fn error(refused: &clap::Error, args: &[OsString]) -> Error {
 
 /// A command that holds others was given none.
 pub(crate) fn nothing_asked(args: &[OsString]) -> Error {
-    let path = path(args);
+    let (path, _) = named(args);
     Error::CommandLine {
         what: format!("{path} is told no command"),
         why: None,
@@ -34,17 +35,18 @@ pub(crate) fn nothing_asked(args: &[OsString]) -> Error {
     }
 }
 
-/// The program and the commands that the words name, as far as they do.
-fn path(args: &[OsString]) -> String {
-    let mut command = &cli::command();
-    let mut path = vec![command.get_name()];
+/// The program and the commands that the words name, as far as they do; and the last of these.
+fn named(args: &[OsString]) -> (String, clap::Command) {
+    let mut command = cli::command();
+    command.build();
+    let mut path = command.get_name().to_owned();
     for word in args.iter().skip(1) {
-        if let Some(inner) = command.find_subcommand(word) {
+        if let Some(inner) = command.find_subcommand(word).cloned() {
+            path = format!("{path} {}", inner.get_name());
             command = inner;
-            path.push(inner.get_name());
         }
     }
-    path.join(" ")
+    (path, command)
 }
 
 /// The word that was misspelt, in its place.
@@ -98,7 +100,7 @@ mod tests {
     fn what_is_missing_is_told_with_how_it_is_used() {
         let (what, why, hint) = told(&["proxyctl", "setup"]);
         assert_eq!(what, "the following required arguments were not provided: <CLIENT>");
-        assert_eq!(why.as_deref(), Some("it is used as in: proxyctl setup <CLIENT>"));
+        assert_eq!(why.as_deref(), Some("it is used as in: proxyctl setup [OPTIONS] <CLIENT>"));
         assert_eq!(hint, "proxyctl setup --help");
     }
 }

@@ -64,7 +64,7 @@ async fn findings(context: &Context<'_>) -> Vec<Finding> {
             Finding::new(
                 "configuration",
                 Severity::Note,
-                "one with mistakes stops the start; whether there are any can be seen",
+                "a daemon does not start with mistakes in it; look whether there are any",
             )
             .mended_by("proxyd check-config"),
         );
