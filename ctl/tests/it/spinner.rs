@@ -4,8 +4,6 @@ use std::fs::File;
 use std::io::Read as _;
 use std::process::Stdio;
 
-use nix::pty::openpty;
-
 use super::daemon::FakeDaemon;
 
 /// Reads on until this was read.
@@ -20,12 +18,12 @@ fn read_until(screen: &mut File, seen: &mut String, words: &str) {
 #[test]
 fn a_terminal_is_told_what_is_waited_for_until_it_is_there() {
     let (daemon, gate) = FakeDaemon::start().account_held();
-    let terminal = openpty(None, None).unwrap();
+    let (mut screen, slave) = super::terminal::open();
     let mut command = daemon.command(&["accounts", "refresh", "ada"]);
     command.env("TERM", "xterm").env("NO_COLOR", "1");
-    let stderr = Stdio::from(terminal.slave.try_clone().unwrap());
+    let stderr = Stdio::from(slave.try_clone().unwrap());
     let mut child = command.stdout(Stdio::null()).stderr(stderr).spawn().unwrap();
-    let (mut screen, mut seen) = (File::from(terminal.master), String::new());
+    let mut seen = String::new();
     // The sign turns.
     read_until(&mut screen, &mut seen, "\r| refreshing ada\r/ refreshing ada");
     gate.add_permits(1);
