@@ -90,9 +90,7 @@ fn without(text: &str, field: &str) -> String {
     let begin = format!("\"{field}\":\"");
     let mut parts = text.split(&begin);
     let first = parts.next().unwrap().to_owned();
-    parts.fold(first, |told, part| {
-        told + &begin + "VARIES" + part.split_once('"').map_or("", |_| &part[part.find('"').unwrap()..])
-    })
+    parts.fold(first, |told, part| told + &begin + "VARIES" + part.find('"').map_or("", |end| &part[end..]))
 }
 
 fn transcripts() -> Files {
