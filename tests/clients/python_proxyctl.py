@@ -11,7 +11,7 @@ ASK = """
 import anthropic, openai
 from langchain_anthropic import ChatAnthropic
 from langchain_openai import ChatOpenAI
-MODEL = "claude-sonnet-5-5"
+MODEL = "claude-haiku-4-5"
 MESSAGES = [{"role": "user", "content": "Hello"}]
 print(anthropic.Anthropic().messages.create(model=MODEL, max_tokens=99, messages=MESSAGES).content[0].text)
 print(openai.OpenAI().chat.completions.create(model=MODEL, messages=MESSAGES).choices[0].message.content)
