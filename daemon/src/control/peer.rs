@@ -33,7 +33,6 @@ const CALLS: &[(&str, Right)] = &[
     ("/proxy.control.v1.Accounts/ListAccounts", Right::Read),
     ("/proxy.control.v1.Accounts/GetAccount", Right::Read),
     ("/proxy.control.v1.Accounts/WatchAccounts", Right::Read),
-    ("/proxy.control.v1.Activity/WatchActivity", Right::Read),
     ("/proxy.control.v1.Keys/ListKeys", Right::Read),
     ("/proxy.control.v1.Keys/GetKey", Right::Read),
     ("/proxy.control.v1.Configuration/GetConfiguration", Right::Read),
@@ -42,7 +41,8 @@ const CALLS: &[(&str, Right)] = &[
     ("/proxy.control.v1.Daemon/ExplainRequest", Right::Read),
     ("/proxy.control.v1.Diagnosis/Diagnose", Right::Read),
     ("/proxy.control.v1.Logs/GetLogLevel", Right::Read),
-    // Lines tell who asked for what and when, of everybody, which no other call tells without the request's id.
+    // Both tell who asked for what and when, of everybody, which no other call tells without the request's id.
+    ("/proxy.control.v1.Activity/WatchActivity", Right::Change),
     ("/proxy.control.v1.Logs/WatchLogs", Right::Change),
     ("/grpc.health.v1.Health/Check", Right::Read),
     ("/grpc.health.v1.Health/Watch", Right::Read),
