@@ -45,9 +45,11 @@ impl Announcer {
             loop {
                 let pause = pause(&this.pool.snapshot(), this.clock.now());
                 tokio::select! {
+                    // What is told of a stop stands until the end.
+                    biased;
+                    () = this.tasks.stopping() => return,
                     news = events.next() => if news.is_none() { return },
                     () = sleep(pause) => {}
-                    () = this.tasks.stopping() => return,
                 }
                 let line = this.line();
                 if line != told {

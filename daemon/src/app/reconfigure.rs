@@ -48,6 +48,13 @@ pub(super) struct Reconfigure {
     pub(super) tasks: Tasks,
 }
 
+/// The servers that take another configuration.
+pub(super) struct Servers {
+    pub(super) http: Serving,
+    /// Where metrics are served alone.
+    pub(super) metrics: Option<Serving>,
+}
+
 /// Who wants a reload, and whether that is told where nothing changed.
 enum Cause {
     Asked(Ask),
@@ -70,7 +77,7 @@ pub(super) fn in_use(running: &[Valued]) -> Vec<InUse> {
 
 impl Reconfigure {
     /// One reload after the other, until the daemon stops.
-    pub(super) async fn run(mut self, configuration: Configuration, mut asked: Asked, serving: Serving) {
+    pub(super) async fn run(mut self, configuration: Configuration, mut asked: Asked, servers: Servers) {
         let mut watch = self.watch(self.watches);
         loop {
             let cause = tokio::select! {
@@ -82,7 +89,7 @@ impl Reconfigure {
                 () = self.tasks.stopping() => return,
             };
             systemd::reloading();
-            let (outcome, config) = self.reload(&serving).await;
+            let (outcome, config) = self.reload(&servers).await;
             configuration.set_in_use(in_use(&self.running));
             report(&outcome, &cause);
             if let Some(config) = config {
@@ -92,7 +99,10 @@ impl Reconfigure {
                     watch = self.watch(config.watch);
                 }
             }
-            systemd::ready(&self.announcer.line());
+            // Who stops has said so, and is not ready any more.
+            if !self.tasks.is_stopping() {
+                systemd::ready(&self.announcer.line());
+            }
             if let Cause::Asked(ask) = cause {
                 ask.answer(outcome);
             }
@@ -105,7 +115,7 @@ impl Reconfigure {
     }
 
     /// What came of it, and the configuration that was read.
-    async fn reload(&mut self, serving: &Serving) -> (Outcome, Option<Config>) {
+    async fn reload(&mut self, servers: &Servers) -> (Outcome, Option<Config>) {
         let sources = self.sources.clone();
         let read = self.tasks.spawn_blocking(move || sources.load()).await;
         let loaded = match read {
@@ -117,7 +127,7 @@ impl Reconfigure {
         };
         let wanted = loaded.valued();
         let differences = diff::between(&self.running, &wanted);
-        let effects = self.apply(&loaded, &differences, serving).await;
+        let effects = self.apply(&loaded, &differences, servers).await;
         let effect_of = |at_reload| match at_reload {
             AtReload::Applied(part) => effects.get(&part).cloned().unwrap_or(Effect::Applied),
             AtReload::Restart(why) => Effect::NeedsRestart(why.to_owned()),
@@ -139,7 +149,7 @@ impl Reconfigure {
         &self,
         loaded: &Loaded,
         differences: &[Difference],
-        serving: &Serving,
+        servers: &Servers,
     ) -> BTreeMap<Part, Effect> {
         let config = &loaded.config;
         let mut effects = BTreeMap::new();
@@ -150,8 +160,12 @@ impl Reconfigure {
             }
             let effect = match part {
                 Part::Http | Part::Listen => {
-                    let Reconfigured { rules, listen } = serving.configure(config.http.clone()).await;
-                    self.http_listen.set(serving.called());
+                    let Reconfigured { rules, listen } = servers.http.configure(config.http.clone()).await;
+                    self.http_listen.set(servers.http.called());
+                    let rules = match (rules, &servers.metrics) {
+                        (Ok(()), Some(metrics)) => metrics.answer_to(&config.http.hosts).await,
+                        (rules, _) => rules,
+                    };
                     let listen = listen.map_or_else(
                         |error| self.refused(&error, Obstacle::of_listen(&error)),
                         |()| Effect::Applied,

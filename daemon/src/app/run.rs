@@ -6,6 +6,7 @@ use nix::sys::resource::{Resource, getrlimit};
 use tokio_util::sync::CancellationToken;
 
 use super::App;
+use super::reconfigure::Servers;
 use crate::chain::ErrorChain;
 use crate::control;
 use crate::http::{METRICS_CONNECTIONS, Stop};
@@ -59,10 +60,12 @@ impl App {
         let exporter = exporter.map(|exporter| exporter.start(&tasks));
         let stopping = CancellationToken::new();
         let apart = metrics_server.as_ref().map_or(0, |_| METRICS_CONNECTIONS);
-        let serving_metrics = metrics_server.map(|server| {
+        let metrics = metrics_server.map(|server| {
             let stop = Stop { stopping: stopping.clone(), cut: CancellationToken::new() };
-            tasks.spawn_vital("metrics server", server.open(http.clone(), stop, descriptors()).serve())
+            server.open(http.clone(), stop, descriptors())
         });
+        let serving_metrics =
+            metrics.clone().map(|metrics| tasks.spawn_vital("metrics server", metrics.serve()));
         let stop_http = Stop { stopping: stopping.clone(), cut };
         let serving = server.open(http, stop_http, descriptors().saturating_sub(apart));
         let serving_http = tasks.spawn_vital("http server", serving.clone().serve());
@@ -72,7 +75,8 @@ impl App {
         }
         reconfigure.announcer.start();
         // After it: a reload that was asked for meanwhile tells the service manager by itself that it is ready again.
-        tasks.spawn_vital("configuration", reconfigure.run(configuration, asked, serving));
+        let servers = Servers { http: serving, metrics };
+        tasks.spawn_vital("configuration", reconfigure.run(configuration, asked, servers));
         // Fed to the very end: what is saved at last may take its time.
         let watchdog = feed(Watchdog::of_process());
 
@@ -81,8 +85,9 @@ impl App {
             () = tasks.broken() => Err(Broken),
         };
         tracing::info!("proxyd is stopping");
-        systemd::stopping();
+        // Before it is told, so that no part tells otherwise after it.
         tasks.stop();
+        systemd::stopping();
         stopping.cancel();
         for serving in [serving_http, serving_control].into_iter().chain(serving_metrics) {
             // One that panicked has ended too, and was reported by the panic itself.

@@ -145,6 +145,12 @@ impl Serving {
         }
     }
 
+    /// Answers to these names from now on, and is otherwise as it was.
+    pub async fn answer_to(&self, hosts: &[String]) -> Result<(), StartError> {
+        let config = Config { hosts: hosts.to_owned(), ..Config::clone(&self.0.config.load()) };
+        self.configure(config).await.rules
+    }
+
     /// Goes on until told to stop, then drains. When it returns every connection is closed.
     pub async fn serve(self) {
         let Inner { doors, stop, .. } = &*self.0;

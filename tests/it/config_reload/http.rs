@@ -70,6 +70,23 @@ async fn hosts_and_pages_are_those_of_the_newest_configuration() {
 }
 
 #[tokio::test]
+async fn where_metrics_are_served_alone_the_names_are_the_newest_ones_too() {
+    let fake = FakeClaude::start().await;
+    let metrics = "[metrics]\nlisten = [\"127.0.0.1:0\"]\n";
+    let daemon = daemon(&fake, metrics).await;
+    let url = format!("http://{}/metrics", daemon.metrics_address());
+    let scrape = async || {
+        let asked = daemon.http().get(&url).header("host", "scrape.example").send();
+        within("an answer", asked).await.unwrap().status().as_u16()
+    };
+    assert_eq!(scrape().await, 421);
+    daemon.reconfigure(&format!("{metrics}[http]\nhosts = [\"scrape.example\"]\n")).await;
+    assert_eq!(scrape().await, 200);
+    daemon.reconfigure(metrics).await;
+    assert_eq!(scrape().await, 421);
+}
+
+#[tokio::test]
 async fn a_credential_of_the_callers_own_goes_past_the_pool_once_it_may() {
     let fake = FakeClaude::start().await;
     let own = fake.add_api_key();
