@@ -10,7 +10,7 @@ const AFTER_HELP: &str = "\
 Without a configuration proxyd serves http://127.0.0.1:8080 and keeps accounts in ~/.local/state/proxyd/auth.
 Log an account in with `proxyctl login claude`.
 
-Exit status: 0 stopped as asked, 1 cannot start, 2 wrong usage, 78 the configuration is not valid.";
+Exit status: 0 stopped as asked, 1 cannot start, 2 wrong usage, 78 the configuration, or a socket that systemd hands over, is not valid.";
 
 /// Owns Claude credentials, keeps them fresh, and serves them to local programs over one HTTP endpoint.
 #[derive(Debug, Parser)]

@@ -16,7 +16,7 @@ use proxyd::clock::Clock;
 use proxyd::config::{self, Environment, Loaded, LogFormat};
 use proxyd::reload::Configuration;
 use proxyd::sandbox::{self, Restricted};
-use proxyd::systemd::{self, Announced, Given};
+use proxyd::systemd::{self, Announced, Given, GivenError};
 use proxyd::telemetry::{self, Logging, Output};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -55,7 +55,9 @@ fn main() -> ExitCode {
                     // What led to it comes first.
                     drop(logging);
                     say(&format!("proxyd: {}\n", ErrorChain(error.as_ref())));
-                    ExitCode::FAILURE
+                    // Its socket unit has to be mended first.
+                    let is_mistake = error.is::<GivenError>();
+                    if is_mistake { ExitCode::from(EXIT_CONFIG) } else { ExitCode::FAILURE }
                 }
             }
         }
