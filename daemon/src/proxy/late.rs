@@ -137,7 +137,10 @@ async fn stream((id, observed): (RequestId, Observed), work: Asking) -> Result<B
         Err(error) => {
             tracing::debug!(request.id = %id, error = %ErrorChain(&error), "request failed after its head");
             let told = error.told().error;
-            observed.breaks_off(&told, Some(ErrorChain(&error).to_string()));
+            match &error {
+                ProxyError::Stopping => observed.is_stopped(),
+                error => observed.breaks_off(&told, Some(ErrorChain(error).to_string())),
+            }
             return Err(told);
         }
     };
@@ -209,20 +212,17 @@ mod tests {
     use std::future::poll_fn;
 
     use super::*;
+    use crate::proxy::Broken;
     use crate::proxy::native_events::PING;
-
-    async fn read(work: Asking) -> String {
-        read_and_tell(work, &Notify::new()).await
-    }
 
     /// Tells when something has come.
     async fn read_and_tell(work: Asking, came: &Notify) -> String {
-        let mut late = Late::new(
-            (RequestId::new(), Observed::default()),
-            work,
-            Encoder::events(),
-            Duration::from_millis(1),
-        );
+        read_observed(work, came, Observed::default()).await
+    }
+
+    async fn read_observed(work: Asking, came: &Notify, observed: Observed) -> String {
+        let of = (RequestId::new(), observed);
+        let mut late = Late::new(of, work, Encoder::events(), Duration::from_millis(1));
         let mut all = Vec::new();
         while let Some(frame) = poll_fn(|context| late.poll_frame(context)).await {
             all.extend_from_slice(&frame.unwrap().into_data().unwrap());
@@ -247,7 +247,9 @@ mod tests {
 
     #[tokio::test]
     async fn why_there_is_no_answer_is_told_in_the_words_of_an_answer() {
-        let stream = read(Box::pin(async { Err(ProxyError::Stopping) })).await;
+        let (observed, work) = (Observed::default(), Box::pin(async { Err(ProxyError::Stopping) }));
+        let stream = read_observed(work, &Notify::new(), observed.clone()).await;
         assert!(stream.contains(&ProxyError::Stopping.to_string()), "{stream}");
+        assert_eq!(observed.noted.notes().end, Some(Broken::Stopped));
     }
 }
