@@ -222,6 +222,7 @@ impl App {
             watching: reloader.watching.clone(),
             clock: clock.clone(),
             tasks: tasks.clone(),
+            looking: Arc::default(),
         };
         let control = control::State {
             admin,

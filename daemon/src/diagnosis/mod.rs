@@ -8,6 +8,7 @@ mod upstream;
 
 use std::sync::Arc;
 
+use tokio::sync::Mutex;
 use url::Url;
 
 pub use accounts::warnings;
@@ -64,11 +65,14 @@ pub struct Diagnosis {
     pub watching: Watching,
     pub clock: Clock,
     pub tasks: Tasks,
+    /// One look at a time: each asks the provider and writes a file.
+    pub looking: Arc<Mutex<()>>,
 }
 
 impl Diagnosis {
     /// Looks at everything anew.
     pub async fn findings(&self) -> Vec<Finding> {
+        let _looking = self.looking.lock().await;
         let store = self.store.clone();
         // A look that panicked has seen nothing.
         let directory = self.tasks.spawn_blocking(move || directory::look(&store)).await;
