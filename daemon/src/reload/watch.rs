@@ -98,14 +98,19 @@ fn identity(dir: &Path) -> Option<Identity> {
 
 /// Our own reads raise events too (open, close without write): those would wake us for ever. An overflow
 /// comes as an event without paths and must not be missed. Of the parent's other entries nothing matters, and of the
-/// directory's own none that is hidden: no account has such a name, and files of ours do.
+/// directory's own none that is hidden, since no account has such a name and files of ours do; but a hidden link may be where
+/// the others lead through.
 fn matters(event: &Event, dir: &Path) -> bool {
     if event.need_rescan() {
         return true;
     }
     let is_hidden =
         |path: &Path| path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-    if !event.paths.iter().any(|path| path == dir || path.parent() == Some(dir) && !is_hidden(path)) {
+    if !event
+        .paths
+        .iter()
+        .any(|path| path == dir || path.parent() == Some(dir) && (!is_hidden(path) || path.is_symlink()))
+    {
         return false;
     }
     match event.kind {

@@ -1,5 +1,8 @@
 //! `config.watch`: a changed file is enough.
 
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::os::unix::fs::symlink;
 use std::time::Duration;
 
 use proxy_tests::daemon::TestDaemon;
@@ -34,6 +37,29 @@ async fn a_file_or_a_drop_in_that_changes_is_read() {
     daemon.drop_in("10-a.toml", "pool.queue = \n");
     daemon.drop_in("10-a.toml", "pool.queue = 10\n");
     until(&daemon, "pool.queue", "10").await;
+}
+
+#[tokio::test]
+async fn files_behind_a_link_that_leads_elsewhere_now_are_read() {
+    let fake = FakeClaude::start().await;
+    let daemon = daemon(&fake, "config.watch = true\n").await;
+    // As a cluster mounts them: each file leads through one hidden link to where all of them are at this time.
+    let file = daemon.configuration_file();
+    let dir = file.parent().unwrap();
+    for (version, queue) in [("v1", 7), ("v2", 8)] {
+        fs::create_dir(dir.join(version)).unwrap();
+        let mut file = File::create(dir.join(version).join("config.toml")).unwrap();
+        writeln!(file, "config.watch = true\npool.queue = {queue}").unwrap();
+    }
+    let put = |to: &str, name: &str| {
+        symlink(to, dir.join(".new")).unwrap();
+        fs::rename(dir.join(".new"), dir.join(name)).unwrap();
+    };
+    put("v1", "..data");
+    put("..data/config.toml", "config.toml");
+    until(&daemon, "pool.queue", "7").await;
+    put("v2", "..data");
+    until(&daemon, "pool.queue", "8").await;
 }
 
 #[tokio::test]
