@@ -78,6 +78,7 @@ async fn answered_failed_over_streamed_and_refused_requests_are_counted_as_what_
             .status,
         421
     );
+    assert_eq!(daemon.send(Method::HEAD, "/", &[("host", "evil.example")], "").await.status(), 421);
     assert_eq!(daemon.get("/v1/made-up-by-a-client").await.status(), 404);
 
     let ids: Vec<_> = daemon.list().await.accounts.into_iter().map(|account| account.id).collect();
@@ -94,7 +95,7 @@ async fn answered_failed_over_streamed_and_refused_requests_are_counted_as_what_
             (&requests("chat", "chat_completions", "200", "complete"), 1.0),
             (&requests("messages", "messages", "403", "complete"), 1.0),
             (&requests("messages", "messages", "415", "complete"), 1.0),
-            (&requests("none", "status", "421", "complete"), 1.0),
+            (&requests("none", "status", "421", "complete"), 2.0),
             (&requests("none", "other", "404", "complete"), 1.0),
             ("proxyd_attempts_total{outcome=\"answered\"}", 5.0),
             ("proxyd_attempts_total{outcome=\"rate_limited\"}", 1.0),
@@ -102,7 +103,7 @@ async fn answered_failed_over_streamed_and_refused_requests_are_counted_as_what_
             ("proxyd_upstream_errors_total{code=\"upstream_disconnected\"}", 1.0),
             ("proxyd_refusals_total{reason=\"web_page\"}", 1.0),
             ("proxyd_refusals_total{reason=\"content_type\"}", 1.0),
-            ("proxyd_refusals_total{reason=\"host\"}", 1.0),
+            ("proxyd_refusals_total{reason=\"host\"}", 2.0),
             ("proxyd_request_duration_seconds_count{endpoint=\"messages\"}", 6.0),
             ("proxyd_request_duration_seconds_bucket{endpoint=\"messages\",le=\"+Inf\"}", 6.0),
             ("proxyd_time_to_first_byte_seconds_count{endpoint=\"messages\"}", 4.0),

@@ -115,6 +115,7 @@ impl Gatekeeper {
         request: hyper::Request<Incoming>,
     ) -> hyper::Response<Held> {
         let mut places = Places::new(standing.busy());
+        let hold = if request.method() == Method::HEAD { Held::head_only } else { Held::new };
         let mut answer = if let Some(fault) = standing.fault() {
             places.observed.measured = measured::unread(&self.metrics);
             self.unread(visitor, fault)
@@ -140,7 +141,7 @@ impl Gatekeeper {
             let why = answer.extensions().get::<error::Why>().map(|why| why.0.clone());
             places.observed.noted.failed(error, why);
         }
-        answer.map(|body| Held::new(body, places))
+        answer.map(|body| hold(body, places))
     }
 
     /// A panic is this request's, and nobody else's.

@@ -69,6 +69,13 @@ impl Held {
         Self { left: http_body::Body::size_hint(&body).exact(), body, places }
     }
 
+    /// Of an answer to HEAD, of which nothing more goes down than its head.
+    pub(super) fn head_only(body: Body, places: Places) -> Self {
+        let mut held = Self::new(body, places);
+        held.left = Some(0);
+        held
+    }
+
     fn went_by(&mut self, frame: Option<&Result<Frame<Bytes>, axum::Error>>) {
         match frame {
             Some(Ok(frame)) => {
