@@ -1,6 +1,7 @@
 //! A command line that cannot be meant: what clap says of it, in the three lines of every error. Only words of the command line itself
 //! are put into the command to run, since a value may be a secret. Pure.
 
+use std::error::Error as _;
 use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue};
@@ -13,14 +14,23 @@ pub(crate) fn error(refused: &clap::Error, args: &[OsString]) -> Error {
     let (path, command) = named(args);
     let text = refused.render().to_string();
     // What is wrong comes first, up to an empty line; what it is about may stand on lines of its own.
-    let told: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
-    let tip = text.lines().find_map(|line| line.trim().strip_prefix("tip: "));
+    let mut told: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
+    let values = told.pop_if(|line| line.starts_with("[possible values: "));
+    let values = values.map(|line| line.trim_matches(['[', ']']).to_owned());
+    let what = told.join(" ").trim_start_matches("error: ").to_owned();
+    // Whoever reads the value says why it cannot be one.
+    let refusal = refused.source().map(ToString::to_string).filter(|why| !why.is_empty());
+    let shorter = refusal.as_ref().and_then(|why| what.strip_suffix(why.as_str())?.strip_suffix(": "));
     // Not as clap tells it, which names what the environment sets, too.
     let usage = command.bin_name(&path).render_usage().to_string();
     let usage = text.contains("\nUsage: ").then(|| usage.replace("Usage: ", "it is used as in: "));
+    let why = match (similar(refused), values) {
+        (Some(similar), Some(values)) => Some(format!("{similar} ({values})")),
+        (similar, values) => similar.or(values).or_else(|| shorter.and(refusal.clone())).or(usage),
+    };
     Error::CommandLine {
-        what: told.join(" ").trim_start_matches("error: ").to_owned(),
-        why: tip.map(str::to_owned).or(usage),
+        what: shorter.unwrap_or(&what).to_owned(),
+        why,
         hint: meant(refused, &path).unwrap_or_else(|| format!("{path} --help")),
     }
 }
@@ -49,13 +59,31 @@ fn named(args: &[OsString]) -> (String, clap::Command) {
     (path, command)
 }
 
+/// What clap tells of a mistake; of several words the one that is most like what was typed, which it puts last.
+fn context(refused: &clap::Error, kind: ContextKind) -> Option<&str> {
+    match refused.get(kind)? {
+        ContextValue::String(word) => Some(word),
+        ContextValue::Strings(words) => words.last().map(String::as_str),
+        _ => None,
+    }
+}
+
+/// What was probably meant, in words.
+fn similar(refused: &clap::Error) -> Option<String> {
+    let kinds = [
+        (ContextKind::SuggestedSubcommand, "subcommand"),
+        (ContextKind::SuggestedArg, "argument"),
+        (ContextKind::SuggestedValue, "value"),
+    ];
+    kinds.into_iter().find_map(|(kind, name)| {
+        let word = context(refused, kind)?;
+        Some(format!("a similar {name} exists: '{word}'"))
+    })
+}
+
 /// The word that was misspelt, in its place.
 fn meant(refused: &clap::Error, path: &str) -> Option<String> {
-    let told = |kind| match refused.get(kind)? {
-        ContextValue::String(word) => Some(word.as_str()),
-        ContextValue::Strings(words) => words.first().map(String::as_str),
-        _ => None,
-    };
+    let told = |kind| context(refused, kind);
     if let Some(word) = told(ContextKind::SuggestedSubcommand).or_else(|| told(ContextKind::SuggestedArg)) {
         return Some(format!("{path} {word}"));
     }
@@ -80,6 +108,8 @@ mod tests {
     fn what_is_misspelt_is_corrected_in_the_command_to_run() {
         for (words, hint) in [
             (&["proxyctl", "acounts"][..], "proxyctl accounts"),
+            // Several are similar.
+            (&["proxyctl", "stauts"], "proxyctl status"),
             (&["proxyctl", "--json", "accounts", "lst"], "proxyctl accounts list"),
             (&["proxyctl", "accounts", "list", "--expain"], "proxyctl accounts list --explain"),
             (&["proxyctl", "strategy", "quot"], "proxyctl strategy quota"),
@@ -94,6 +124,22 @@ mod tests {
             assert!(why.is_some_and(|why| why.contains("similar")), "{words:?}");
             assert!(!what.contains("tip:") && !what.contains("FAKE-secret"), "{what}");
         }
+    }
+
+    #[test]
+    fn why_a_value_cannot_be_one_is_told_apart_from_what_it_is() {
+        let (what, why, hint) = told(&["proxyctl", "top", "--interval", "1"]);
+        assert_eq!(what, "invalid value '1' for '--interval <DURATION>'");
+        assert_eq!(why.as_deref(), Some("write it as in 500ms, 2s or 1m"));
+        assert_eq!(hint, "proxyctl top --help");
+
+        let (what, why, _) = told(&["proxyctl", "log-level", "loud"]);
+        assert_eq!(what, "invalid value 'loud' for '[LEVEL]'");
+        assert_eq!(why.as_deref(), Some("possible values: error, warn, info, debug, trace"));
+
+        let (_, why, hint) = told(&["proxyctl", "completions", "tcsh"]);
+        assert_eq!(why.as_deref(), Some("a similar value exists: 'zsh' (possible values: bash, zsh, fish)"));
+        assert_eq!(hint, "proxyctl completions zsh");
     }
 
     #[test]

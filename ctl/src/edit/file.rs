@@ -113,11 +113,15 @@ impl Found {
             let path = self.real.with_file_name(format!("{name}.bak-{time}{end}"));
             // Private until it has the rights that it is to have.
             match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
-                Ok(mut file) => {
-                    file.write_all(there.text.as_bytes())?;
-                    there.hand_on(&file, &path)?;
-                    file.sync_all()?;
-                    return Ok(path);
+                Ok(file) => {
+                    return match there.copy_to(file, &path) {
+                        Ok(()) => Ok(path),
+                        Err(err) => {
+                            // Half a copy is none. That it cannot be removed is not what went wrong.
+                            let _left = fs::remove_file(&path);
+                            Err(err)
+                        }
+                    };
                 }
                 Err(err) if err.kind() == io::ErrorKind::AlreadyExists && copies < 1000 => copies += 1,
                 Err(err) => return Err(err),
@@ -152,6 +156,12 @@ impl Found {
 }
 
 impl There {
+    fn copy_to(&self, mut file: File, path: &Path) -> io::Result<()> {
+        file.write_all(self.text.as_bytes())?;
+        self.hand_on(&file, path)?;
+        file.sync_all()
+    }
+
     fn hand_on(&self, file: &File, path: &Path) -> io::Result<()> {
         let (uid, gid) = self.owner;
         let meta = file.metadata()?;

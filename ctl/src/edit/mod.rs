@@ -15,6 +15,9 @@ use serde_json::Value;
 pub(crate) use self::change::{Change, any, change};
 use self::change::{Step, plan};
 
+/// The byte order mark that some editors of Windows begin a file with.
+const MARK: &str = "\u{feff}";
+
 /// How a file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
@@ -39,6 +42,8 @@ pub(crate) enum Unfit {
 impl Format {
     /// The text with the changes; `None` where it says all of them already.
     pub(crate) fn edit(self, text: &str, changes: &[Change]) -> Result<Option<String>, Unfit> {
+        // No format counts it as a part of the text, and not every reader knows it.
+        let (mark, text) = text.strip_prefix(MARK).map_or(("", text), |text| (MARK, text));
         let before = self.read(text)?;
         let (steps, wanted) = plan(before, changes)?;
         if steps.is_empty() {
@@ -48,8 +53,11 @@ impl Format {
         if !edited.ends_with('\n') {
             edited.push('\n');
         }
+        if has_carriage_returns(text) {
+            edited = edited.replace("\r\n", "\n").replace('\n', "\r\n");
+        }
         match self.read(&edited) {
-            Ok(after) if after == wanted => Ok(Some(edited)),
+            Ok(after) if after == wanted => Ok(Some(format!("{mark}{edited}"))),
             _ => Err(Unfit::Risky),
         }
     }
@@ -70,6 +78,11 @@ impl Format {
             Self::Yaml => yaml::write(text, steps),
         }
     }
+}
+
+/// Whether its lines end as those of Windows do, by its first one.
+fn has_carriage_returns(text: &str) -> bool {
+    text.split_once('\n').is_some_and(|(first, _)| first.ends_with('\r'))
 }
 
 #[cfg(test)]

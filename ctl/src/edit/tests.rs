@@ -150,3 +150,44 @@ fn what_is_of_another_form_is_left_alone() {
     // Of two keys of the same name no edit means what it says.
     assert_eq!(Format::Json.edit("{\"a\": 1, \"a\": 2}", &[change("a").set("3")]), Err(Unfit::Risky));
 }
+
+#[test]
+fn lines_end_as_they_did_and_a_byte_order_mark_stays() {
+    for (format, text) in [
+        (Format::Toml, "a = \"x\" # why\r\n\r\n[list]\r\nb = [\r\n  1,\r\n]\r\n"),
+        (Format::Toml, "# only\r\n# comments\r\n"),
+        (Format::Json, "// mine\r\n{\r\n  \"a\": \"x\",\r\n}\r\n"),
+        (Format::Yaml, "a: x # why\r\n# end\r\n"),
+    ] {
+        let changes = match format {
+            Format::Yaml => [change("a").set("b"), change("words").word("A=", "A=b".to_owned())],
+            Format::Json | Format::Toml => [change("a").set("b"), change("table.c").set("d")],
+        };
+        let marked = edited(format, &format!("\u{feff}{text}"), &changes);
+        let plain = edited(format, text, &changes);
+        assert_eq!(marked, format!("\u{feff}{plain}"));
+        assert_eq!(plain.matches('\n').count(), plain.matches("\r\n").count(), "{plain:?}");
+        // What is not changed is as it was, down to the byte.
+        let kept = text.lines().filter(|line| !line.contains('x')).all(|line| plain.contains(line));
+        assert!(kept, "{plain:?}");
+    }
+}
+
+#[test]
+fn a_list_of_yaml_that_is_there_and_empty_gets_its_first_entry_in_its_place() {
+    for empty in ["models: []", "models:", "models: [ ] # none yet", "models: null", "models: ~\r"] {
+        let text = format!("name: Mine\n{empty}\nschema: v1\n");
+        let edited = edited(Format::Yaml, &text, &[change("models").item("name", item())]);
+        let meant: Value = serde_saphyr::from_str(&edited).unwrap();
+        assert_eq!(meant["models"], json!([item()]), "{edited}");
+        assert!(edited.starts_with("name: Mine\nmodels:") && edited.ends_with("schema: v1\n"), "{edited}");
+        assert_eq!(edited.contains("# none yet"), empty.contains('#'), "{edited}");
+    }
+}
+
+#[test]
+fn null_where_json_needs_an_object_counts_as_nothing() {
+    let edited = edited(Format::Json, "{\"a\": null, \"z\": 1}", &[change("a.b.c").set("d")]);
+    let meant: Value = serde_json::from_str(&edited).unwrap();
+    assert_eq!(meant, json!({ "a": { "b": { "c": "d" } }, "z": 1 }));
+}

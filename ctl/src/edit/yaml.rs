@@ -96,29 +96,49 @@ fn node(document: &Document, place: &[Place]) -> Option<Node> {
     Some(node)
 }
 
-/// A list that is not there yet, as its own lines at the end of the file. One that is there and empty is none of these.
+/// The first item of a list, as its own lines: where the list stands and is empty, else at the end of the file.
 fn appended(text: &str, place: &[Place], value: &Value) -> Option<String> {
     let mut text = text.to_owned();
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');
     }
+    let (margin, key) = match place {
+        [] => ("", None),
+        [Place::Key(key)] => ("  ", Some(key)),
+        _ => return None,
+    };
     let item = match value {
         Value::Object(object) => fields(object)?,
         value => format!("{}\n", scalar(value.as_str()?)),
     };
-    let margin = match place {
-        [] => "",
-        [Place::Key(key)] => {
-            let _infallible = writeln!(text, "{key}:");
-            "  "
-        }
-        _ => return None,
-    };
+    let mut lines = String::new();
     for (index, line) in item.lines().enumerate() {
         let lead = if index == 0 { "- " } else { "  " };
-        let _infallible = writeln!(text, "{margin}{lead}{line}");
+        let _infallible = writeln!(lines, "{margin}{lead}{line}");
     }
+    let Some(key) = key else { return Some(text + &lines) };
+    let Some((start, line, comment)) = empty_list(&text, key) else {
+        return Some(format!("{text}{key}:\n{lines}"));
+    };
+    text.replace_range(start..start + line.len(), &format!("{key}:{comment}\n{lines}"));
     Some(text)
+}
+
+/// The line of the outermost mapping that says that a list is empty: where it starts, the line, and the comment behind it.
+fn empty_list<'a>(text: &'a str, key: &str) -> Option<(usize, &'a str, &'a str)> {
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        let behind = line.strip_prefix(key).and_then(|rest| rest.strip_prefix(':')).map(str::trim_end);
+        let (value, comment) = behind.map_or(("?", ""), |rest| match rest.find(" #") {
+            Some(at) => rest.split_at(at),
+            None => (rest, ""),
+        });
+        if matches!(value.trim(), "" | "[]" | "[ ]" | "~" | "null") {
+            return Some((start, line, comment));
+        }
+        start += line.len();
+    }
+    None
 }
 
 fn fragment(object: &Map<String, Value>) -> Option<Document> {

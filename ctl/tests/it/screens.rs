@@ -100,7 +100,7 @@ fn shown_doctor() -> String {
         ..ConfigurationKey::default()
     };
     let set = [key("log.level", "environment PROXYD_LOG__LEVEL"), key("http.listen", "flag --listen")];
-    let keys = set.into_iter().chain((2..72).map(|_| key("another", "default"))).collect();
+    let keys = set.into_iter().chain((2..62).map(|_| key("another", "default"))).collect();
     let daemon = FakeDaemon::start()
         .status(Ok(GetStatusResponse { http_listen: vec![address.to_string()], ..status() }))
         .configuration(Ok(keys))
