@@ -9,6 +9,9 @@ use clap::error::{ContextKind, ContextValue};
 use crate::cli;
 use crate::error::Error;
 
+/// What the standard library says of a number that is none.
+const NO_NUMBER: &str = "invalid digit found in string";
+
 /// What is wrong, why, and the command that was probably meant, or else the one that shows how it is used.
 pub(crate) fn error(refused: &clap::Error, args: &[OsString]) -> Error {
     let (path, command) = named(args);
@@ -21,12 +24,13 @@ pub(crate) fn error(refused: &clap::Error, args: &[OsString]) -> Error {
     // Whoever reads the value says why it cannot be one.
     let refusal = refused.source().map(ToString::to_string).filter(|why| !why.is_empty());
     let shorter = refusal.as_ref().and_then(|why| what.strip_suffix(why.as_str())?.strip_suffix(": "));
+    let refusal = refusal.as_deref().map(|why| if why == NO_NUMBER { "write a whole number" } else { why });
     // Not as clap tells it, which names what the environment sets, too.
     let usage = command.bin_name(&path).render_usage().to_string();
     let usage = text.contains("\nUsage: ").then(|| usage.replace("Usage: ", "it is used as in: "));
     let why = match (similar(refused), values) {
         (Some(similar), Some(values)) => Some(format!("{similar} ({values})")),
-        (similar, values) => similar.or(values).or_else(|| shorter.and(refusal.clone())).or(usage),
+        (similar, values) => similar.or(values).or_else(|| shorter.and(refusal).map(str::to_owned)).or(usage),
     };
     Error::CommandLine {
         what: shorter.unwrap_or(&what).to_owned(),
@@ -132,6 +136,9 @@ mod tests {
         assert_eq!(what, "invalid value '1' for '--interval <DURATION>'");
         assert_eq!(why.as_deref(), Some("write it as in 500ms, 2s or 1m"));
         assert_eq!(hint, "proxyctl top --help");
+
+        let (_, why, _) = told(&["proxyctl", "logs", "-n", "x"]);
+        assert_eq!(why.as_deref(), Some("write a whole number"));
 
         let (what, why, _) = told(&["proxyctl", "log-level", "loud"]);
         assert_eq!(what, "invalid value 'loud' for '[LEVEL]'");

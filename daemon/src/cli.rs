@@ -6,15 +6,29 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::Flags;
 
-const AFTER_HELP: &str = "\
+/// Examples come first: most people stop reading there. What clap calls "before help" comes last.
+const TEMPLATE: &str = "{about}{after-help}\n\n{usage-heading} {usage}\n\n{all-args}\n\n{before-help}";
+
+const EXAMPLES: &str = "Examples:
+  proxyd                                   serve http://127.0.0.1:8080
+  proxyd check-config                      every mistake of the configuration
+  proxyd print-config                      each value, and where it comes from
+  proxyd --listen 127.0.0.1:9090 --log-level debug";
+
+const NOTES: &str = "\
 Without a configuration proxyd serves http://127.0.0.1:8080 and keeps accounts in ~/.local/state/proxyd/auth.
 Log an account in with `proxyctl login claude`.
 
-Exit status: 0 stopped as asked, 1 cannot start, 2 wrong usage, 78 the configuration, or a socket that systemd hands over, is not valid.";
+Exit status:
+   0  stopped as asked
+   1  cannot start
+   2  wrong usage
+  78  the configuration, or a socket that systemd hands over, is not valid";
 
 /// Owns Claude credentials, keeps them fresh, and serves them to local programs over one HTTP endpoint.
 #[derive(Debug, Parser)]
-#[command(name = "proxyd", version, about, after_help = AFTER_HELP, disable_help_subcommand = true)]
+#[command(name = "proxyd", version, about, after_help = EXAMPLES, before_help = NOTES, help_template = TEMPLATE)]
+#[command(disable_help_subcommand = true)]
 pub struct Cli {
     #[command(flatten)]
     options: Options,

@@ -7,6 +7,7 @@ use crate::clients::{self, Client, shell};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::json::{ClientList, Document, Environment, Variable};
+use crate::output;
 use crate::table::Table;
 
 pub(super) async fn run(args: &cli::Env, context: &mut Context<'_>) -> Result<Exit, Error> {
@@ -58,7 +59,7 @@ fn list(context: &mut Context<'_>) -> Result<Exit, Error> {
             if client.setup { "its file" } else { "a snippet" }.into(),
         ]);
     }
-    context.output.data(&table.render())?;
+    context.output.data(&table.render_within(output::width(), &["SPEAKS", "PROGRAM"]))?;
     Ok(Exit::Ok)
 }
 

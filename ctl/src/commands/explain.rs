@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::facts;
 use crate::json::{Attempt, Document, ExplainedRequest};
+use crate::output;
 use crate::text;
 
 /// Columns before the facts of the request, and of an attempt.
@@ -70,7 +71,7 @@ fn attempted(story: &mut String, number: usize, attempt: &Attempt, request: &Exp
     fact(story, INNER, "Model", attempt.model.clone().filter(|_| attempt.model != request.model));
     fact(story, INNER, "Asked", attempt.at.map(|at| format!("{at:.3}")));
     let (words, style) = outcome(attempt);
-    story.push_str(&facts::fact(INNER, "Outcome", &text::clean(&words), style));
+    story.push_str(&facts::fact(INNER, "Outcome", &text::clean(&words), style, columns()));
 }
 
 /// `status 429 after 312 ms: limited, no time named (429)`.
@@ -90,8 +91,12 @@ fn milliseconds(count: u64) -> String {
     if count < 10_000 { format!("{count} ms") } else { text::duration(Duration::from_millis(count)) }
 }
 
+fn columns() -> usize {
+    facts::columns(output::width())
+}
+
 fn fact(story: &mut String, margin: usize, name: &str, words: Option<String>) {
     if let Some(words) = words {
-        story.push_str(&facts::fact(margin, name, &text::clean(&words), Style::new()));
+        story.push_str(&facts::fact(margin, name, &text::clean(&words), Style::new(), columns()));
     }
 }

@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::facts;
 use crate::json::{Document, StrategySet, StrategyShown};
+use crate::output;
 
 pub(super) async fn run(wanted: Option<Strategy>, context: &mut Context<'_>) -> Result<Exit, Error> {
     match wanted {
@@ -60,8 +61,9 @@ fn told(shown: &StrategyShown) -> String {
         (_, true) => "on: a conversation stays with an account as long as that one is ready",
         (_, false) => "off: a conversation may go to another account with each request",
     };
-    let plain = Style::new();
-    format!("{}{}", facts::fact(0, "Strategy", what, plain), facts::fact(0, "Affinity", affinity, plain))
+    let columns = facts::columns(output::width());
+    let fact = |name, words| facts::fact(0, name, words, Style::new(), columns);
+    format!("{}{}", fact("Strategy", what), fact("Affinity", affinity))
 }
 
 impl From<Strategy> for v1::Strategy {

@@ -88,16 +88,12 @@ fn yaml_keeps_comments_and_gets_entries_where_the_others_are() {
 #[test]
 fn an_entry_of_yaml_that_is_there_gets_the_new_values_and_keeps_its_own() {
     let text = "models:\n  - name: proxyd\n    model: old # mine\n    extra: 1\nwords:\n  - A=old\n  - C\n";
-    let mut changes =
-        vec![change("models").item("name", item()), change("words").word("A=", "A=new".to_owned())];
-    // The editor sets texts; what is neither there nor a text is what it cannot do.
-    let mut short = item();
-    short.remove("tools");
-    changes[0] = change("models").item("name", short);
+    let changes = [change("models").item("name", item()), change("words").word("A=", "A=new".to_owned())];
     let edited = edited(Format::Yaml, text, &changes);
     let meant: Value = serde_saphyr::from_str(&edited).unwrap();
     assert_eq!(meant["models"][0]["extra"], json!(1), "{edited}");
     assert_eq!(meant["models"][0]["url"], json!("http://127.0.0.1:1/v1"), "{edited}");
+    assert_eq!(meant["models"][0]["tools"], json!(true), "{edited}");
     assert_eq!((&meant["words"], edited.contains("# mine")), (&json!(["A=new", "C"]), true), "{edited}");
 }
 
@@ -129,9 +125,12 @@ fn what_cannot_be_read_is_told_with_line_and_column() {
         (Format::Toml, "a = 1\nb = = 2\n", "line 2, column 5"),
         (Format::Yaml, "a: 1\nb: [1, 2\n", "line 2, column 4"),
         (Format::Yaml, "a: b: c\n", "line 1, column 5"),
+        (Format::Yaml, "a: b\n---\nc: d\n", "line 3, column 1"),
     ] {
         let err = format.edit(text, &[change("x").set("y")]).unwrap_err().to_string();
         assert!(err.starts_with(&format!("{told}: ")) && !err.contains('\n'), "{text:?}: {err}");
+        // The reader's own words are for programmers.
+        assert!(!err.contains("from_str"), "{err}");
     }
 }
 

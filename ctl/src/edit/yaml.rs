@@ -18,7 +18,13 @@ pub(super) fn read(text: &str) -> Result<Value, Unfit> {
     }
     serde_saphyr::from_str::<Value>(text).map_err(|err| {
         let (line, column) = err.location().map_or((1, 1), |at| (at.line(), at.column()));
-        let words = err.without_snippet().to_string();
+        let words = match err.without_snippet() {
+            // The reader tells programmers what to call instead.
+            serde_saphyr::Error::MultipleDocuments { .. } => {
+                "a second document begins here, and there may be one only".to_owned()
+            }
+            err => err.to_string(),
+        };
         Unfit::Broken {
             line: usize::try_from(line).unwrap_or(1),
             column: usize::try_from(column).unwrap_or(1),
@@ -43,7 +49,10 @@ fn one(text: &str, step: &Step) -> Option<String> {
         Step::Set(place, value) => {
             let (last, above) = place.split_last()?;
             match (last, node(&document, above)?) {
-                (Place::Key(key), Node::Mapping(mapping)) => mapping.set(key.as_str(), value.as_str()?),
+                (Place::Key(key), Node::Mapping(mapping)) => match value {
+                    Value::Bool(truth) => mapping.set(key.as_str(), *truth),
+                    value => mapping.set(key.as_str(), value.as_str()?),
+                },
                 (Place::Index(index), Node::Sequence(list)) => {
                     list.set(*index, value.as_str()?).then_some(())?;
                 }

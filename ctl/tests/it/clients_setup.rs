@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
@@ -241,6 +242,22 @@ fn without_a_terminal_it_needs_a_yes_and_on_one_it_asks() {
         assert_eq!((done.code, path.exists()), (code, code == 0), "{}", done.stderr);
         assert!(done.stderr.starts_with(&format!("Write {}? [y/N] ", path.display())), "{}", done.stderr);
     }
+}
+
+#[test]
+fn a_copy_that_cannot_be_kept_whole_is_not_kept_and_nothing_is_written() {
+    let home = TempDir::new().unwrap();
+    let text = format!("# {}\n", "x".repeat(8192));
+    let path = write(home.path(), ".codex/config.toml", &text);
+    // No file can grow so large here, as on a full disk; the unit is 512 or 1024 bytes.
+    let mut limited = Command::new("/bin/sh");
+    let program = env!("CARGO_BIN_EXE_proxyctl");
+    limited.args(["-c", "trap '' XFSZ; ulimit -f 2; exec \"$@\"", "sh", program, "setup", "codex", "--yes"]);
+    limited.args(URL).env_clear().env("HOME", home.path()).stdin(Stdio::null());
+    let done = run(limited);
+    let told = format!("error: cannot keep a copy of {}\n", path.display());
+    assert!(done.code == 1 && done.stderr.starts_with(&told), "{} {}", done.code, done.stderr);
+    assert_eq!((backups(&path), fs::read_to_string(&path).unwrap()), (vec![], text));
 }
 
 #[test]

@@ -74,7 +74,7 @@ impl Drop for Line {
                     request.id = %self.id,
                     account.id = notes.account.as_ref().map(tracing::field::display),
                     client_key = self.client_key,
-                    dialect = self.dialect.name(),
+                    dialect = (!endpoint.is_a_look()).then(|| self.dialect.name()),
                     endpoint = endpoint.as_str(),
                     model = notes.model,
                     status = measured.status(),

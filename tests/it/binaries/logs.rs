@@ -314,3 +314,15 @@ fn parsed(mut bytes: &[u8]) -> Entry {
     }
     entry
 }
+
+#[tokio::test]
+async fn a_health_check_has_a_line_at_debug_and_speaks_no_dialect() {
+    let fake = FakeClaude::start().await;
+    let machine = machine(&fake);
+    let daemon = machine.start_with(&["--log-format", "json", "--log-level", "debug"]).await;
+    assert_eq!(daemon.get("/healthz").await.status(), 200);
+    let done = daemon.stop().await;
+    let lines: Vec<Value> = done.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let look = lines.iter().find(|line| line["endpoint"] == "status").unwrap();
+    assert_eq!((&look["level"], look.get("dialect")), (&"debug".into(), None), "{look}");
+}

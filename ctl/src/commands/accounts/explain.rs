@@ -20,7 +20,7 @@ pub(super) fn pool(list: &AccountList, model: Option<&str>, now: Timestamp) -> S
     accounts.sort_by_key(|account| rank(account));
     let mut text = String::new();
     if let Some(first) = accounts.first() {
-        text = format!("{}\n", facts::fold(&answer(first, model), 0));
+        text = format!("{}\n", facts::fold(&answer(first, model), 0, facts::WIDTH));
     }
     for account in accounts {
         text.push('\n');
@@ -61,7 +61,7 @@ fn block(account: &Account, now: Timestamp) -> String {
     let plain = Style::new();
     let mut fact = |name: &str, words: Option<String>, style: Style| {
         if let Some(words) = words {
-            block.push_str(&facts::fact(MARGIN, name, &text::clean(&words), style));
+            block.push_str(&facts::fact(MARGIN, name, &text::clean(&words), style, facts::WIDTH));
         }
     };
     if let Some(outlook) = &account.outlook {

@@ -33,10 +33,9 @@ pub(super) fn sections(account: &Account, margin: usize, now: Timestamp) -> Vec<
         });
     }
     if !account.cooldowns.is_empty() {
-        let lines = account
-            .cooldowns
-            .iter()
-            .map(|cooldown| format!("{:margin$}{}\n", "", facts::fold(&told(cooldown, now), margin + 2)));
+        let lines = account.cooldowns.iter().map(|cooldown| {
+            format!("{:margin$}{}\n", "", facts::fold(&told(cooldown, now), margin + 2, facts::WIDTH))
+        });
         sections.push(Section { title: "Cooldowns".to_owned(), body: lines.collect() });
     }
     sections

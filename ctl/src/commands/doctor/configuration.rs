@@ -25,26 +25,40 @@ const PLACES: [&str; 2] = ["auth.dir", "control.socket"];
 
 /// How many keys are set, and where each comes from.
 pub(super) fn set(keys: &[ConfigurationKey]) -> Finding {
-    let mut origins: Vec<(String, u32)> = Vec::new();
+    // Of a place, what names each key there: nothing in a file, and the variable or flag elsewhere.
+    let mut origins: Vec<(String, Vec<&str>)> = Vec::new();
     for key in keys.iter().filter(|key| key.origin != DEFAULT) {
-        let origin =
-            file(&key.origin).map_or_else(|| format!("by {}", key.origin), |path| format!("in {path}"));
-        match origins.iter_mut().find(|(known, _)| *known == origin) {
-            Some((_, number)) => *number += 1,
-            None => origins.push((origin, 1)),
+        let (place, name) = match (file(&key.origin), key.origin.split_once(' ')) {
+            (Some(path), _) => (format!("in {path}"), ""),
+            (None, Some((kind, name))) => (format!("by {kind}"), name),
+            (None, None) => (format!("by {}", key.origin), ""),
+        };
+        match origins.iter_mut().find(|(known, _)| *known == place) {
+            Some((_, names)) => names.push(name),
+            None => origins.push((place, vec![name])),
         }
     }
-    let total: u32 = origins.iter().map(|(_, number)| number).sum();
-    let of = u32::try_from(keys.len()).unwrap_or(u32::MAX);
+    let total: usize = origins.iter().map(|(_, names)| names.len()).sum();
+    let of = keys.len();
     let found = match origins.as_slice() {
         [] => format!("none of {of} keys is set: all are at their defaults"),
         origins => {
-            let words: Vec<_> = origins.iter().map(|(origin, number)| format!("{number} {origin}")).collect();
+            let words: Vec<_> = origins.iter().map(|(place, names)| counted(place, names)).collect();
             let are = if total == 1 { "is" } else { "are" };
             format!("{total} of {of} keys {are} set: {}", words.join(", "))
         }
     };
     Finding::new(AREA, Severity::Ok, found)
+}
+
+/// `3 in /etc/c.toml`, `1 by flag --listen`, `2 by environment (PROXYD_A, PROXYD_B)`.
+fn counted(place: &str, names: &[&str]) -> String {
+    let number = names.len();
+    match names {
+        ["", ..] | [] => format!("{number} {place}"),
+        [one] => format!("{number} {place} {one}"),
+        several => format!("{number} {place} ({})", some_of(several)),
+    }
 }
 
 /// What the files that the daemon has read say now.
@@ -116,10 +130,15 @@ fn compare(path: &str, text: &str, keys: &[ConfigurationKey]) -> Vec<Finding> {
 }
 
 fn named(keys: &[&ConfigurationKey]) -> String {
-    let names: Vec<_> = keys.iter().take(NAMED).map(|key| key.key.as_str()).collect();
-    match keys.len().checked_sub(NAMED) {
-        None | Some(0) => text::listed(&names),
-        Some(more) => format!("{} and {more} more", names.join(", ")),
+    let names: Vec<_> = keys.iter().map(|key| key.key.as_str()).collect();
+    some_of(&names)
+}
+
+/// The first of them, and how many more there are.
+fn some_of(names: &[&str]) -> String {
+    match names.split_at_checked(NAMED) {
+        Some((first, more @ [_, ..])) => format!("{} and {} more", first.join(", "), more.len()),
+        _ => text::listed(names),
     }
 }
 
@@ -186,6 +205,15 @@ mod tests {
         assert_eq!(set(&running()).found, told);
         let one = [key("log.level", "\"debug\"", "flag --log-level"), key("pool.wait", "\"0s\"", "default")];
         assert_eq!(set(&one).found, "1 of 2 keys is set: 1 by flag --log-level");
+        let flags: Vec<_> = ["listen", "auth-dir", "config", "x", "log-level", "log-format", "y"]
+            .iter()
+            .map(|name| key("log.level", "\"debug\"", &format!("flag --{name}")))
+            .collect();
+        assert_eq!(set(&flags[..2]).found, "2 of 2 keys are set: 2 by flag (--listen and --auth-dir)");
+        assert_eq!(
+            set(&flags).found,
+            "7 of 7 keys are set: 7 by flag (--listen, --auth-dir, --config, --x, --log-level and 2 more)"
+        );
         assert_eq!(set(&one[1..]).found, "none of 1 keys is set: all are at their defaults");
     }
 

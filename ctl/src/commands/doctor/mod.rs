@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::facts;
 use crate::json::{Diagnosis, Document, Finding, Severity};
+use crate::output;
 use crate::spinner::while_it_lasts;
 use crate::text;
 use crate::version;
@@ -31,7 +32,7 @@ pub(super) async fn run(context: &mut Context<'_>) -> Result<Exit, Error> {
     if context.output.is_json() {
         context.output.document(&Document::new(diagnosis))?;
     } else {
-        context.output.data(&screen(&diagnosis))?;
+        context.output.data(&screen(&diagnosis, facts::columns(output::width())))?;
     }
     Ok(exit)
 }
@@ -157,7 +158,7 @@ impl Finding {
 }
 
 /// A finding a paragraph: how bad, about what, what, and the command below it.
-fn screen(diagnosis: &Diagnosis) -> String {
+fn screen(diagnosis: &Diagnosis, columns: usize) -> String {
     let mut lines = Vec::new();
     for finding in &diagnosis.findings {
         let (word, colour) = match finding.severity {
@@ -168,7 +169,7 @@ fn screen(diagnosis: &Diagnosis) -> String {
             Severity::Problem => ("problem", AnsiColor::Red.on_default().bold()),
         };
         let words = format!("{}: {}", text::clean(&finding.area), text::clean(&finding.found));
-        let words = facts::fold(&words, MARGIN);
+        let words = facts::fold(&words, MARGIN, columns);
         lines.push(format!("{colour}{word:<MARGIN$}{colour:#}{words}\n"));
         if let Some(command) = &finding.command {
             let bold = Style::new().bold();
