@@ -61,13 +61,12 @@ fn set(top: &CstObject, place: &[Place], value: &Value) -> Option<()> {
     let (last, above) = keys(place)?;
     let mut object = top.clone();
     for key in above {
-        object = match object.object_value_or_create(key) {
-            Some(inner) => inner,
+        object = if let Some(inner) = object.object_value_or_create(key) {
+            inner
+        } else {
             // It is null, which counts as nothing: the plan has refused whatever else is no object.
-            None => {
-                object.get(key)?.set_value(CstInputValue::Object(vec![]));
-                object.object_value(key)?
-            }
+            object.get(key)?.set_value(CstInputValue::Object(vec![]));
+            object.object_value(key)?
         };
     }
     match object.get(last) {
