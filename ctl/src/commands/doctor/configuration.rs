@@ -63,7 +63,9 @@ fn counted(place: &str, names: &[&str]) -> String {
 
 /// What the files that the daemon has read say now.
 pub(super) fn files(keys: &[ConfigurationKey]) -> Vec<Finding> {
-    let paths: BTreeSet<&str> = keys.iter().filter_map(|key| file(&key.origin)).collect();
+    let paths = keys.iter().filter_map(|key| file(&key.origin));
+    // Another one is named from where the daemon was started, which is not known.
+    let paths: BTreeSet<&str> = paths.filter(|path| Path::new(path).is_absolute()).collect();
     let mut findings = Vec::new();
     for path in paths {
         findings.extend(mode(path));
@@ -92,7 +94,7 @@ fn file(origin: &str) -> Option<&str> {
     let (rest, column) = origin.rsplit_once(':')?;
     let (path, line) = rest.rsplit_once(':')?;
     let is_number = |word: &str| word.parse::<u32>().is_ok();
-    (Path::new(path).is_absolute() && is_number(line) && is_number(column)).then_some(path)
+    (is_number(line) && is_number(column)).then_some(path)
 }
 
 /// Whoever may write it decides what the daemon does. A group is often one of the user alone.
@@ -220,6 +222,10 @@ mod tests {
     #[test]
     fn an_origin_is_a_file_only_where_it_names_a_place() {
         assert_eq!(file("/a:b/c.toml:12:3"), Some("/a:b/c.toml"));
+        let relative =
+            [key("log.level", "\"debug\"", "c.toml:1:1"), key("pool.wait", "\"1s\"", "c.toml:2:1")];
+        assert_eq!(set(&relative).found, "2 of 2 keys are set: 2 in c.toml");
+        assert_eq!(files(&relative), []);
         for origin in ["default", "environment PROXYD_X__Y", "flag --listen", "/c.toml:1", "/c.toml:1:x"] {
             assert_eq!(file(origin), None, "{origin}");
         }

@@ -1,5 +1,7 @@
 //! `proxyctl keys create`: the key alone on standard output, and on standard error how it is used.
 
+use std::fmt::Write as _;
+
 use jiff::{SignedDuration, Timestamp};
 use proxy_proto::v1::{CreateKeyRequest, KeyRules};
 
@@ -53,14 +55,47 @@ fn tell(created: &CreatedKey, output: &Output) {
     if let Some(end) = key.expires_at {
         output.talk(&format!("It ends {} ({end:.0}).", text::relative(end, clock::now())));
     }
-    output.talk(
-        "Programs send it as `Authorization: Bearer`, `x-api-key` or `x-proxyd-key`, never in a URL. With KEY for the key:",
-    );
+    output.talk(&use_of_it(&created.http_listen));
+}
+
+/// How programs show the key to a daemon that listens there.
+fn use_of_it(listen: &[String]) -> String {
+    let mut words =
+        "Programs send it as `Authorization: Bearer`, `x-api-key` or `x-proxyd-key`, never in a URL."
+            .to_owned();
     // One that listens on a socket file has no URL.
-    for url in created.http_listen.iter().map(|listen| address(listen)).filter(|url| url.starts_with("http"))
-    {
-        let url = text::clean(&url).into_owned();
-        output.talk(&format!("  ANTHROPIC_BASE_URL={url} ANTHROPIC_AUTH_TOKEN=KEY claude"));
-        output.talk(&format!("  OPENAI_BASE_URL={url}/v1 OPENAI_API_KEY=KEY"));
+    let urls = listen.iter().map(|listen| address(listen)).filter(|url| url.starts_with("http"));
+    for (index, url) in urls.enumerate() {
+        let url = text::clean(&url);
+        let head = if index == 0 { " With KEY for the key:" } else { "" };
+        let _infallible = write!(
+            words,
+            "{head}\n  ANTHROPIC_BASE_URL={url} ANTHROPIC_AUTH_TOKEN=KEY claude\n  OPENAI_BASE_URL={url}/v1 OPENAI_API_KEY=KEY"
+        );
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_use_of_a_key_is_shown_by_the_addresses_that_there_are() {
+        let told = |listen: &[&str]| use_of_it(&listen.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert!(told(&["unix:/run/http.sock"]).ends_with(", never in a URL."));
+        let both = told(&["127.0.0.1:1", "unix:/x", "https://a.example:2"]);
+        let lines: Vec<_> = both.lines().map(|line| line.split(' ').take(3).collect::<String>()).collect();
+        assert_eq!(both.matches("With KEY for the key:").count(), 1, "{both}");
+        assert_eq!(
+            lines[1..],
+            [
+                "ANTHROPIC_BASE_URL=http://127.0.0.1:1",
+                "OPENAI_BASE_URL=http://127.0.0.1:1/v1",
+                "ANTHROPIC_BASE_URL=https://a.example:2",
+                "OPENAI_BASE_URL=https://a.example:2/v1"
+            ],
+            "{both}"
+        );
     }
 }
