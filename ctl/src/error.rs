@@ -126,6 +126,7 @@ impl Error {
         match self {
             Self::Usage { .. }
             | Self::CommandLine { .. }
+            | Self::ReadSecret { .. }
             | Self::File(FileError::Unfit { .. })
             | Self::Unedited { .. } => Exit::Usage,
             Self::NotRunning { .. }
@@ -155,7 +156,6 @@ impl Error {
             | Self::Incomplete { .. }
             | Self::Listen { .. }
             | Self::Declined
-            | Self::ReadSecret { .. }
             | Self::File(FileError::Io { .. })
             | Self::Stdout { .. }
             | Self::Runtime { .. }

@@ -24,7 +24,7 @@ pub(crate) struct KeptKey {
 impl KeptKey {
     /// Waits until nobody else has it. `daemon` is whatever tells one daemon from another.
     pub(crate) async fn open(state: &Path, daemon: &str, name: &str) -> Result<Self, Error> {
-        let directory = state.join("keys").join(file_name(daemon));
+        let directory = directory(state, daemon);
         let path = |end: &str| directory.join(format!("{name}.{end}"));
         DirBuilder::new()
             .recursive(true)
@@ -38,6 +38,14 @@ impl KeptKey {
         let locked = tokio::task::spawn_blocking(move || file.lock().map(|()| file)).await;
         let locked = locked.unwrap_or_else(|_| Err(io::ErrorKind::Interrupted.into()));
         Ok(Self { key: path("key"), id: path("id"), _lock: locked.map_err(failed("lock", &lock))? })
+    }
+
+    /// Where its file is or would be, and the key that it holds, for whoever changes nothing. What another one writes meanwhile
+    /// is seen before or after.
+    pub(crate) fn peek(state: &Path, daemon: &str, name: &str) -> (PathBuf, Option<SecretString>) {
+        let file = directory(state, daemon).join(format!("{name}.key"));
+        let held = fs::read(&file).ok().and_then(|bytes| secret_file::parse(bytes).ok());
+        (file, held)
     }
 
     /// The private file that holds the key alone.
@@ -75,6 +83,10 @@ impl KeptKey {
         write(&self.key, secret.expose_secret()).map_err(failed("write", &self.key))?;
         write(&self.id, id).map_err(failed("write", &self.id))
     }
+}
+
+fn directory(state: &Path, daemon: &str) -> PathBuf {
+    state.join("keys").join(file_name(daemon))
 }
 
 fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
@@ -126,9 +138,13 @@ mod tests {
     #[tokio::test]
     async fn a_key_without_its_id_is_none() {
         let directory = tempfile::TempDir::new().unwrap();
+        assert!(KeptKey::peek(directory.path(), "x", "n").1.is_none());
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
         let kept = KeptKey::open(directory.path(), "x", "n").await.unwrap();
         assert!(kept.held().unwrap().is_none());
         kept.keep("key_1", &"FAKE-1".into()).unwrap();
+        let (file, held) = KeptKey::peek(directory.path(), "x", "n");
+        assert_eq!((file.as_path(), held.unwrap().expose_secret()), (kept.path(), "FAKE-1"));
         assert_eq!(kept.held().unwrap().unwrap().0, "key_1");
         // As a crash between the two would leave it.
         fs::remove_file(&kept.id).unwrap();

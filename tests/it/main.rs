@@ -49,7 +49,8 @@ mod metrics;
 mod models;
 #[cfg(test)]
 mod monitoring;
-#[cfg(all(test, feature = "otlp"))]
+#[cfg(test)]
+#[cfg(feature = "otlp")]
 mod otlp;
 #[cfg(test)]
 mod owners;

@@ -19,7 +19,12 @@ pub(super) const CLIENT: Client = Client {
     by_environment: false,
     arguments: Some(arguments),
     setup: Setup::Files(files),
-    then: |_| vec!["Running sessions keep what they began with: start codex anew.".to_owned()],
+    then: |_| {
+        vec![
+            "Running sessions keep what they began with: start codex anew.".to_owned(),
+            "A profile that names another model_provider keeps it: start codex without that one.".to_owned(),
+        ]
+    },
 };
 
 /// The variable that holds the key for one run: a command line can be read by everybody.

@@ -1,6 +1,7 @@
 //! `proxyctl env`: lines for a shell, and nothing else on standard output, so that it can run them as they are.
 
-use super::{Context, reach};
+use super::Context;
+use super::reach::{self, Making};
 use crate::cli;
 use crate::clients::variables::Variables;
 use crate::clients::{self, Client, shell};
@@ -17,7 +18,7 @@ pub(super) async fn run(args: &cli::Env, context: &mut Context<'_>) -> Result<Ex
     if !client.by_environment {
         return Err(by_file(client));
     }
-    let target = reach::target(&args.reach, &[], context).await?;
+    let target = reach::target(&args.reach, &[], Making::Keys, context).await?;
     let variables = (client.environment)(&target).past_proxies(&target, variable);
     if context.output.is_json() {
         let Variables { set, unset } = variables;

@@ -6,15 +6,31 @@ use std::path::Path;
 use super::{Context, token};
 use crate::cli::{self, Reach};
 use crate::client::Client;
+use crate::clients::home::Home;
 use crate::clients::target::{Base, ClientKey, Key, Target};
 use crate::error::Error;
+use crate::kept_key::KeptKey;
 use crate::search;
 use crate::secret_file;
 use crate::text;
 
+/// Whether a client key that is asked for, and that there is not yet, is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Making {
+    Keys,
+    /// It is only looked at what would be done, so a word stands for the key.
+    Nothing,
+}
+
 /// The daemon is asked only for what the command line does not say.
-pub(super) async fn target(reach: &Reach, models: &[String], context: &Context<'_>) -> Result<Target, Error> {
-    let client = if reach.url.is_none() || reach.with_key { Some(context.connect().await?) } else { None };
+pub(super) async fn target(
+    reach: &Reach,
+    models: &[String],
+    making: Making,
+    context: &Context<'_>,
+) -> Result<Target, Error> {
+    let needs_key = reach.with_key && making == Making::Keys;
+    let client = if reach.url.is_none() || needs_key { Some(context.connect().await?) } else { None };
     let base = match (&reach.url, &client) {
         (Some(url), _) => Base::given(url).ok(),
         (None, Some(client)) => Some(told(client, context).await?),
@@ -26,6 +42,7 @@ pub(super) async fn target(reach: &Reach, models: &[String], context: &Context<'
     })?;
     let key = match (&reach.key_file, &client) {
         (Some(file), _) => Key::Client(of_file(file)?),
+        (None, _) if reach.with_key && making == Making::Nothing => Key::Client(to_be_kept(context)?),
         (None, Some(client)) if reach.with_key => Key::Client(kept(client, context).await?),
         _ => Key::Unused,
     };
@@ -79,10 +96,20 @@ fn of_file(file: &Path) -> Result<ClientKey, Error> {
 async fn kept(client: &Client, context: &Context<'_>) -> Result<ClientKey, Error> {
     let asked = cli::Token { name: None, expires: None };
     let token::Obtained { secret, file, .. } = token::obtain(&asked, client, context).await?;
+    Ok(ClientKey { secret, file, helper: helper(context) })
+}
+
+/// As `kept`, without making one.
+fn to_be_kept(context: &Context<'_>) -> Result<ClientKey, Error> {
+    let (file, held) = KeptKey::peek(&Home::look()?.state(), &context.daemon(), &token::usual_name());
+    Ok(ClientKey { secret: held.unwrap_or_else(|| "KEY".into()), file, helper: helper(context) })
+}
+
+fn helper(context: &Context<'_>) -> Vec<String> {
     let mut helper = vec![own_command()];
     helper.extend(context.arguments());
     helper.push("token".to_owned());
-    Ok(ClientKey { secret, file, helper })
+    helper
 }
 
 /// How a program calls this one: by its name, where the search path leads here.

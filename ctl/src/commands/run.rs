@@ -5,7 +5,8 @@ use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
-use super::{Context, env, reach};
+use super::reach::{self, Making};
+use super::{Context, env};
 use crate::cli;
 use crate::clients::target::Target;
 use crate::clients::variables::Variables;
@@ -24,7 +25,7 @@ pub(super) async fn run(args: &cli::Run, context: &mut Context<'_>) -> Result<Ex
         Some(named) => clients::named(named),
         None => clients::started_by(name),
     };
-    let target = reach::target(&args.reach, &[], context).await?;
+    let target = reach::target(&args.reach, &[], Making::Keys, context).await?;
     exists(name)?;
     // ssh has brought what was asked for, and would be left without a parent that knows it.
     if let Some(remote) = &context.remote {

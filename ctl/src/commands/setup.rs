@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{Agreed, Context, agreed, ask, reach};
+use super::reach::{self, Making};
+use super::{Agreed, Context, agreed, ask};
 use crate::cli;
 use crate::clients::home::Home;
 use crate::clients::target::Target;
@@ -28,7 +29,8 @@ pub(super) async fn run(args: &cli::Setup, context: &mut Context<'_>) -> Result<
             hint: "`proxyctl env`".to_owned(),
         });
     };
-    let target = reach::target(&args.reach, &args.models, context).await?;
+    let making = if args.dry_run { Making::Nothing } else { Making::Keys };
+    let target = reach::target(&args.reach, &args.models, making, context).await?;
     let mut done = SetUp {
         client: client.name,
         url: target.base.root(),

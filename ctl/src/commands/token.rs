@@ -48,7 +48,7 @@ pub(super) async fn obtain(
     client: &Client,
     context: &Context<'_>,
 ) -> Result<Obtained, Error> {
-    let name = args.name.clone().unwrap_or_else(own_name);
+    let name = args.name.clone().unwrap_or_else(usual_name);
     if !name.chars().all(is_plain) || name.len() > LONGEST {
         return Err(Error::Usage {
             what: format!("{name:?} is no name for a key"),
@@ -87,7 +87,7 @@ pub(super) async fn obtain(
 }
 
 /// `proxyctl-USER-HOST`, in letters that a key's name may have.
-fn own_name() -> String {
+pub(super) fn usual_name() -> String {
     let host = nix::unistd::gethostname().ok().and_then(|host| host.into_string().ok());
     let name = format!("proxyctl-{}-{}", place::user(), host.as_deref().unwrap_or("localhost"));
     name.chars().map(|c| if is_plain(c) { c } else { '-' }).take(LONGEST).collect()

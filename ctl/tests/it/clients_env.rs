@@ -115,7 +115,7 @@ fn a_client_key_comes_from_its_file_or_is_made() {
     let done = env("openai-js", &["--key-file", file.to_str().unwrap()]);
     assert!(done.stdout.ends_with("export OPENAI_API_KEY=word-FAKE\n"), "{}", done.stdout);
     assert_eq!(env("openai-js", &["--key-file", "-"]).code, 2);
-    assert_eq!(env("openai-js", &["--key-file", "/nowhere"]).code, 1);
+    assert_eq!(env("openai-js", &["--key-file", "/nowhere"]).code, 2);
 }
 
 #[test]

@@ -304,6 +304,18 @@ fn the_kept_key_is_had_by_proxyctl_itself() {
 }
 
 #[test]
+fn a_look_at_what_would_be_done_makes_no_key() {
+    for client in ["claude-code", "aider"] {
+        // A call that is not scripted fails the test.
+        let daemon = FakeDaemon::start().status(Ok(status()));
+        let done = daemon.run(&["setup", client, "--with-key", "--dry-run"]);
+        assert_eq!(done.code, 0, "{}", done.stderr);
+        assert!(done.stdout.contains("token") || done.stdout.contains("****"), "{}", done.stdout);
+        assert!(!daemon.directory().join(".local/state/proxyctl").exists());
+    }
+}
+
+#[test]
 fn no_key_is_written_where_others_may_read_it() {
     let home = TempDir::new().unwrap();
     let key = write(home.path(), "ci.key", "word-FAKE\n");

@@ -75,7 +75,7 @@ fn what_is_not_a_key_is_refused_before_the_daemon_is_asked() {
     assert_eq!(nothing.code, 2);
     assert!(nothing.stderr.contains("there is no terminal to ask for the key at"), "{}", nothing.stderr);
     let done = daemon.run(&["accounts", "add", "claude", "--key-file", "/nowhere/key"]);
-    assert_eq!(done.code, 1);
+    assert_eq!(done.code, 2);
     assert!(done.stderr.starts_with("error: cannot read the API key from /nowhere/key\ncause: No such file"));
     assert!(daemon.calls().is_empty());
 }

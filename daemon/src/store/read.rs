@@ -41,7 +41,7 @@ pub enum Unusable {
     NotAFile,
     #[error("the file belongs to uid {owner}; run: chown to uid {uid}")]
     ForeignOwner { owner: u32, uid: u32 },
-    #[error("others may read the file (mode {mode:04o}); run: chmod 600")]
+    #[error("others may read the file (mode {mode:04o}); `chmod 600` makes it private")]
     OpenToOthers { mode: u32 },
     #[error("the file is larger than 1 MiB")]
     TooLarge,

@@ -294,7 +294,10 @@ fn keys_come_from_credentials_and_files_and_two_must_be_the_same() {
         "the file gives another key than the credential proxyd.seal-key.old: give one of the two"
     );
     fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
-    assert!(problem(&config(true, false)).ends_with("others may read the file (mode 0644); run: chmod 600"));
+    assert!(
+        problem(&config(true, false))
+            .ends_with("others may read the file (mode 0644); `chmod 600` makes it private")
+    );
 }
 
 #[test]

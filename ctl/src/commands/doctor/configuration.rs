@@ -10,6 +10,7 @@ use std::path::Path;
 use proxy_proto::v1::ConfigurationKey;
 use toml_edit::{DocumentMut, Item, TableLike, Value};
 
+use crate::clients::shell::quoted;
 use crate::json::{Finding, Severity};
 use crate::text;
 
@@ -101,8 +102,9 @@ fn file(origin: &str) -> Option<&str> {
 fn mode(path: &str) -> Option<Finding> {
     let mode = fs::metadata(path).ok()?.mode() & 0o777;
     let found = format!("{path} may be changed by everybody (mode {mode:04o})");
-    (mode & 0o002 != 0)
-        .then(|| Finding::new(AREA, Severity::Warning, found).mended_by(format!("chmod o-w {path}")))
+    (mode & 0o002 != 0).then(|| {
+        Finding::new(AREA, Severity::Warning, found).mended_by(format!("chmod o-w {}", quoted(path)))
+    })
 }
 
 /// Where a file and what runs are not the same. What another source beats is not in use either way.

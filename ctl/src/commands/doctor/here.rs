@@ -8,6 +8,7 @@ use std::path::Path;
 use nix::unistd::{Uid, User};
 use proxy_proto::socket;
 
+use crate::clients::shell::quoted;
 use crate::holder;
 use crate::json::{Finding, Severity};
 use crate::place;
@@ -31,7 +32,7 @@ pub(super) fn socket(path: &Path) -> Vec<Finding> {
     if !meta.file_type().is_socket() {
         return vec![
             Finding::new("control socket", Severity::Problem, format!("{shown} is not a socket"))
-                .mended_by(format!("ls -l {shown}")),
+                .mended_by(format!("ls -l {}", quoted(&path.to_string_lossy()))),
         ];
     }
     // To connect is to write.
@@ -39,7 +40,8 @@ pub(super) fn socket(path: &Path) -> Vec<Finding> {
         let found =
             format!("{shown} may be opened by everybody (mode {mode:04o}); the daemon still asks who it is");
         return vec![
-            Finding::new("control socket", Severity::Warning, found).mended_by(format!("chmod o= {shown}")),
+            Finding::new("control socket", Severity::Warning, found)
+                .mended_by(format!("chmod o= {}", quoted(&path.to_string_lossy()))),
         ];
     }
     vec![Finding::new(
