@@ -79,7 +79,7 @@ async fn a_key_is_added_from_a_file_or_a_pipe_and_never_shown() {
         assert!(!said.stdout.contains(&key) && !said.stderr.contains(&key));
     }
     let missing = machine.proxyctl(&with("missing.txt")).await;
-    assert!(missing.code == Some(1) && missing.stderr.contains("missing.txt"), "{}", missing.stderr);
+    assert!(missing.code == Some(2) && missing.stderr.contains("missing.txt"), "{}", missing.stderr);
 }
 
 #[tokio::test]

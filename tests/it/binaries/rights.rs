@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 
+use nix::sys::signal::Signal;
 use nix::unistd::{Gid, Group, geteuid};
 use proxy_tests::binaries::{Daemon, Done, Live, Machine, programs};
 use proxy_tests::fake_claude::FakeClaude;
@@ -131,26 +132,26 @@ async fn a_socket_that_a_stranger_serves_is_told_nothing() {
     fs::create_dir(&dir).unwrap();
     fs::set_permissions(machine.home(), Permissions::from_mode(0o755)).unwrap();
     chown(&dir, Some(STRANGER), Some(STRANGER)).unwrap();
-    let (socket, heard) = (dir.join("control.sock"), dir.join("heard"));
+    let (socket, auth, program) = (dir.join("control.sock"), dir.join("auth"), machine.home().join("proxyd"));
+    fs::copy(&programs().proxyd, &program).unwrap();
+    // A daemon of theirs, which would keep what it is told.
     let mut thief = machine.command("setpriv");
     thief.args([format!("--reuid={STRANGER}"), format!("--regid={STRANGER}"), "--clear-groups".to_owned()]);
-    thief.arg("socat").arg("-u").arg(format!("UNIX-LISTEN:{}", socket.display()));
-    thief.arg(format!("CREATE:{}", heard.display()));
-    let thief = Live::start(thief);
-    proxy_tests::wait::within("the thief listens", async {
-        while !socket.exists() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    thief.arg(&program).args(["--listen", "127.0.0.1:0", "--control-socket"]).arg(&socket);
+    thief.arg("--auth-dir").arg(&auth).env("HOME", &dir).current_dir("/");
+    let mut thief = Live::start(thief);
+    thief.stderr_line("ready").await;
     let key = machine.home().join("key");
     fs::File::create(&key).unwrap().write_all(b"sk-ant-api03-FAKE-stolen\n").unwrap();
     let add = ["accounts", "add", "claude", "--key-file", key.to_str().unwrap()];
     let done = machine.proxyctl(&[&["--socket", socket.to_str().unwrap()], &add[..]].concat()).await;
     assert_eq!(done.code, Some(6), "{}", done.stderr);
     assert!(done.stderr.contains(&format!("is served by the user {STRANGER}")), "{}", done.stderr);
+    thief.signal(Signal::SIGTERM);
     thief.finish().await;
-    assert_eq!(fs::read(&heard).unwrap_or_default(), b"");
+    let kept = fs::read_dir(&auth).unwrap().map(|entry| entry.unwrap().file_name());
+    let kept: Vec<_> = kept.filter(|name| !name.to_string_lossy().starts_with('.')).collect();
+    assert!(kept.is_empty(), "{kept:?}");
 }
 
 #[tokio::test]
