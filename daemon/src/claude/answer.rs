@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::driven::Reading;
 use crate::clock::in_words;
 
 /// Dropping it unread closes the connection.
@@ -19,7 +19,7 @@ use crate::clock::in_words;
 pub struct UpstreamBody {
     /// Looked at already, and next to be passed on.
     seen: BytesMut,
-    rest: Incoming,
+    rest: Reading,
     /// How the rest broke off while it was looked at: told once what was seen has gone.
     broken: Option<BodyError>,
     silence: Silence,
@@ -63,7 +63,7 @@ pub(super) fn io_kind(error: &hyper::Error) -> Option<io::ErrorKind> {
 
 impl UpstreamBody {
     /// `silence` is how long it may be waited for without a byte.
-    pub(super) fn new(body: Incoming, silence: Duration) -> Self {
+    pub(super) fn new(body: Reading, silence: Duration) -> Self {
         Self { seen: BytesMut::new(), rest: body, broken: None, silence: Silence::new(silence) }
     }
 

@@ -11,12 +11,12 @@ use arc_swap::ArcSwap;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Method, Request, Response, Uri};
-use hyper_util::client::legacy;
 use url::Url;
 
 use super::answer::{UpstreamBody, io_kind};
 use super::body::CallBody;
 use super::connect::TooSlow;
+use super::driven::CallError;
 use super::own::OwnCredential;
 use super::transport::{MOST_BUFFERED, ModelClient, Tls, TransportError};
 use super::ways::{Closed, Way, Ways};
@@ -61,20 +61,20 @@ pub enum WrittenBy {
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
     #[error("upstream cannot be reached")]
-    Connect(#[source] legacy::Error),
+    Connect(#[source] CallError),
     /// The account's proxy cannot be reached, refuses (407), or does not get through to upstream.
     #[error("upstream cannot be reached through the account's proxy")]
-    Proxy(#[source] legacy::Error),
+    Proxy(#[source] CallError),
     #[error("no connection to upstream within {}", in_words(*limit))]
-    ConnectTimeout { limit: Duration, source: legacy::Error },
+    ConnectTimeout { limit: Duration, source: CallError },
     #[error("upstream hung up before it answered")]
-    HungUp(#[source] legacy::Error),
+    HungUp(#[source] CallError),
     #[error("upstream reset the connection before it answered")]
-    Reset(#[source] legacy::Error),
+    Reset(#[source] CallError),
     #[error("upstream's answer has more headers than the {} KiB that are read", MOST_BUFFERED / 1024)]
-    LargeHead(#[source] legacy::Error),
+    LargeHead(#[source] CallError),
     #[error("upstream's answer is not HTTP")]
-    NotHttp(#[source] legacy::Error),
+    NotHttp(#[source] CallError),
     #[error("upstream sent no answer within {}", in_words(*.0))]
     Timeout(Duration),
     /// The client's own body was too large, broke off, or made no progress.
@@ -201,7 +201,7 @@ impl Api {
 }
 
 /// Why there is no head.
-fn failed(error: legacy::Error, timeouts: Timeouts) -> SendError {
+fn failed(error: CallError, timeouts: Timeouts) -> SendError {
     if error.is_connect() {
         return if is_too_slow(&error) {
             SendError::ConnectTimeout { limit: timeouts.connect, source: error }
@@ -219,7 +219,7 @@ fn failed(error: legacy::Error, timeouts: Timeouts) -> SendError {
 }
 
 /// Whether a connection was not made in time, by our limit or a part of it.
-fn is_too_slow(error: &legacy::Error) -> bool {
+fn is_too_slow(error: &CallError) -> bool {
     let mut source = error.source();
     while let Some(cause) = source {
         let timed_out = |error: &io::Error| error.kind() == io::ErrorKind::TimedOut;

@@ -1,6 +1,6 @@
 //! Connections to the outside: one TLS configuration and one way through a proxy, for both HTTP clients.
 //!
-//! Model traffic takes hyper's pooled client over HTTP/1.1: each stream then has a connection of its own, and
+//! Model traffic takes a pooled client over HTTP/1.1 ([`Client`]): each stream then has a connection of its own, and
 //! none waits for a server's limit of streams per connection. No redirect is followed, neither client looks for a
 //! proxy in the environment, no session's keys are written to a file, and certificate checks cannot be switched off.
 
@@ -11,18 +11,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderValue, Request, Response, Uri};
-use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
-use hyper_util::client::legacy::connect::{Connect, HttpConnector};
-use hyper_util::client::legacy::{self, Client};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
 use super::body::Outgoing;
+use super::client::Client;
 use super::connect::{ResolvedHere, Timed};
+use super::driven::{CallError, Reading};
 use super::exceptions::Exceptions;
 use super::{TransportConfig, USER_AGENT};
 use crate::address::ProxyUrl;
@@ -31,12 +30,6 @@ use crate::address::ProxyUrl;
 pub(super) const MOST_BUFFERED: usize = 64 * 1024;
 /// Of each connection's socket: as much as may be on its way at 20 Mbit/s from the other side of the world.
 const RECEIVE_BUFFER: usize = 256 * 1024;
-/// Shorter than the idle limit of the usual load balancer (60 s), so that a connection is rarely found
-/// closed.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
-/// Kept ready per host: a burst of agents comes back within seconds and should find its connections warm.
-const IDLE_CONNECTIONS: usize = 256;
-
 /// Why no client could be made. All of these are mistakes of the configuration or the machine.
 #[derive(Debug, thiserror::Error)]
 pub enum TransportError {
@@ -97,7 +90,6 @@ fn read_certs(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
     CertificateDer::pem_reader_iter(reader).collect::<Result<_, _>>().map_err(io::Error::other)
 }
 
-type Body = Outgoing;
 /// Over TLS, or not, as the address says, and in time.
 type Ready<C> = Timed<HttpsConnector<C>>;
 
@@ -120,14 +112,14 @@ impl TransportConfig {
     }
 }
 
-/// hyper's pooled client, by the way it takes.
+/// The pooled client, by the way it takes.
 #[derive(Clone, Debug)]
 pub(super) enum ModelClient {
-    Direct(Client<Ready<HttpConnector>, Body>),
-    Tunnel(Client<Ready<Tunnel<HttpsConnector<HttpConnector>>>, Body>),
+    Direct(Client<Ready<HttpConnector>>),
+    Tunnel(Client<Ready<Tunnel<HttpsConnector<HttpConnector>>>>),
     /// Names are resolved at the proxy (`socks5h`).
-    Socks(Client<Ready<SocksV5<HttpConnector>>, Body>),
-    SocksByAddress(Client<Ready<ResolvedHere<SocksV5<HttpConnector>>>, Body>),
+    Socks(Client<Ready<SocksV5<HttpConnector>>>),
+    SocksByAddress(Client<Ready<ResolvedHere<SocksV5<HttpConnector>>>>),
     Split(Arc<Split>),
 }
 
@@ -150,7 +142,9 @@ impl ModelClient {
     pub(super) fn new(through: Through<'_>, tls: &Tls, timeout: Duration) -> Result<Self, TransportError> {
         let direct = tcp(timeout);
         let proxy = match through {
-            Through::Nothing => return Ok(Self::Direct(client(direct, tls, timeout))),
+            Through::Nothing => {
+                return Ok(Self::Direct(Client::new(Timed::new(over_tls(direct, tls), timeout))));
+            }
             Through::Proxy(proxy) => proxy,
             Through::ProxyExcept(proxy, exceptions) => {
                 let proxied = Self::new(Through::Proxy(proxy), tls, timeout)?;
@@ -169,7 +163,7 @@ impl ModelClient {
                     let basic = basic(&user, &password).map_err(|error| problem(error.to_string()))?;
                     tunnel = tunnel.with_auth(basic);
                 }
-                Ok(Self::Tunnel(client(tunnel, tls, timeout)))
+                Ok(Self::Tunnel(Client::new(Timed::new(over_tls(tunnel, tls), timeout))))
             }
             scheme @ ("socks5" | "socks5h") => {
                 let mut socks = SocksV5::new(uri, direct);
@@ -177,16 +171,16 @@ impl ModelClient {
                     socks = socks.with_auth(user, password);
                 }
                 Ok(if scheme == "socks5h" {
-                    Self::Socks(client(socks, tls, timeout))
+                    Self::Socks(Client::new(Timed::new(over_tls(socks, tls), timeout)))
                 } else {
-                    Self::SocksByAddress(client(ResolvedHere(socks), tls, timeout))
+                    Self::SocksByAddress(Client::new(Timed::new(over_tls(ResolvedHere(socks), tls), timeout)))
                 })
             }
             other => Err(problem(format!("its scheme must be http, https, socks5 or socks5h, not {other}"))),
         }
     }
 
-    pub(super) async fn request(&self, request: Request<Body>) -> Result<Response<Incoming>, legacy::Error> {
+    pub(super) async fn request(&self, request: Request<Outgoing>) -> Result<Response<Reading>, CallError> {
         match self {
             Self::Direct(client) => client.request(request).await,
             Self::Tunnel(client) => client.request(request).await,
@@ -261,18 +255,6 @@ fn over_tls<C>(connector: C, tls: &Tls) -> HttpsConnector<C> {
         .https_or_http()
         .enable_http1()
         .wrap_connector(connector)
-}
-
-fn client<C>(connector: C, tls: &Tls, timeout: Duration) -> Client<Ready<C>, Body>
-where
-    Ready<C>: Connect + Clone,
-{
-    Client::builder(TokioExecutor::new())
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(IDLE_TIMEOUT)
-        .pool_max_idle_per_host(IDLE_CONNECTIONS)
-        .http1_max_buf_size(MOST_BUFFERED)
-        .build(Timed::new(over_tls(connector, tls), timeout))
 }
 
 fn basic(user: &str, password: &str) -> Result<HeaderValue, http::header::InvalidHeaderValue> {

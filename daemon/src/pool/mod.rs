@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwap;
 
 pub use acquire::NoAccount;
-pub use affinity::AffinityKey;
+pub use affinity::{AffinityKey, Gist};
 pub(crate) use asked::LONGEST_MODEL;
 pub use asked::{Asked, Bond, Endpoint, Owner, may_use};
 pub use health::{Cause, Cooldown, Health, Reach, Scope, Signal};

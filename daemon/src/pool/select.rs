@@ -26,6 +26,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::str::FromStr;
 
 use super::affinity::AffinityKey;
@@ -282,17 +283,37 @@ fn most_quota(candidates: &mut [Candidate], shares: &[(usize, f64)]) -> Choice {
     turn(candidates, &good, Why::MostQuota)
 }
 
+type Sums = HashMap<u64, f64, BuildHasherDefault<AsItIs>>;
+
+/// Limits have numbers that are hashes already.
+#[derive(Default)]
+struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// What the accounts behind each limit have together. Made once for a choice: to look through all accounts for each of them
 /// takes a while where they are many.
-fn by_limit<'a>(parts: impl Iterator<Item = (&'a Candidate, u32)>) -> HashMap<u64, f64> {
-    let mut sums = HashMap::new();
+fn by_limit<'a>(parts: impl Iterator<Item = (&'a Candidate, u32)>) -> Sums {
+    let mut sums = Sums::default();
     for (one, part) in parts {
         *sums.entry(one.limit).or_default() += f64::from(part);
     }
     sums
 }
 
-fn of_limit(sums: &HashMap<u64, f64>, one: &Candidate) -> f64 {
+fn of_limit(sums: &Sums, one: &Candidate) -> f64 {
     sums.get(&one.limit).copied().unwrap_or(1.0)
 }
 

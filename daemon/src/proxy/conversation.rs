@@ -1,14 +1,15 @@
 //! Which conversation a request belongs to. Pure.
 //!
 //! Clients that name their sessions are believed: by a header, or in the body. For all others it is how the
-//! conversation begins (system, tools and the first message), which is also what a prompt cache is about. Only hashes of
-//! it leave this module.
+//! conversation begins (system, tools and the first message, of each as much as is looked at), which is also what a prompt cache is about. Only hashes
+//! of it leave this module.
 
 use http::HeaderMap;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::pool::{AffinityKey, Endpoint};
+use super::steady::{self, MOST_READ};
+use crate::pool::{AffinityKey, Endpoint, Gist};
 use crate::wire::messages::Peek;
 
 /// A conversation, and what told it.
@@ -17,8 +18,6 @@ pub(super) type Conversation = (AffinityKey, &'static str);
 const SESSION: [&str; 4] = ["x-claude-code-session-id", "session-id", "x-session-affinity", "x-session-id"];
 /// Agents of one session have conversations of their own.
 const AGENT: &str = "x-claude-code-agent-id";
-/// What clients move from turn to turn.
-const CACHE_CONTROL: &str = "cache_control";
 
 /// The conversation that the headers name.
 pub(super) fn of_headers(headers: &HeaderMap) -> Option<Conversation> {
@@ -47,11 +46,19 @@ pub(super) fn of_body(peek: &Peek<'_>) -> Option<Conversation> {
     if let Some(session) = peek.session.as_deref().filter(|session| !session.is_empty()) {
         return Some(of_session(&session_of(session)));
     }
-    let messages = peek.messages?;
-    let first = first_element(messages)?;
-    let parts = [peek.system, peek.tools, Some(first)].map(|part| part.map(steady).unwrap_or_default());
-    let parts = parts.iter().map(Vec::as_slice);
-    Some((AffinityKey::of("beginning", parts), "how the conversation begins"))
+    let first = steady::first_element(peek.messages?.get().as_bytes())?;
+    let mut gist = Gist::new();
+    for part in [peek.system, peek.tools]
+        .map(|part| part.map_or("", RawValue::get).as_bytes())
+        .into_iter()
+        .chain([first])
+    {
+        let part = part.get(..MOST_READ).unwrap_or(part);
+        steady::read(part, &mut |bytes| gist.push(bytes));
+        // No text of JSON holds it, so that one part does not run into the next.
+        gist.push(&[0]);
+    }
+    Some((AffinityKey::of_gist(&gist), "how the conversation begins"))
 }
 
 /// `metadata.user_id` may be JSON that names the session among other things.
@@ -59,48 +66,6 @@ fn session_of(user_id: &str) -> String {
     let named = serde_json::from_str::<Value>(user_id).ok();
     let session = named.as_ref().and_then(|named| named.get("session_id")?.as_str());
     session.unwrap_or(user_id).to_owned()
-}
-
-/// The first element of an array, without reading the others.
-fn first_element(array: &RawValue) -> Option<&RawValue> {
-    let inside = array.get().strip_prefix('[')?;
-    serde_json::Deserializer::from_str(inside).into_iter::<&RawValue>().next()?.ok()
-}
-
-/// The bytes of a part that do not change while the conversation goes on.
-fn steady(part: &RawValue) -> Vec<u8> {
-    let text = part.get();
-    if !text.contains(CACHE_CONTROL) {
-        return without_spaces(text);
-    }
-    let Ok(mut value) = serde_json::from_str::<Value>(text) else { return without_spaces(text) };
-    without_cache_control(&mut value);
-    value.to_string().into_bytes()
-}
-
-/// As a tree of it would be written, without making one.
-fn without_spaces(text: &str) -> Vec<u8> {
-    let (mut in_string, mut escaped) = (false, false);
-    let mut kept = Vec::with_capacity(text.len());
-    for byte in text.bytes() {
-        if in_string || !byte.is_ascii_whitespace() {
-            kept.push(byte);
-        }
-        in_string ^= byte == b'"' && !escaped;
-        escaped = in_string && byte == b'\\' && !escaped;
-    }
-    kept
-}
-
-fn without_cache_control(value: &mut Value) {
-    match value {
-        Value::Object(map) => {
-            map.shift_remove(CACHE_CONTROL);
-            map.values_mut().for_each(without_cache_control);
-        }
-        Value::Array(list) => list.iter_mut().for_each(without_cache_control),
-        _ => {}
-    }
 }
 
 #[cfg(test)]
@@ -116,16 +81,6 @@ mod tests {
 
     fn body(body: &str) -> Option<AffinityKey> {
         of_body(&peek(body.as_bytes()).unwrap()).map(|(key, _)| key)
-    }
-
-    #[test]
-    fn white_space_counts_in_strings_alone() {
-        for (text, expected) in [
-            (r#"[ 1, "a b" ]"#, r#"[1,"a b"]"#),
-            (r#"{"a\" b" : "\\" , "c d":1}"#, r#"{"a\" b":"\\","c d":1}"#),
-        ] {
-            assert_eq!(String::from_utf8(without_spaces(text)).unwrap(), expected);
-        }
     }
 
     #[test]
@@ -162,7 +117,7 @@ mod tests {
             let config = Config { prompt_cache, ..Config::default() };
             let prepared = chat::to_messages(request.to_string().as_bytes(), config, |_| None).unwrap();
             let text = String::from_utf8(prepared.body.to_vec()).unwrap();
-            assert_eq!(text.contains(CACHE_CONTROL), prompt_cache);
+            assert_eq!(text.contains("cache_control"), prompt_cache);
             body(&text)
         };
         assert!(key(true).is_some());

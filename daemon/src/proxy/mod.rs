@@ -32,6 +32,7 @@ mod queue;
 mod quiet;
 mod ready;
 mod responses;
+mod steady;
 mod stream;
 mod told;
 mod translated;

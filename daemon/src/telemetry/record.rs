@@ -55,7 +55,7 @@ enum Owned {
 
 impl Record {
     pub(super) fn new(at: Timestamp, event: &Event<'_>, spans: Vec<Context>) -> Self {
-        let mut values = Values::default();
+        let mut values = Values(Vec::with_capacity(event.metadata().fields().len()));
         event.record(&mut values);
         Self { at, metadata: event.metadata(), values, spans }
     }

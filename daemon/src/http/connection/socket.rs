@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use nix::sys::socket::{Shutdown, shutdown};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 /// Clones are the same socket, which closes with the last of them.
@@ -58,13 +58,17 @@ impl AsyncRead for Socket {
     ) -> Poll<io::Result<()>> {
         loop {
             ready!(either!(&*self, stream => stream.poll_read_ready(context)))?;
-            match either!(&*self, stream => stream.try_read(buf.initialize_unfilled())) {
-                Ok(read) => {
-                    buf.advance(read);
-                    return Poll::Ready(Ok(()));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
+            let (room, mut read) = (buf.remaining(), None);
+            let tried = either!(&*self, stream => stream.try_io(Interest::READABLE, || {
+                let length = stream.try_read_buf(buf)?;
+                read = Some(length);
+                // There was no more: the next look waits for word of it instead of asking the kernel in vain.
+                if (1..room).contains(&length) { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+            }));
+            match (read, tried) {
+                (Some(_), _) | (None, Ok(())) => return Poll::Ready(Ok(())),
+                (None, Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
+                (None, Err(error)) => return Poll::Ready(Err(error)),
             }
         }
     }
