@@ -3,11 +3,14 @@
 //! and nothing that is ready could leave together.
 
 use std::fmt;
-use std::pin::Pin;
-use std::sync::Weak;
-use std::task::{Context, Poll, Waker};
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, Wake, Waker};
 
 use bytes::Bytes;
+use futures_util::task::AtomicWaker;
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -18,6 +21,9 @@ use super::body::Outgoing;
 use super::idle::{Host, Idle};
 use super::transport::MOST_BUFFERED;
 
+/// How often what comes by a connection is looked for at one go.
+const MOST_ROUNDS: usize = 4;
+
 /// What a connection runs over.
 pub(super) trait Stream: Read + Write + Unpin + Send + Sync {}
 
@@ -26,9 +32,27 @@ impl<S: Read + Write + Unpin + Send + Sync> Stream for S {}
 /// One connection.
 pub(super) struct Driven {
     sender: SendRequest<Outgoing>,
+    road: Road,
+}
+
+/// What requests and answers go by.
+struct Road {
     connection: Connection<Box<dyn Stream>, Outgoing>,
     /// It has ended, and is not polled any more.
     is_over: bool,
+    ear: Arc<Ear>,
+    /// That `ear` hears.
+    waker: Waker,
+}
+
+/// Hears what calls for attention. Both ends of what goes by a connection are held by one task, and each calls when it gives the
+/// other something: as long as that task is here, it need not be woken for it.
+#[derive(Debug, Default)]
+struct Ear {
+    /// The task, when it is not here.
+    outside: AtomicWaker,
+    is_here: AtomicBool,
+    was_called: AtomicBool,
 }
 
 /// Why there is no answer.
@@ -43,20 +67,15 @@ impl Driven {
     pub(super) async fn over(stream: Box<dyn Stream>) -> Result<Box<Self>, hyper::Error> {
         let (sender, connection) =
             http1::Builder::new().max_buf_size(MOST_BUFFERED).handshake(stream).await?;
-        Ok(Box::new(Self { sender, connection, is_over: false }))
-    }
-
-    /// Goes on as far as it can. How it ended is told by what was under way.
-    fn drive(&mut self, context: &mut Context<'_>) {
-        if !self.is_over {
-            self.is_over = Pin::new(&mut self.connection).poll(context).is_ready();
-        }
+        let ear = Arc::new(Ear::default());
+        let waker = Waker::from(Arc::clone(&ear));
+        Ok(Box::new(Self { sender, road: Road { connection, is_over: false, ear, waker } }))
     }
 
     /// Whether it is open and takes a request, as far as is known here. Whoever was woken by it before no longer is.
     pub(super) fn is_free(&mut self) -> bool {
-        self.drive(&mut Context::from_waker(Waker::noop()));
-        !self.is_over && self.sender.is_ready()
+        self.road.drive(&mut Context::from_waker(Waker::noop()));
+        !self.road.is_over && self.sender.is_ready()
     }
 
     /// Sends a request, and waits for its answer's head.
@@ -64,15 +83,9 @@ impl Driven {
         &mut self,
         request: Request<Outgoing>,
     ) -> Result<Response<Incoming>, Unanswered> {
-        let Self { sender, connection, is_over } = self;
-        let answer = sender.try_send_request(request);
-        let mut answer = std::pin::pin!(answer);
-        let answer = std::future::poll_fn(|context| {
-            if !*is_over {
-                *is_over = Pin::new(&mut *connection).poll(context).is_ready();
-            }
-            answer.as_mut().poll(context)
-        });
+        let Self { sender, road } = self;
+        let mut answer = pin!(sender.try_send_request(request));
+        let answer = poll_fn(|context| road.poll(context, |context| answer.as_mut().poll(context)));
         answer.await.map_err(|mut failed| match failed.take_message() {
             Some(request) => Unanswered::Unsent(request, failed.into_error()),
             None => Unanswered::Failed(failed.into_error()),
@@ -80,9 +93,67 @@ impl Driven {
     }
 }
 
+impl Road {
+    /// Goes on as far as it can. How it ended is told by what was under way.
+    fn drive(&mut self, context: &mut Context<'_>) {
+        if !self.is_over {
+            self.is_over = Pin::new(&mut self.connection).poll(context).is_ready();
+        }
+    }
+
+    /// Looks whether there is what comes by it, and drives it until there is, or until only upstream can tell more.
+    fn poll<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        mut work: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        self.ear.outside.register(context.waker());
+        let waker = self.waker.clone();
+        let mut inside = Context::from_waker(&waker);
+        for _ in 0..MOST_ROUNDS {
+            self.ear.begin();
+            self.drive(&mut inside);
+            let done = work(&mut inside);
+            if !self.ear.end() || done.is_ready() {
+                return done;
+            }
+        }
+        // What calls again and again lets others have their turn.
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl Ear {
+    fn begin(&self) {
+        self.is_here.store(true, Ordering::SeqCst);
+        self.was_called.store(false, Ordering::SeqCst);
+    }
+
+    /// Whether there was a call meanwhile. One that comes later goes on to the task.
+    fn end(&self) -> bool {
+        self.is_here.store(false, Ordering::SeqCst);
+        self.was_called.load(Ordering::SeqCst)
+    }
+}
+
+impl Wake for Ear {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // In this order: either this sees that nobody is here, or who leaves sees the call.
+        self.was_called.store(true, Ordering::SeqCst);
+        if !self.is_here.load(Ordering::SeqCst) {
+            self.outside.wake();
+        }
+    }
+}
+
 impl fmt::Debug for Driven {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Driven").field("is_over", &self.is_over).finish_non_exhaustive()
+        f.debug_struct("Driven").field("is_over", &self.road.is_over).finish_non_exhaustive()
     }
 }
 
@@ -94,19 +165,11 @@ pub(super) struct Reading {
     driven: Option<Box<Driven>>,
     /// Where the connection goes then.
     home: (Weak<Idle>, Host),
-    /// The connection knows that its body is wanted.
-    is_wanted: bool,
 }
 
 impl Reading {
     pub(super) fn new(body: Incoming, driven: Box<Driven>, home: (Weak<Idle>, Host)) -> Self {
-        Self { body, driven: Some(driven), home, is_wanted: false }
-    }
-
-    fn drive(&mut self, context: &mut Context<'_>) {
-        if let Some(driven) = &mut self.driven {
-            driven.drive(context);
-        }
+        Self { body, driven: Some(driven), home }
     }
 
     /// The body has ended as it should.
@@ -130,13 +193,11 @@ impl Body for Reading {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let this = self.get_mut();
-        this.drive(context);
-        let mut frame = Pin::new(&mut this.body).poll_frame(context);
-        if frame.is_pending() && !std::mem::replace(&mut this.is_wanted, true) {
-            // It has just been told, and has more to say.
-            this.drive(context);
-            frame = Pin::new(&mut this.body).poll_frame(context);
-        }
+        let Self { body, driven, .. } = this;
+        let frame = match driven {
+            Some(driven) => driven.road.poll(context, |context| Pin::new(&mut *body).poll_frame(context)),
+            None => Pin::new(body).poll_frame(context),
+        };
         match &frame {
             Poll::Ready(None) => this.give_back(),
             Poll::Ready(Some(Err(_))) => this.driven = None,

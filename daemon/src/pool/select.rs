@@ -248,12 +248,19 @@ fn drawn(candidates: &[Candidate], shares: &[(usize, f64)], key: AffinityKey) ->
         load(index) + 1.0 <= most
     };
     let draw = |(index, share): (usize, f64)| of(index).map_or(0.0, |one| key.draw(one.number, share));
-    let highest = |some: &mut dyn Iterator<Item = (usize, f64)>| {
-        some.max_by(|a, b| draw(*a).total_cmp(&draw(*b))).map(|(index, _)| index)
-    };
-    let winner = highest(&mut shares.iter().copied());
+    let (mut winner, mut chosen) = (None::<(f64, usize)>, None::<(f64, usize)>);
+    for share in shares {
+        let drawn = draw(*share);
+        if winner.is_none_or(|(highest, _)| drawn >= highest) {
+            winner = Some((drawn, share.0));
+        }
+        if chosen.is_none_or(|(highest, _)| drawn >= highest) && has_room(*share) {
+            chosen = Some((drawn, share.0));
+        }
+    }
+    let winner = winner.map(|(_, index)| index);
     // Shares add up to the whole, so somebody always has room.
-    let chosen = highest(&mut shares.iter().copied().filter(|share| has_room(*share))).or(winner);
+    let chosen = chosen.map(|(_, index)| index).or(winner);
     match chosen {
         Some(index) if chosen == winner => Choice::Use(index, Why::Conversation),
         Some(index) => Choice::Use(index, Why::Overflow),
@@ -306,7 +313,8 @@ impl Hasher for AsItIs {
 /// What the accounts behind each limit have together. Made once for a choice: to look through all accounts for each of them
 /// takes a while where they are many.
 fn by_limit<'a>(parts: impl Iterator<Item = (&'a Candidate, u32)>) -> Sums {
-    let mut sums = Sums::default();
+    let mut sums =
+        Sums::with_capacity_and_hasher(parts.size_hint().1.unwrap_or(0), BuildHasherDefault::default());
     for (one, part) in parts {
         *sums.entry(one.limit).or_default() += f64::from(part);
     }

@@ -37,6 +37,7 @@ mod stream;
 mod told;
 mod translated;
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -196,8 +197,9 @@ impl Proxy {
         let expected = exchange.streams.then(|| Expected::native(&exchange));
         let this = self.clone();
         let work = Box::pin(async move {
-            let attempt = this.unless_cut(this.0.dispatch(&exchange)).await?;
-            this.unless_cut(answer::native(attempt, &exchange, &this.0)).await
+            // In their place: to move them would be to copy them.
+            let attempt = this.unless_cut(pin!(this.0.dispatch(&exchange))).await?;
+            this.unless_cut(pin!(answer::native(attempt, &exchange, &this.0))).await
         });
         self.0.in_time(expected, work).await
     }

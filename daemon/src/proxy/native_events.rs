@@ -36,24 +36,43 @@ pub(super) struct NativeEvents {
 
 impl NativeEvents {
     pub(super) fn observe(&mut self, bytes: &[u8]) {
-        for part in bytes.split_inclusive(|byte| matches!(byte, b'\n' | b'\r')) {
+        let mut rest = bytes;
+        while let Some(end) = memchr::memchr2(b'\n', b'\r', rest) {
+            let (text, after) = rest.split_at(end);
+            let is_cr = after.first() == Some(&b'\r');
+            rest = after.get(1..).unwrap_or_default();
             // The LF of a CRLF ends no line of its own.
-            if std::mem::take(&mut self.after_cr) && part == b"\n" {
+            if std::mem::replace(&mut self.after_cr, is_cr) && text.is_empty() && !is_cr {
                 continue;
             }
-            self.after_cr = part.ends_with(b"\r");
-            let (text, complete) = match part.split_last() {
-                Some((b'\n' | b'\r', text)) => (text, true),
-                _ => (part, false),
-            };
-            let most = if self.in_usage { MOST_USAGE } else { HEAD };
-            let room = most.saturating_sub(self.line.len()).min(text.len());
-            self.line.extend_from_slice(text.get(..room).unwrap_or_default());
             self.in_line |= !text.is_empty();
-            if complete {
-                self.end_line();
+            if self.line.is_empty() {
+                self.end_line(text.get(..self.most()).unwrap_or(text));
+            } else {
+                self.keep(text);
+                let mut line = std::mem::take(&mut self.line);
+                self.end_line(&line);
+                if line.capacity() <= 2 * HEAD {
+                    line.clear();
+                    self.line = line;
+                }
             }
         }
+        if !rest.is_empty() {
+            self.after_cr = false;
+            self.in_line = true;
+            self.keep(rest);
+        }
+    }
+
+    /// So much of a line is needed.
+    fn most(&self) -> usize {
+        if self.in_usage { MOST_USAGE } else { HEAD }
+    }
+
+    fn keep(&mut self, text: &[u8]) {
+        let room = self.most().saturating_sub(self.line.len()).min(text.len());
+        self.line.extend_from_slice(text.get(..room).unwrap_or_default());
     }
 
     /// Whether an event of ours can stand here: the one before is complete, as far as the LF that may belong to its last
@@ -92,8 +111,7 @@ impl NativeEvents {
         self.usage.take()
     }
 
-    fn end_line(&mut self) {
-        let line = std::mem::take(&mut self.line);
+    fn end_line(&mut self, line: &[u8]) {
         if !std::mem::take(&mut self.in_line) {
             self.in_event = false;
             self.in_error = false;
@@ -114,7 +132,7 @@ impl NativeEvents {
                     self.usage.get_or_insert_default().merge(&usage);
                 }
             }
-            _ if self.in_error && line.starts_with(b"data:") => self.error = Some(kind_in(&line)),
+            _ if self.in_error && line.starts_with(b"data:") => self.error = Some(kind_in(line)),
             _ => {}
         }
     }

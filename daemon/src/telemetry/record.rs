@@ -50,7 +50,10 @@ enum Owned {
     /// Text in quotes, where a format has them.
     Text(String),
     /// What showed itself in words.
-    Shown(DisplayValue<String>),
+    Shown {
+        text: DisplayValue<String>,
+        length: usize,
+    },
 }
 
 impl Record {
@@ -92,6 +95,31 @@ impl Record {
     /// Whether its innermost field of this name says just this.
     pub fn says(&self, name: &str, what: &str) -> bool {
         self.all().find(|(known, _)| *known == name).is_some_and(|(_, value)| value.to_string() == what)
+    }
+
+    /// As one line of readable text without an end of line: when, how grave, in what, what, and its fields.
+    pub(super) fn to_text(&self) -> String {
+        let mut line = String::with_capacity(512);
+        // Writing to a string cannot fail.
+        let _written = write!(line, "{:.6} {:>5} ", self.at, self.metadata.level().as_str());
+        for span in &self.spans {
+            line.push_str(span.metadata.name());
+            for (place, (field, value)) in span.values.0.iter().enumerate() {
+                line.push(if place == 0 { '{' } else { ' ' });
+                value.put_text(field.name(), &mut line);
+            }
+            line.push_str(if span.values.0.is_empty() { ":" } else { "}:" });
+        }
+        if !self.spans.is_empty() {
+            line.push(' ');
+        }
+        for (place, (field, value)) in self.values.0.iter().enumerate() {
+            if place > 0 {
+                line.push(' ');
+            }
+            value.put_text(field.name(), &mut line);
+        }
+        line
     }
 
     /// As one flat JSON object without an end of line.
@@ -213,7 +241,8 @@ impl Visit for Values {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         let mut text = Bounded::default();
         let _full = write!(text, "{value:?}");
-        self.put(field, Owned::Shown(display(text.0)));
+        let length = text.0.len();
+        self.put(field, Owned::Shown { text: display(text.0), length });
     }
 }
 
@@ -227,7 +256,7 @@ impl Owned {
             Self::LongUnsigned(value) => value,
             Self::Truth(value) => value,
             Self::Text(value) => value,
-            Self::Shown(value) => value,
+            Self::Shown { text, .. } => text,
         }
     }
 
@@ -238,17 +267,31 @@ impl Owned {
             Self::Unsigned(value) => (*value).into(),
             Self::Truth(value) => (*value).into(),
             // Beyond what JSON's readers take for a number.
-            Self::LongSigned(_) | Self::LongUnsigned(_) | Self::Text(_) | Self::Shown(_) => {
+            Self::LongSigned(_) | Self::LongUnsigned(_) | Self::Text(_) | Self::Shown { .. } => {
                 self.to_string().into()
             }
         }
+    }
+
+    /// As `name=value`; a message has no name.
+    fn put_text(&self, name: &str, line: &mut String) {
+        let is_message = name == MESSAGE;
+        if !is_message {
+            line.push_str(name);
+            line.push('=');
+        }
+        let _written = match self {
+            Self::Text(text) if !is_message => write!(line, "{text:?}"),
+            Self::Float(value) => write!(line, "{value:?}"),
+            value => write!(line, "{value}"),
+        };
     }
 
     /// Of what it holds beside itself.
     fn len(&self) -> usize {
         match self {
             Self::Text(text) => text.len(),
-            Self::Shown(text) => text.to_string().len(),
+            Self::Shown { length, .. } => *length,
             _ => 0,
         }
     }
@@ -264,7 +307,7 @@ impl fmt::Display for Owned {
             Self::LongUnsigned(value) => value.fmt(f),
             Self::Truth(value) => value.fmt(f),
             Self::Text(value) => f.write_str(value),
-            Self::Shown(value) => value.fmt(f),
+            Self::Shown { text, .. } => text.fmt(f),
         }
     }
 }
@@ -275,6 +318,10 @@ struct Bounded(String);
 
 impl fmt::Write for Bounded {
     fn write_str(&mut self, text: &str) -> fmt::Result {
+        if self.0.len() + text.len() < LONGEST_TEXT && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            self.0.push_str(text);
+            return Ok(());
+        }
         for char in text.chars() {
             if self.0.len() >= LONGEST_TEXT {
                 self.0.push('…');

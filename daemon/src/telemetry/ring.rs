@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use super::record::Record;
@@ -13,11 +14,14 @@ const MOST_LINES: usize = 4096;
 /// So many bytes of them, about.
 const MOST_BYTES: usize = 4 * 1024 * 1024;
 
+/// So long the writer lets lines come before it takes the first.
+const NAP: Duration = Duration::from_millis(2);
+
 /// The lines.
 #[derive(Debug, Default)]
 pub(super) struct Ring {
     lines: Mutex<Lines>,
-    /// A line came, the writer went on, or the end.
+    /// A line came that was waited for, or the writer went on while somebody waited for that.
     changed: Condvar,
 }
 
@@ -31,6 +35,10 @@ struct Lines {
     writer: u64,
     /// Whether the writer has one in hand.
     is_writing: bool,
+    /// Whether the writer waits for one.
+    is_awaited: bool,
+    /// Whether somebody waits for all of them to be written.
+    is_flushed: bool,
     /// That the writer never saw, or could not write.
     dropped: u64,
 }
@@ -60,20 +68,33 @@ impl Ring {
                 lines.dropped += 1;
             }
         }
+        let is_awaited = std::mem::take(&mut lines.is_awaited);
         drop(lines);
-        self.changed.notify_all();
+        // To call is a call into the kernel, and nobody but the writer hears of a line.
+        if is_awaited {
+            self.changed.notify_all();
+        }
     }
 
-    /// Waits for the next line; for the one writer.
+    /// Waits for the next line; for the one writer. One that had to wait lets some more come, so that a crowd of lines wakes it
+    /// once.
     pub(super) fn take(&self) -> Arc<Record> {
+        let mut has_waited = false;
         let mut lines = self.lock();
         loop {
+            if std::mem::take(&mut has_waited) {
+                drop(lines);
+                thread::sleep(NAP);
+                lines = self.lock();
+            }
             if let Some(record) = lines.at(lines.writer) {
                 lines.writer += 1;
                 lines.is_writing = true;
                 return record;
             }
+            lines.is_awaited = true;
             lines = self.changed.wait(lines).unwrap_or_else(PoisonError::into_inner);
+            has_waited = true;
         }
     }
 
@@ -82,8 +103,11 @@ impl Ring {
         let mut lines = self.lock();
         lines.is_writing = false;
         lines.dropped += u64::from(!is_written);
+        let is_flushed = lines.is_flushed;
         drop(lines);
-        self.changed.notify_all();
+        if is_flushed {
+            self.changed.notify_all();
+        }
     }
 
     /// Whether there is a line that the writer has not taken.
@@ -98,7 +122,8 @@ impl Ring {
 
     /// Waits until all there is was written down, and no longer than this.
     pub(super) fn flush(&self, at_most: Duration) {
-        let lines = self.lock();
+        let mut lines = self.lock();
+        lines.is_flushed = true;
         let is_behind = |lines: &mut Lines| lines.is_writing || lines.at(lines.writer).is_some();
         // Late is as good as never: the process ends either way.
         let _in_time = self.changed.wait_timeout_while(lines, at_most, is_behind);

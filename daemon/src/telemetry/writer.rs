@@ -28,6 +28,9 @@ use crate::clock::Timestamp;
 /// Before the names of fields in the journal.
 const FIELD_PREFIX: &str = "PROXYD";
 
+/// So much text goes out in one write at most, and a line.
+const MOST_HELD: usize = 16 * 1024;
+
 /// While more and more lines are dropped, they are told this often.
 const TELL_AGAIN: Duration = Duration::from_secs(1);
 
@@ -40,11 +43,16 @@ thread_local! {
 #[derive(Debug)]
 pub(super) enum Sink {
     /// To layers that were made for it: the journal's, or readable text's.
-    Layers {
-        dispatch: Dispatch,
-        lost: Arc<AtomicBool>,
-    },
-    Json(File),
+    Layers { dispatch: Dispatch, lost: Arc<AtomicBool> },
+    /// A line each of text or JSON, several at a time where they are there.
+    Lines { file: File, form: Form, held: String },
+}
+
+/// How a line is written.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Form {
+    Text,
+    Json,
 }
 
 impl Sink {
@@ -62,6 +70,9 @@ impl Sink {
     }
 
     pub(super) fn text_to(file: File, colours: bool) -> Self {
+        if !colours {
+            return Self::lines(file, Form::Text);
+        }
         let lost = Arc::new(AtomicBool::default());
         let lines = Lines { file: Arc::new(file), lost: Arc::clone(&lost) };
         let text = fmt::layer().with_writer(lines).with_ansi(colours).with_target(false).with_timer(AsItWas);
@@ -70,7 +81,11 @@ impl Sink {
 
     /// A JSON object a line, on stderr.
     pub(super) fn json() -> io::Result<Self> {
-        Ok(Self::Json(stderr()?))
+        Ok(Self::lines(stderr()?, Form::Json))
+    }
+
+    fn lines(file: File, form: Form) -> Self {
+        Self::Lines { file, form, held: String::new() }
     }
 
     fn of(subscriber: impl Subscriber + Send + Sync, lost: Arc<AtomicBool>) -> Self {
@@ -85,24 +100,42 @@ impl Sink {
                 let dispatch = dispatch.clone();
                 dispatcher::with_default(&dispatch, || self.write(record))
             }
-            Self::Json(_) => self.write(record),
+            Self::Lines { .. } => self.write(record),
         }
     }
 
-    /// Writes a line, and waits as long as that takes. Says whether it went out; the journal does not tell.
+    /// Writes a line and all that are held, and waits as long as that takes. Says whether it went out; the journal does not tell.
     fn write(&mut self, record: &Record) -> bool {
+        self.hold(record);
         match self {
             Self::Layers { lost, .. } => {
                 AT.set(record.at());
                 record.replay();
                 !lost.swap(false, Ordering::Relaxed)
             }
-            Self::Json(file) => {
-                let mut line = record.to_json();
-                line.push('\n');
-                file.write_all(line.as_bytes()).is_ok()
+            Self::Lines { file, held, .. } => {
+                let is_written = file.write_all(held.as_bytes()).is_ok();
+                held.clear();
+                held.shrink_to(MOST_HELD);
+                is_written
             }
         }
+    }
+
+    /// Keeps a line for the next write.
+    fn hold(&mut self, record: &Record) {
+        if let Self::Lines { form, held, .. } = self {
+            held.push_str(&match form {
+                Form::Text => record.to_text(),
+                Form::Json => record.to_json(),
+            });
+            held.push('\n');
+        }
+    }
+
+    /// Whether another line can wait for one that comes at once.
+    fn may_hold(&self) -> bool {
+        matches!(self, Self::Lines { held, .. } if held.len() < MOST_HELD)
     }
 }
 
@@ -123,16 +156,24 @@ fn run(ring: &Ring, mut sink: Sink) {
             let dispatch = dispatch.clone();
             dispatcher::with_default(&dispatch, || write_all(ring, &mut sink));
         }
-        Sink::Json(_) => write_all(ring, &mut sink),
+        Sink::Lines { .. } => write_all(ring, &mut sink),
     }
 }
 
 fn write_all(ring: &Ring, sink: &mut Sink) -> ! {
     let (mut told, mut told_at) = (0, None::<Instant>);
+    let mut held = 0;
     loop {
         let record = ring.take();
+        held += 1;
+        if sink.may_hold() && ring.is_behind() {
+            sink.hold(&record);
+            continue;
+        }
         let is_written = sink.write(&record);
-        ring.done(is_written);
+        for _ in 0..std::mem::take(&mut held) {
+            ring.done(is_written);
+        }
         let dropped = ring.dropped();
         // Where lines come faster than they can be written for long, this one is not to be every other.
         let is_due = told_at.is_none_or(|at| at.elapsed() >= TELL_AGAIN) || !ring.is_behind();

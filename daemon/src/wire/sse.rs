@@ -57,7 +57,7 @@ impl Reader {
             self.after_cr = false;
             rest = rest.strip_prefix(b"\n").unwrap_or(rest);
         }
-        while let Some(end) = rest.iter().position(|&byte| matches!(byte, b'\n' | b'\r')) {
+        while let Some(end) = memchr::memchr2(b'\n', b'\r', rest) {
             let (head, tail) = rest.split_at(end);
             self.check(head.len())?;
             if self.line.is_empty() {
@@ -106,7 +106,7 @@ impl Reader {
         if line.is_empty() {
             return self.dispatch();
         }
-        let colon = line.iter().position(|&byte| byte == b':').unwrap_or(line.len());
+        let colon = memchr::memchr(b':', line).unwrap_or(line.len());
         let (name, value) = line.split_at(colon);
         let value = value.strip_prefix(b":").unwrap_or(value);
         let value = value.strip_prefix(b" ").unwrap_or(value);
@@ -116,9 +116,12 @@ impl Reader {
                     self.data.push('\n');
                 }
                 self.has_data = true;
-                self.data.push_str(&String::from_utf8_lossy(value));
+                push_lossy(&mut self.data, value);
             }
-            b"event" => String::from_utf8_lossy(value).as_ref().clone_into(&mut self.event),
+            b"event" => {
+                self.event.clear();
+                push_lossy(&mut self.event, value);
+            }
             // Comments, ids, retry times and unknown fields carry nothing for us.
             _ => {}
         }
@@ -135,6 +138,14 @@ impl Reader {
             event.push_str("message");
         }
         Some(Event { event, data })
+    }
+}
+
+/// Text as it nearly always comes is looked at once.
+fn push_lossy(text: &mut String, bytes: &[u8]) {
+    match str::from_utf8(bytes) {
+        Ok(more) => text.push_str(more),
+        Err(_) => text.push_str(&String::from_utf8_lossy(bytes)),
     }
 }
 
