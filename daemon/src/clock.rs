@@ -57,16 +57,23 @@ impl Clock {
     }
 
     pub fn now(&self) -> Timestamp {
-        self.moment().wall
+        match &self.0 {
+            Source::System => wall(),
+            Source::Manual(manual) => manual.now(),
+        }
     }
 
     pub fn moment(&self) -> Moment {
         match &self.0 {
-            #[expect(clippy::disallowed_methods, reason = "the one reading of the clock")]
-            Source::System => Moment { wall: Timestamp::now(), boot: since_boot() },
+            Source::System => Moment { wall: wall(), boot: since_boot() },
             Source::Manual(manual) => manual.moment(),
         }
     }
+}
+
+fn wall() -> Timestamp {
+    #[expect(clippy::disallowed_methods, reason = "the one reading of the clock")]
+    Timestamp::now()
 }
 
 fn since_boot() -> SinceBoot {

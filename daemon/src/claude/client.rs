@@ -45,7 +45,7 @@ where
                     let home = (Arc::downgrade(&self.idle), host);
                     return Ok(answer.map(|body| Reading::new(body, driven, home)));
                 }
-                Err(Unanswered::Unsent(unsent, _)) if !is_new => request = unsent,
+                Err(Unanswered::Unsent(unsent, _)) if !is_new => request = *unsent,
                 Err(Unanswered::Unsent(_, error) | Unanswered::Failed(error)) => {
                     return Err(CallError::Http(error));
                 }
@@ -85,7 +85,11 @@ fn addressed(mut request: Request<Outgoing>) -> Result<(Host, Request<Outgoing>)
 fn host(scheme: &Scheme, authority: &Authority) -> Result<HeaderValue, http::header::InvalidHeaderValue> {
     let own = if *scheme == Scheme::HTTPS { 443 } else { 80 };
     match authority.port_u16() {
-        Some(port) if port != own => HeaderValue::from_str(&format!("{}:{port}", authority.host())),
+        // It may begin with a name and a password, which are no part of the host.
+        Some(port) if port != own && authority.as_str().contains('@') => {
+            HeaderValue::from_str(&format!("{}:{port}", authority.host()))
+        }
+        Some(port) if port != own => HeaderValue::from_str(authority.as_str()),
         _ => HeaderValue::from_str(authority.host()),
     }
 }

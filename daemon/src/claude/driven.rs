@@ -59,7 +59,7 @@ struct Ear {
 #[derive(Debug)]
 pub(super) enum Unanswered {
     /// The connection had ended before anything of the request went out.
-    Unsent(Request<Outgoing>, hyper::Error),
+    Unsent(Box<Request<Outgoing>>, hyper::Error),
     Failed(hyper::Error),
 }
 
@@ -87,7 +87,7 @@ impl Driven {
         let mut answer = pin!(sender.try_send_request(request));
         let answer = poll_fn(|context| road.poll(context, |context| answer.as_mut().poll(context)));
         answer.await.map_err(|mut failed| match failed.take_message() {
-            Some(request) => Unanswered::Unsent(request, failed.into_error()),
+            Some(request) => Unanswered::Unsent(Box::new(request), failed.into_error()),
             None => Unanswered::Failed(failed.into_error()),
         })
     }

@@ -30,10 +30,13 @@ pub(super) struct Idle {
     _gone_with_this: DropGuard,
 }
 
+/// One, and since when.
+type Waiting = (Box<Driven>, Instant);
+
 #[derive(Debug, Default)]
 struct Kept {
     /// There are few, and the last one used is the last in its list.
-    hosts: Vec<(Host, Vec<(Box<Driven>, Instant)>)>,
+    hosts: Vec<(Host, Vec<Waiting>)>,
     is_swept: bool,
 }
 

@@ -223,7 +223,8 @@ fn announced(headers: &HeaderMap) -> Option<u64> {
 
 fn buffer(announced: Option<u64>) -> BytesMut {
     let announced = usize::try_from(announced.unwrap_or(0)).unwrap_or(FIRST_BUFFER);
-    BytesMut::with_capacity(announced.min(FIRST_BUFFER))
+    // Of memory that is not written to nothing is taken yet.
+    BytesMut::with_capacity(announced.min(4 * FIRST_BUFFER))
 }
 
 pub(super) fn too_large(limit: usize) -> ApiError {

@@ -85,10 +85,15 @@ impl Entrance {
         let Self::Tcp { local, .. } = self else { return host.eq_ignore_ascii_case("localhost") };
         let ip = local.ip().to_canonical();
         let with_port = |name: &str| self.is_also_named(name, host);
-        with_port(&match ip {
-            std::net::IpAddr::V4(ip) => ip.to_string(),
-            std::net::IpAddr::V6(ip) => format!("[{ip}]"),
-        }) || (ip.is_loopback() && with_port("localhost"))
+        let by_number = match ip {
+            // There is one way to write it, so that it need not be written to be compared.
+            std::net::IpAddr::V4(ip) => {
+                let named = host.rsplit_once(':').map_or(host, |(named, _)| named);
+                named.parse() == Ok(ip) && with_port(named)
+            }
+            std::net::IpAddr::V6(ip) => with_port(&format!("[{ip}]")),
+        };
+        by_number || (ip.is_loopback() && with_port("localhost"))
     }
 
     /// `name` is meant with this port where it has none of its own.
@@ -99,10 +104,18 @@ impl Entrance {
             Self::Tcp { .. } if has_port(name) => is(name),
             Self::Tcp { local, tls } => {
                 let port = local.port();
-                is(&format!("{name}:{port}")) || (port == if tls { 443 } else { 80 } && is(name))
+                let is_with_port = host.rsplit_once(':').is_some_and(|(named, number)| {
+                    named.eq_ignore_ascii_case(name) && is_number(number, port)
+                });
+                is_with_port || (port == if tls { 443 } else { 80 } && is(name))
             }
         }
     }
+}
+
+/// Whether a text is this number as it is usually written.
+fn is_number(text: &str, number: u16) -> bool {
+    !text.starts_with(['0', '+']) && text.parse() == Ok(number)
 }
 
 /// Whether a name ends with a port; the colons of an IPv6 address are no sign of one.

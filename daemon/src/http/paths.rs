@@ -11,6 +11,9 @@ const API: [&str; 6] = ["messages", "chat", "completions", "responses", "models"
 
 /// The one spelling of a path that the routes know.
 pub(super) fn canonical(path: &str) -> Cow<'_, str> {
+    if is_canonical(path) {
+        return Cow::Borrowed(path);
+    }
     let segments = || path.split('/').filter(|segment| !segment.is_empty());
     let below_v1 = || segments().skip_while(|segment| *segment == "v1");
     let is_api = below_v1().next().is_some_and(|first| API.contains(&first));
@@ -20,6 +23,13 @@ pub(super) fn canonical(path: &str) -> Cow<'_, str> {
         format!("/{}", segments().collect::<Vec<_>>().join("/"))
     };
     if wanted == path { Cow::Borrowed(path) } else { Cow::Owned(wanted) }
+}
+
+/// Whether it is plainly as the routes know it, as nearly every path is.
+fn is_canonical(path: &str) -> bool {
+    let Some(below) = path.strip_prefix("/v1/") else { return false };
+    let first = below.split_once('/').map_or(below, |(first, _)| first);
+    API.contains(&first) && !below.ends_with('/') && !below.contains("//")
 }
 
 /// Puts the canonical path in place of the one that was sent; the query stays as it is.

@@ -60,7 +60,7 @@ impl Gist {
     }
 
     pub fn push(&mut self, mut bytes: &[u8]) {
-        while let Some((byte, rest)) = bytes.split_first().filter(|_| self.length % 8 != 0) {
+        while let Some((byte, rest)) = bytes.split_first().filter(|_| !self.length.is_multiple_of(8)) {
             self.byte(*byte);
             bytes = rest;
         }
@@ -77,7 +77,7 @@ impl Gist {
     fn byte(&mut self, byte: u8) {
         self.word = self.word << 8 | u64::from(byte);
         self.length += 1;
-        if self.length % 8 == 0 {
+        if self.length.is_multiple_of(8) {
             let word = std::mem::take(&mut self.word);
             self.take(word.swap_bytes());
         }
@@ -148,7 +148,9 @@ mod tests {
     fn a_gist_is_of_the_text_and_not_of_its_pieces() {
         let of = |pieces: &[&[u8]]| {
             let mut gist = Gist::new();
-            pieces.iter().for_each(|piece| gist.push(piece));
+            for piece in pieces {
+                gist.push(piece);
+            }
             AffinityKey::of_gist(&gist)
         };
         let text = b"What is said at the beginning, and a little more than that.";

@@ -6,7 +6,6 @@
 
 use http::HeaderMap;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use super::steady::{self, MOST_READ};
 use crate::pool::{AffinityKey, Endpoint, Gist};
@@ -46,13 +45,9 @@ pub(super) fn of_body(peek: &Peek<'_>) -> Option<Conversation> {
     if let Some(session) = peek.session.as_deref().filter(|session| !session.is_empty()) {
         return Some(of_session(&session_of(session)));
     }
-    let first = steady::first_element(peek.messages?.get().as_bytes())?;
+    let first = steady::first_element(peek.messages?)?;
     let mut gist = Gist::new();
-    for part in [peek.system, peek.tools]
-        .map(|part| part.map_or("", RawValue::get).as_bytes())
-        .into_iter()
-        .chain([first])
-    {
+    for part in [peek.system.unwrap_or_default(), peek.tools.unwrap_or_default(), first] {
         let part = part.get(..MOST_READ).unwrap_or(part);
         steady::read(part, &mut |bytes| gist.push(bytes));
         // No text of JSON holds it, so that one part does not run into the next.

@@ -106,6 +106,11 @@ impl Flow {
         self.ready.take()
     }
 
+    /// Whether the connection is to be cut after what is ready.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken
+    }
+
     /// Whether the connection is to be cut now; told once.
     pub(super) fn take_broken(&mut self) -> bool {
         std::mem::take(&mut self.broken)

@@ -96,7 +96,7 @@ impl History {
             at: self.clock.now(),
             dialect: exchange.dialect,
             endpoint: exchange.endpoint,
-            model: exchange.model.chars().take(LONGEST_MODEL).collect(),
+            model: beginning(&exchange.model, LONGEST_MODEL).to_owned(),
             key: exchange.caller.key().map(|key| key.name.clone()),
             conversation: exchange.conversation.map(|(_, told_by)| told_by),
             noted: exchange.caller.observed.noted.clone(),
@@ -113,6 +113,14 @@ impl History {
     fn lock(&self) -> MutexGuard<'_, VecDeque<Arc<Entry>>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// No more characters of a text than these.
+fn beginning(text: &str, most: usize) -> &str {
+    if text.len() <= most {
+        return text;
+    }
+    text.char_indices().nth(most).and_then(|(at, _)| text.get(..at)).unwrap_or(text)
 }
 
 /// Tells how a request ends, once. Dropped before that, it tells that nobody waited for it.

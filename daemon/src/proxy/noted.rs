@@ -79,6 +79,9 @@ impl Noted {
 
 /// A client may call a model whatever it likes: a log gets so much of it, and nothing but characters that stand for themselves.
 fn printable(text: &str, longest: usize) -> String {
+    if text.len() <= longest && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.to_owned();
+    }
     let fit = |char: char| if char.is_ascii_graphic() || char == ' ' { char } else { '?' };
     text.chars().take(longest).map(fit).collect()
 }

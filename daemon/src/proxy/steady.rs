@@ -1,6 +1,8 @@
 //! What of a conversation's beginning stays as it is from turn to turn: JSON without its white space and without the markers that
 //! clients move, read once and copied nowhere. Pure.
 
+use crate::wire::skim::{string_end, value_end};
+
 /// Of each part so much is looked at. Conversations that begin alike for as long have a prompt cache in common.
 pub(super) const MOST_READ: usize = 64 * 1024;
 /// What clients move from turn to turn.
@@ -45,37 +47,6 @@ pub(super) fn read<'a>(text: &'a [u8], keep: &mut impl FnMut(&'a [u8])) {
 /// Whether the string that ended here names a member.
 fn is_key(text: &[u8], end: usize) -> bool {
     text.get(end..).unwrap_or_default().trim_ascii_start().starts_with(b":")
-}
-
-/// Behind the closing quote of the string that begins here.
-fn string_end(text: &[u8], start: usize) -> usize {
-    let mut at = start + 1;
-    while let Some(found) = memchr::memchr2(b'"', b'\\', text.get(at..).unwrap_or_default()) {
-        at += found;
-        if text.get(at) == Some(&b'"') {
-            return at + 1;
-        }
-        at += 2;
-    }
-    text.len()
-}
-
-/// Where the value that stands at the beginning, or behind a colon there, ends.
-fn value_end(text: &[u8]) -> usize {
-    let (mut at, mut depth) = (0, 0_usize);
-    while let Some(byte) = text.get(at) {
-        match byte {
-            b',' | b'}' | b']' if depth == 0 => return at,
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => depth -= 1,
-            _ => {}
-        }
-        at = if *byte == b'"' { string_end(text, at) } else { at + 1 };
-        if depth == 0 && matches!(byte, b'"' | b'}' | b']') {
-            return at;
-        }
-    }
-    text.len()
 }
 
 #[cfg(test)]

@@ -39,6 +39,8 @@ pub struct Pump {
     metrics: Arc<Metrics>,
     observed: Observed,
     cut: CancellationToken,
+    /// What was handed on may not have left yet.
+    is_leaving: bool,
     /// Wakes the pump when `cut` is cancelled.
     cutting: Pin<Box<WaitForCancellationFutureOwned>>,
 }
@@ -61,6 +63,8 @@ impl Pump {
             metrics: Arc::clone(&inner.metrics),
             observed: Observed::default(),
             cut: inner.cut.clone(),
+            // The head is.
+            is_leaving: true,
             cutting: Box::pin(inner.cut.clone().cancelled_owned()),
         }
     }
@@ -161,9 +165,18 @@ impl Pump {
         match self.flow.take() {
             Some(data) => {
                 self.quiet.told();
+                self.is_leaving = true;
                 Poll::Ready(Some(Ok(data)))
             }
-            None if self.upstream.is_some() => Poll::Pending,
+            None if self.upstream.is_some() => {
+                self.is_leaving = false;
+                Poll::Pending
+            }
+            // A cut throws away what the server has not sent: it sends it when it is told to wait.
+            None if self.flow.is_broken() && std::mem::take(&mut self.is_leaving) => {
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
             None if self.flow.take_broken() => Poll::Ready(Some(Err(BrokenOff))),
             None => Poll::Ready(None),
         }

@@ -13,6 +13,7 @@ pub mod messages;
 pub mod models;
 pub mod open;
 pub mod responses;
+pub mod skim;
 pub mod splice;
 pub mod sse;
 mod tagged;

@@ -38,6 +38,7 @@ const PURE: &[&str] = &[
     "proxy/headers.rs",
     "proxy/listing.rs",
     "proxy/native_events.rs",
+    "proxy/steady.rs",
     "http/guard.rs",
     "http/paths.rs",
 ];

@@ -77,22 +77,27 @@ impl<S> Gate<S> {
         }
     }
 
-    /// Judges what came.
-    fn take(&mut self, bytes: &[u8], buf: &mut ReadBuf<'_>) -> io::Result<()> {
-        let judged = if self.held.is_empty() {
-            self.framing.release(bytes).map(|on| {
-                // The usual case: straight on, without another copy.
-                let now = on.min(buf.remaining());
-                let (first, rest) = bytes.split_at_checked(now).unwrap_or((bytes, &[]));
-                buf.put_slice(first);
-                self.held.extend_from_slice(rest);
-                on - now
-            })
-        } else {
-            self.held.extend_from_slice(bytes);
-            self.framing.release(&self.held)
-        };
-        match judged {
+    /// Judges what came, given that nothing is held: what may go on is in its place already, and only the rest is moved.
+    fn judge(&mut self, before: usize, buf: &mut ReadBuf<'_>) -> io::Result<()> {
+        let came = buf.filled().get(before..).unwrap_or_default();
+        match self.framing.release(came) {
+            Ok(released) => {
+                self.held.extend_from_slice(came.get(released..).unwrap_or_default());
+                buf.set_filled(before + released);
+                self.in_body = !self.framing.is_in_head();
+                Ok(())
+            }
+            Err(fault) => {
+                buf.set_filled(before);
+                self.refuse(fault)
+            }
+        }
+    }
+
+    /// Judges what is held, with what came.
+    fn take(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.held.extend_from_slice(bytes);
+        match self.framing.release(&self.held) {
             Ok(released) => {
                 self.released = released;
                 self.in_body = !self.framing.is_in_head();
@@ -140,19 +145,26 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
                 this.refuse(Fault::Late)?;
                 continue;
             }
+            if this.held.is_empty() {
+                // The usual case: straight on, without a copy.
+                ready!(Pin::new(&mut this.stream).poll_read(context, buf))?;
+                if buf.filled().len() == before {
+                    return Poll::Ready(Ok(()));
+                }
+                this.judge(before, buf)?;
+                continue;
+            }
             let mut chunk = [const { MaybeUninit::uninit() }; CHUNK];
             let mut chunk = ReadBuf::uninit(&mut chunk);
             let Poll::Ready(read) = Pin::new(&mut this.stream).poll_read(context, &mut chunk) else {
-                if !this.held.is_empty() {
-                    this.standing.begins();
-                }
+                this.standing.begins();
                 return Poll::Pending;
             };
             read?;
             if chunk.filled().is_empty() {
                 return Poll::Ready(Ok(()));
             }
-            this.take(chunk.filled(), buf)?;
+            this.take(chunk.filled())?;
         }
     }
 }

@@ -10,6 +10,10 @@ use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::wire::json::{Str, reason};
+use crate::wire::skim;
+
+/// A longer body is not read, but passed over.
+const MOST_READ: usize = 16 * 1024;
 
 /// What routing needs of a Messages request.
 #[derive(Clone, Debug)]
@@ -19,9 +23,9 @@ pub struct Peek<'a> {
     /// `metadata.user_id`, which names a conversation for most clients.
     pub session: Option<Cow<'a, str>>,
     /// As they are written, whatever they are.
-    pub system: Option<&'a RawValue>,
-    pub tools: Option<&'a RawValue>,
-    pub messages: Option<&'a RawValue>,
+    pub system: Option<&'a [u8]>,
+    pub tools: Option<&'a [u8]>,
+    pub messages: Option<&'a [u8]>,
 }
 
 /// The body cannot be a Messages request. Line and column count from 1 and point behind the fault.
@@ -35,11 +39,46 @@ pub struct PeekError {
 
 /// Reads model, `stream` and the session key of a request body.
 pub fn peek(body: &[u8]) -> Result<Peek<'_>, PeekError> {
+    if body.len() > MOST_READ
+        && let Some(found) = skimmed(body)
+    {
+        return Ok(found);
+    }
     serde_json::from_slice(body).map_err(|error| PeekError {
         line: error.line(),
         column: error.column(),
         message: reason(&error),
     })
+}
+
+/// The same of a body that is long and looks as it should; what is not read of it is upstream's to judge. `None` where it is to be
+/// read, for instance since something is wrong with it.
+fn skimmed(body: &[u8]) -> Option<Peek<'_>> {
+    let [mut model, mut stream, mut metadata, mut system, mut tools, mut messages] = [None; 6];
+    let mut is_plain = true;
+    skim::members(body, |key, value| {
+        let place = match key {
+            b"model" => &mut model,
+            b"stream" => &mut stream,
+            b"metadata" => &mut metadata,
+            b"system" => &mut system,
+            b"tools" => &mut tools,
+            b"messages" => &mut messages,
+            key => {
+                // A name may be written in escapes.
+                is_plain &= !key.contains(&b'\\');
+                return;
+            }
+        };
+        is_plain &= place.replace(value).is_none();
+    })?;
+    let model = serde_json::from_slice::<Str<'_>>(model.filter(|_| is_plain)?).ok()?.0;
+    let stream = stream.map_or(Ok(None), serde_json::from_slice::<Option<bool>>).ok()?.unwrap_or(false);
+    let session = match metadata {
+        Some(metadata) => serde_json::from_slice::<SessionKey<'_>>(metadata).ok()?.0,
+        None => None,
+    };
+    (!model.trim().is_empty()).then_some(Peek { model, stream, session, system, tools, messages })
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Peek<'a> {
@@ -66,9 +105,9 @@ impl<'de> Visitor<'de> for PeekVisitor {
             match &*key {
                 "model" => model = Some(named::<_, Str<'de>>("model", map.next_value())?.0),
                 "stream" => stream = named::<_, Option<bool>>("stream", map.next_value())?.unwrap_or(false),
-                "system" => system = Some(map.next_value()?),
-                "tools" => tools = Some(map.next_value()?),
-                "messages" => messages = Some(map.next_value()?),
+                "system" => system = Some(raw(map.next_value()?)),
+                "tools" => tools = Some(raw(map.next_value()?)),
+                "messages" => messages = Some(raw(map.next_value()?)),
                 "metadata" => session = map.next_value::<SessionKey<'de>>()?.0,
                 _ => {
                     map.next_value::<IgnoredAny>()?;
@@ -81,6 +120,10 @@ impl<'de> Visitor<'de> for PeekVisitor {
             None => Err(de::Error::custom("model: field required")),
         }
     }
+}
+
+fn raw(value: &RawValue) -> &[u8] {
+    value.get().as_bytes()
 }
 
 /// Puts the field's name before what is wrong with it, unless the JSON itself is broken there.
@@ -124,7 +167,7 @@ mod tests {
             (&*found.model, found.stream, found.session.as_deref()),
             ("claude-opus-5", true, Some("u-1"))
         );
-        assert_eq!(found.messages.unwrap().get(), r#"[{"model":"inner","stream":true}]"#);
+        assert_eq!(found.messages.unwrap(), br#"[{"model":"inner","stream":true}]"#);
         assert!(found.system.is_none() && found.tools.is_none());
         assert!(matches!(found.model, Cow::Borrowed(_)));
     }
@@ -141,6 +184,32 @@ mod tests {
         ] {
             let found = peek(body.as_bytes()).unwrap();
             assert_eq!((&*found.model, found.stream, found.session), ("m", false, None), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_long_body_is_found_to_say_the_same() {
+        let long = "x\\\\\\\"}".repeat(MOST_READ);
+        for rest in [
+            r#""model":"m\u0031","stream":true,"metadata":{"user_id":"u"},"system":[{"a":"}"}],"tools":[]"#,
+            r#""stream":null,"model":"m","metadata":null"#,
+            r#""model":"m","\u006dodel":"n""#,
+            r#""model":"m","model":"n""#,
+        ] {
+            let body = format!(r#"{{"messages":[{{"content":"{long}"}}],{rest}}}"#);
+            let (found, read) =
+                (peek(body.as_bytes()).unwrap(), serde_json::from_str::<Peek<'_>>(&body).unwrap());
+            assert_eq!(format!("{found:?}"), format!("{read:?}"), "{rest}");
+        }
+        for wrong in [
+            r#""model":7"#,
+            r#""model":"m","stream":1"#,
+            r#""model":"m",,"#,
+            r#""model":"m"}x"#,
+            r#""model":" ""#,
+        ] {
+            let body = format!(r#"{{"messages":"{long}",{wrong}}}"#);
+            assert!(peek(body.as_bytes()).is_err(), "{wrong}");
         }
     }
 

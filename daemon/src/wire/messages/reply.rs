@@ -5,6 +5,7 @@ use serde::de::{Deserializer, Error as _, IgnoredAny};
 use serde_json::value::RawValue;
 
 use crate::wire::json::Str;
+use crate::wire::skim;
 use crate::wire::tagged::{Tagged, tagged};
 
 #[derive(Debug, Deserialize)]
@@ -108,20 +109,9 @@ impl Usage {
 
 /// What a reply, or an event of a stream, tells of its tokens.
 pub fn usage_in(json: &[u8]) -> Option<Usage> {
-    #[derive(Deserialize)]
-    struct Telling {
-        #[serde(default)]
-        usage: Option<Usage>,
-        #[serde(default)]
-        message: Option<Message>,
-    }
-    #[derive(Deserialize)]
-    struct Message {
-        #[serde(default)]
-        usage: Option<Usage>,
-    }
-    let telling: Telling = serde_json::from_slice(json).ok()?;
-    telling.usage.or(telling.message.and_then(|message| message.usage))
+    // Nearly all of it is the answer itself, which says nothing of tokens.
+    let in_it = |object| serde_json::from_slice::<Option<Usage>>(skim::member(object, "usage")?).ok();
+    in_it(json).or_else(|| in_it(skim::member(json, "message")?)).flatten()
 }
 
 #[derive(Debug)]
