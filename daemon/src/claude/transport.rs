@@ -30,6 +30,7 @@ use crate::address::ProxyUrl;
 pub(super) const MOST_BUFFERED: usize = 64 * 1024;
 /// Of each connection's socket: as much as may be on its way at 20 Mbit/s from the other side of the world.
 const RECEIVE_BUFFER: usize = 256 * 1024;
+
 /// Why no client could be made. All of these are mistakes of the configuration or the machine.
 #[derive(Debug, thiserror::Error)]
 pub enum TransportError {

@@ -78,7 +78,9 @@ where
 {
     let gate = Gate::new(stream, Arc::clone(&place.standing));
     let service = service_fn(|request| {
-        let answer = handle(request);
+        // The server keeps a place of this size with each connection, through the whole answer: the work for its head is on the
+        // heap for as long as it takes.
+        let answer = Box::pin(handle(request));
         async { Ok::<_, Infallible>(answer.await) }
     });
     let mut builder = http1::Builder::new();
