@@ -1,5 +1,5 @@
 //! Keeps what the pool learned (cooldowns, quota windows, counters) over a restart: reads it at the start, and writes it
-//! when it changed, at most every other second, and at the end.
+//! when it changed, at most every other second, and at the end. While nothing changes it sleeps.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::pool::{Memory, Pool};
 use crate::store::Store;
 use crate::tasks::Tasks;
 
-/// Between two writes.
+/// From a change to its writing, and so between two writes.
 const PAUSE: Duration = Duration::from_secs(2);
 
 /// The one that keeps it.
@@ -39,8 +39,13 @@ impl Keeper {
         let keeping = async move {
             let mut kept = Kept { revision: this.pool.revision(), is_warned: false };
             while !this.tasks.is_stopping() {
+                let changed = async {
+                    this.pool.changed_since(kept.revision).await;
+                    // More comes with the rest of what is under way.
+                    tokio::time::sleep(PAUSE).await;
+                };
                 tokio::select! {
-                    () = tokio::time::sleep(PAUSE) => {}
+                    () = changed => {}
                     () = this.tasks.stopping() => {}
                 }
                 this.keep(&mut kept).await;

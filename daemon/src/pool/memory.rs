@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
@@ -103,6 +104,16 @@ impl Pool {
 
     /// Tells one state of what is worth remembering from another.
     pub fn revision(&self) -> u64 {
-        self.shared.revision.load(Ordering::Relaxed)
+        self.shared.revision.load(Ordering::Acquire)
+    }
+
+    /// Resolves once there is more worth remembering than there was at this revision. One may wait: a second one would take the
+    /// first one's place.
+    pub async fn changed_since(&self, revision: u64) {
+        std::future::poll_fn(|context| {
+            self.shared.keeper.register(context.waker());
+            if self.revision() == revision { Poll::Pending } else { Poll::Ready(()) }
+        })
+        .await;
     }
 }

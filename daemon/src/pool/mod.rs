@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
+use futures_util::task::AtomicWaker;
 
 pub use acquire::NoAccount;
 pub use affinity::{AffinityKey, Gist};
@@ -75,11 +76,14 @@ struct Shared {
     events: Events,
     /// Grows with everything that is worth remembering.
     revision: AtomicU64,
+    /// Who waits for that.
+    keeper: AtomicWaker,
 }
 
 impl Shared {
     fn changed(&self) {
-        self.revision.fetch_add(1, Ordering::Relaxed);
+        self.revision.fetch_add(1, Ordering::Release);
+        self.keeper.wake();
     }
 }
 
@@ -124,6 +128,7 @@ impl Pool {
             clock,
             events: Events::new(),
             revision: AtomicU64::new(0),
+            keeper: AtomicWaker::new(),
         };
         Self { shared: Arc::new(shared), changing: Mutex::default(), choosing: Mutex::default(), strategy }
     }
