@@ -2,14 +2,12 @@
 //! nobody can.
 
 use std::fmt;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use super::asked::may_use;
 use super::route::{Serving, Wanted};
-use super::select::{self, Candidate, Choice, Standing, Tier, Why};
+use super::select::{self, Candidate, Choice, Standing, Why};
 use super::{Asked, Bond, Lease, Member, Owner, Pool, Snapshot, State, Strategy};
-use crate::account::Settings;
 use crate::clock::Timestamp;
 use crate::id::AccountId;
 
@@ -51,20 +49,33 @@ impl Pool {
     pub fn acquire(&self, asked: &Asked<'_>) -> Result<Lease, NoAccount> {
         let now = self.shared.clock.now();
         let snapshot = self.shared.current.load();
+        if let Some(owner) = asked.owner {
+            let wanted = Wanted::read(asked.model, &snapshot.settings());
+            let serving = snapshot.serving(&wanted, asked.accounts);
+            if let Some(result) = self.owner(owner, &serving, asked, now) {
+                return result;
+            }
+        }
+        match self.choose(&snapshot, asked, now) {
+            Some((member, upstream, why)) => {
+                Ok(Lease::new(member, upstream, asked.endpoint, why, Arc::clone(&self.shared)))
+            }
+            None => self.last_look(&snapshot, asked, now),
+        }
+    }
+
+    /// Looks at everybody once more before a request is refused, and says why nobody serves it.
+    fn last_look(&self, snapshot: &Snapshot, asked: &Asked<'_>, now: Timestamp) -> Result<Lease, NoAccount> {
         let wanted = Wanted::read(asked.model, &snapshot.settings());
         let serving = snapshot.serving(&wanted, asked.accounts);
-        if let Some(owner) = asked.owner
-            && let Some(result) = self.owner(owner, &serving, asked, now)
-        {
-            return result;
-        }
-        let mut candidates = candidates(&serving, asked, now);
-        let chosen = self.choose(&serving, &mut candidates, asked);
-        match chosen.map(|(index, why)| (serving.get(index), why)) {
-            Ok((Some(candidacy), why)) => Ok(self.lease(*candidacy, asked, why)),
-            Ok((None, _)) | Err(_) if !asked.tried.is_empty() => Err(NoAccount::Exhausted),
-            Err(Some(until)) => Err(NoAccount::Cooling { until, accounts: told(&serving, asked, now) }),
-            Ok((None, _)) | Err(None) => Err(snapshot.why_nobody(&wanted, &serving, asked, now)),
+        match select::select(&mut candidates(&serving, asked, now), Strategy::FillFirst, None) {
+            Choice::Use(index, why) if index < serving.len() => {
+                let candidacy = serving.get(index).copied();
+                candidacy.map(|one| self.lease(one, asked, why)).ok_or(NoAccount::Empty)
+            }
+            _ if !asked.tried.is_empty() => Err(NoAccount::Exhausted),
+            Choice::Until(until) => Err(NoAccount::Cooling { until, accounts: told(&serving, asked, now) }),
+            Choice::Use(..) | Choice::Nobody => Err(snapshot.why_nobody(&wanted, &serving, asked, now)),
         }
     }
 
@@ -131,28 +142,24 @@ impl Pool {
         named.min_by_key(|(priority, _)| *priority).map(|(_, upstream)| upstream.to_owned())
     }
 
-    /// The index of who is chosen and why, else the time before which it is nobody.
+    /// Who is chosen, under which name it is asked for the model, and why.
     fn choose(
         &self,
-        serving: &[Candidacy<'_>],
-        candidates: &mut [Candidate],
+        snapshot: &Arc<Snapshot>,
         asked: &Asked<'_>,
-    ) -> Result<(usize, Why), Option<Timestamp>> {
+        now: Timestamp,
+    ) -> Option<(Arc<Member>, Arc<str>, Why)> {
         let key = asked.affinity.filter(|_| self.has_affinity());
         let strategy = self.strategy();
-        let credits = || serving.iter().map(|(member, _)| &member.live.credit);
-        let _choosing = self.choosing.lock().unwrap_or_else(PoisonError::into_inner);
-        for (candidate, credit) in candidates.iter_mut().zip(credits()) {
-            candidate.credit = credit.load(Ordering::Relaxed);
-        }
-        let choice = select::select(candidates, strategy, key);
-        for (candidate, credit) in candidates.iter().zip(credits()) {
-            credit.store(candidate.credit, Ordering::Relaxed);
-        }
-        match choice {
-            Choice::Use(index, why) => Ok((index, why)),
-            Choice::Until(until) => Err(Some(until)),
-            Choice::Nobody => Err(None),
+        let mut boards = self.choosing.lock().unwrap_or_else(PoisonError::into_inner);
+        let board = boards.of(snapshot, asked, now);
+        board.look(&self.shared.heard, now);
+        match board.choose(asked, strategy, key, &self.shared.in_flight) {
+            Choice::Use(index, why) => {
+                let (member, upstream) = board.serving(index)?;
+                Some((Arc::clone(member), Arc::clone(upstream), why))
+            }
+            Choice::Until(_) | Choice::Nobody => None,
         }
     }
 }
@@ -160,21 +167,11 @@ impl Pool {
 /// The members that serve a request, as the choice sees them.
 pub(super) fn candidates(serving: &[Candidacy<'_>], asked: &Asked<'_>, now: Timestamp) -> Vec<Candidate> {
     let candidate = |(member, upstream): &Candidacy<'_>| {
-        let Settings { priority, weight, base_url, .. } = &member.account.settings;
-        let preferred = !asked.model.is_empty() || base_url.is_none();
-        let is_tried = asked.tried.contains(&member.account.id);
-        let standing = if is_tried { Standing::Out } else { member.standing(upstream, asked.endpoint, now) };
-        let pace = member.vitals().quota.binding(upstream, now).map(|binding| binding.pace);
-        Candidate {
-            tier: Tier { preferred, priority: *priority },
-            weight: *weight,
-            standing,
-            pace,
-            load: member.in_flight(),
-            number: member.live.number(&member.account.id),
-            limit: member.limit(),
-            credit: 0,
+        let mut candidate = member.candidate(upstream, asked.model, asked.endpoint, now);
+        if asked.tried.contains(&member.account.id) {
+            candidate.standing = Standing::Out;
         }
+        candidate
     };
     let mut candidates: Vec<Candidate> = serving.iter().map(candidate).collect();
     select::assume_usual_pace(&mut candidates);

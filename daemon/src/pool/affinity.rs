@@ -39,8 +39,13 @@ impl AffinityKey {
     pub fn draw(self, account: u64, share: f64) -> f64 {
         // Uniform in (0, 1), and never its ends: the logarithm of either is of no use.
         #[expect(clippy::cast_precision_loss, reason = "53 bits are what the float holds")]
-        let uniform = ((mix(self.0 ^ account) >> 11) as f64 + 0.5) / (1_u64 << 53) as f64;
+        let uniform = (self.luck(account) as f64 + 0.5) / (1_u64 << 53) as f64;
         share / -uniform.ln()
+    }
+
+    /// What decides between accounts with one share: their draws are in the order of this, which takes no logarithm.
+    pub(super) fn luck(self, account: u64) -> u64 {
+        mix(self.0 ^ account) >> 11
     }
 }
 

@@ -8,7 +8,7 @@ use super::asked::Endpoint;
 use super::quota::{Reading, WindowKind};
 use super::select::Why;
 use super::{Counters, Member, Shared, Signal};
-use crate::account::Account;
+use crate::account::{Account, Credential};
 use crate::events::Kind;
 
 /// Handed out by [`super::Pool::acquire`]. Dropped unsettled (the client went away), it says nothing about
@@ -37,6 +37,7 @@ impl Lease {
         shared: Arc<Shared>,
     ) -> Self {
         member.live.in_flight.fetch_add(1, Ordering::Relaxed);
+        shared.in_flight.fetch_add(1, Ordering::Relaxed);
         Self { member, model: model.into(), endpoint, why, shared, counted: Mutex::default() }
     }
 
@@ -95,7 +96,7 @@ impl Lease {
             };
             self.shared.events.tell(|| self.member.event(Kind::Cooling, detail(), now));
         }
-        self.shared.changed();
+        self.shared.heard(&self.member);
     }
 
     /// Takes over what the answer's head says about the account's quota, and whose it is.
@@ -121,7 +122,7 @@ impl Lease {
         for detail in low {
             self.shared.events.tell(|| self.member.event(Kind::QuotaLow, detail, now));
         }
-        self.shared.changed();
+        self.shared.heard(&self.member);
     }
 
     fn counted(&self) -> MutexGuard<'_, Option<Counter>> {
@@ -130,16 +131,24 @@ impl Lease {
 
     /// The other accounts with the same limits.
     fn for_peers(&self, act: impl Fn(&Member)) {
+        // A login shares its limits with nobody: in a large pool, looking would take longer than all the rest.
+        if !matches!(self.account().credential, Credential::ApiKey(_)) {
+            return;
+        }
         let snapshot = self.shared.current.load();
         let peers = snapshot.members.iter().filter(|other| other.account.id != self.member.account.id);
         let limit = self.member.limit();
-        peers.filter(|other| other.limit() == limit).for_each(|peer| act(peer));
+        for peer in peers.filter(|other| other.limit() == limit) {
+            act(peer);
+            self.shared.heard(peer);
+        }
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
         self.member.live.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.shared.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

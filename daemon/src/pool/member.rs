@@ -10,8 +10,8 @@ use super::affinity::AffinityKey;
 use super::asked::Endpoint;
 use super::health::{Cause, Health};
 use super::quota::Quota;
-use super::select::Standing;
-use crate::account::{Account, Credential, NeedsLogin};
+use super::select::{Candidate, Standing, Tier};
+use crate::account::{Account, Credential, NeedsLogin, Settings};
 use crate::clock::{Moment, Timestamp};
 use crate::id::AccountId;
 
@@ -181,6 +181,40 @@ impl Member {
             (Standing::Named(limit), Some((kept, _))) => Standing::Named(limit.max(kept)),
             (_, Some((kept, _))) => Standing::Named(kept),
             (standing, None) => standing,
+        }
+    }
+
+    /// As the choice sees it for a request for `asked`, which is `upstream` for it.
+    pub(super) fn candidate(
+        &self,
+        upstream: &str,
+        asked: &str,
+        endpoint: Endpoint,
+        now: Timestamp,
+    ) -> Candidate {
+        let Settings { priority, weight, base_url, .. } = &self.account.settings;
+        let preferred = !asked.is_empty() || base_url.is_none();
+        // Let go at once: the others lock it, too.
+        let pace = self.vitals().quota.binding(upstream, now).map(|binding| binding.pace);
+        Candidate {
+            tier: Tier { preferred, priority: *priority },
+            weight: *weight,
+            standing: self.standing(upstream, endpoint, now),
+            pace,
+            load: self.in_flight(),
+            number: self.live.number(&self.account.id),
+            limit: self.limit(),
+            credit: 0,
+        }
+    }
+
+    /// When its standing may be another one though nothing is heard of it: a cooldown ends, or a token does.
+    pub(super) fn changes_at(&self, standing: Standing, now: Timestamp) -> Option<Timestamp> {
+        match standing {
+            Standing::Named(until) | Standing::Guessed(until) => Some(until),
+            Standing::Ready | Standing::Out => {
+                self.account.oauth().and_then(|tokens| tokens.expires_at).filter(|end| *end > now)
+            }
         }
     }
 

@@ -6,6 +6,7 @@
 mod acquire;
 mod affinity;
 mod asked;
+mod board;
 mod health;
 mod lease;
 mod member;
@@ -16,7 +17,7 @@ pub mod quota;
 pub mod route;
 mod select;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -37,6 +38,7 @@ use crate::account::{Account, FileName, Settings};
 use crate::clock::Clock;
 use crate::events::Events;
 use crate::id::AccountId;
+use board::{Boards, Heard};
 use memory::Departed;
 
 /// How the pool chooses.
@@ -62,7 +64,7 @@ pub struct Pool {
     /// Serializes changes; readers never take it.
     changing: Mutex<Departed>,
     /// Serializes turns: who is next depends on who was. Held for the choice alone.
-    choosing: Mutex<()>,
+    choosing: Mutex<Boards>,
     /// In use now: at first the configured one.
     strategy: Mutex<Strategy>,
 }
@@ -78,9 +80,20 @@ struct Shared {
     revision: AtomicU64,
     /// Who waits for that.
     keeper: AtomicWaker,
+    /// Requests that use any account right now.
+    in_flight: AtomicU32,
+    /// Accounts of whom something was heard.
+    heard: Mutex<Heard>,
 }
 
 impl Shared {
+    /// An answer told something about an account.
+    fn heard(&self, member: &Member) {
+        let number = member.live.number(&member.account.id);
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).push(number);
+        self.changed();
+    }
+
     fn changed(&self) {
         self.revision.fetch_add(1, Ordering::Release);
         self.keeper.wake();
@@ -129,6 +142,8 @@ impl Pool {
             events: Events::new(),
             revision: AtomicU64::new(0),
             keeper: AtomicWaker::new(),
+            in_flight: AtomicU32::new(0),
+            heard: Mutex::default(),
         };
         Self { shared: Arc::new(shared), changing: Mutex::default(), choosing: Mutex::default(), strategy }
     }

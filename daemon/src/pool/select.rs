@@ -161,12 +161,17 @@ const WHOLE_SHARE: f64 = 840.0;
 /// Gives those of whom nothing is known the pace that is usual among the others: the first answer of an account must not
 /// move everybody's conversations to those that have not answered yet.
 pub(super) fn assume_usual_pace(candidates: &mut [Candidate]) {
-    let mut known: Vec<f64> = candidates.iter().filter_map(|one| one.pace).collect();
-    known.sort_by(f64::total_cmp);
-    let usual = known.get(known.len() / 2).copied().unwrap_or(1.0);
+    let usual = usual_pace(candidates);
     for one in candidates {
         one.pace.get_or_insert(usual);
     }
+}
+
+/// The median of those that are known.
+pub(super) fn usual_pace(candidates: &[Candidate]) -> f64 {
+    let mut known: Vec<f64> = candidates.iter().filter_map(|one| one.pace).collect();
+    let middle = known.len() / 2;
+    if known.is_empty() { 1.0 } else { *known.select_nth_unstable_by(middle, f64::total_cmp).1 }
 }
 
 /// Chooses, and keeps the books of the tier that took a turn.
@@ -211,7 +216,7 @@ fn among(
 }
 
 /// Who takes part, and each one's share: none where nothing is left of its quota, unless that is so for all.
-fn shares(
+pub(super) fn shares(
     candidates: &[Candidate],
     strategy: Strategy,
     takes_part: impl Fn(&Candidate) -> bool,
@@ -233,20 +238,17 @@ fn shares(
 
 /// The pace in steps of an octave, and of a few of them: a share that followed it closely, or to its extremes, would move
 /// conversations away from their caches for less than it saves. Nothing left is no share.
-fn octave(pace: f64) -> f64 {
+pub(super) fn octave(pace: f64) -> f64 {
     if pace < NOTHING_LEFT { 0.0 } else { pace.clamp(LOWEST_SHARE, HIGHEST_SHARE).log2().round().exp2() }
 }
 
 /// The first in the draw that does not carry clearly more than its share.
-fn drawn(candidates: &[Candidate], shares: &[(usize, f64)], key: AffinityKey) -> Choice {
+pub(super) fn drawn(candidates: &[Candidate], shares: &[(usize, f64)], key: AffinityKey) -> Choice {
     let of = |index: usize| candidates.get(index);
     let load = |index: usize| of(index).map_or(0.0, |one| f64::from(one.load));
     let all: f64 = shares.iter().map(|(_, share)| share).sum();
     let in_flight: f64 = shares.iter().map(|(index, _)| load(*index)).sum();
-    let has_room = |(index, share): (usize, f64)| {
-        let most = (MOST_LOAD * (in_flight + 1.0) * share / all).ceil().max(ALWAYS_ALLOWED);
-        load(index) + 1.0 <= most
-    };
+    let has_room = |(index, share): (usize, f64)| has_room(load(index), in_flight, share / all);
     let draw = |(index, share): (usize, f64)| of(index).map_or(0.0, |one| key.draw(one.number, share));
     let (mut winner, mut chosen) = (None::<(f64, usize)>, None::<(f64, usize)>);
     for share in shares {
@@ -266,6 +268,11 @@ fn drawn(candidates: &[Candidate], shares: &[(usize, f64)], key: AffinityKey) ->
         Some(index) => Choice::Use(index, Why::Overflow),
         None => Choice::Nobody,
     }
+}
+
+/// Whether an account that carries `load` of what is `in_flight` may carry one more, given its part of all shares.
+pub(super) fn has_room(load: f64, in_flight: f64, part: f64) -> bool {
+    load + 1.0 <= (MOST_LOAD * (in_flight + 1.0) * part).ceil().max(ALWAYS_ALLOWED)
 }
 
 /// The account with the most pace for each request that it carries, this one included. Equally good ones take turns.
