@@ -6,6 +6,7 @@ mod bodies;
 mod clock;
 mod contender;
 mod cores;
+mod curves;
 mod files;
 mod floor;
 mod lab;
@@ -19,7 +20,7 @@ mod works;
 
 use std::io::{self, Read as _, Write as _};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -31,7 +32,7 @@ use serde_json::json;
 use lab::{Lab, Settings};
 
 /// Open files that the largest crowd needs.
-const FILES: u64 = 16_000;
+const FILES: u64 = 25_000;
 
 /// Measures what proxyd costs, side by side with floors, nginx and the direct call.
 #[derive(Debug, Parser)]
@@ -49,6 +50,10 @@ struct Cli {
     /// Writes everything that was measured into this file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Measures how the cost of a request grows with accounts, open streams and its length, and draws it into this
+    /// directory as scale.svg, instead of the table.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["only", "json", "check"])]
+    curves: Option<PathBuf>,
     /// Names the works.
     #[arg(long)]
     list: bool,
@@ -126,6 +131,9 @@ fn bench(cli: &Cli) -> Result<bool> {
         "seconds": lab.settings.time.as_secs_f64(),
         "proxyd's log": "a line a request, as text into a file",
     });
+    if let Some(dir) = &cli.curves {
+        return draw(&lab, if cli.quick { 1_000 } else { 10_000 }, dir);
+    }
     say(&format!("{run}\n{}", table::head()))?;
     let mut rows = Vec::new();
     for work in &works {
@@ -140,6 +148,15 @@ fn bench(cli: &Cli) -> Result<bool> {
     let missed = rows.iter().filter(|row| !row.is_met()).count();
     say(&format!("\n{} works, {} reach their targets, {failed} failed", rows.len(), rows.len() - missed))?;
     Ok(failed == 0 && !(cli.check && missed > 0))
+}
+
+fn draw(lab: &Lab, most: usize, dir: &Path) -> Result<bool> {
+    let panels = works::scale::panels(lab, most)?;
+    for panel in &panels {
+        say(curves::table(panel).trim_end_matches('\n'))?;
+    }
+    files::put(&dir.join("scale.svg"), curves::svg(&panels).as_bytes())?;
+    Ok(true)
 }
 
 fn settings(cli: &Cli) -> Result<Settings> {

@@ -2,6 +2,7 @@
 
 mod closed;
 mod crowd;
+pub(crate) mod scale;
 mod start;
 
 use anyhow::Result;
