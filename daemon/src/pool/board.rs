@@ -1,5 +1,5 @@
-//! What the choice remembers from one request to the next, so that a request costs as much among ten thousand accounts as among
-//! ten: which accounts serve a model, how each stands, and each one's share. Everything here can be forgotten at any time.
+//! What the choice remembers from one request to the next, so that not each request looks at every account: which accounts serve a
+//! model, how each stands, and each one's share. Everything here can be forgotten at any time.
 //!
 //! An account is looked at again when something was heard of it, when its time has come, and in turn: so many at each
 //! choice, whatever happened. Where there are no more than that, every choice looks at all of them.
