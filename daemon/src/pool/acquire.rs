@@ -68,11 +68,13 @@ impl Pool {
     fn last_look(&self, snapshot: &Snapshot, asked: &Asked<'_>, now: Timestamp) -> Result<Lease, NoAccount> {
         let wanted = Wanted::read(asked.model, &snapshot.settings());
         let serving = snapshot.serving(&wanted, asked.accounts);
-        match select::select(&mut candidates(&serving, asked, now), Strategy::FillFirst, None) {
-            Choice::Use(index, why) if index < serving.len() => {
-                let candidacy = serving.get(index).copied();
-                candidacy.map(|one| self.lease(one, asked, why)).ok_or(NoAccount::Empty)
-            }
+        let choice = select::select(&mut candidates(&serving, asked, now), Strategy::FillFirst, None);
+        if let Choice::Use(index, why) = choice
+            && let Some(candidacy) = serving.get(index)
+        {
+            return Ok(self.lease(*candidacy, asked, why));
+        }
+        match choice {
             _ if !asked.tried.is_empty() => Err(NoAccount::Exhausted),
             Choice::Until(until) => Err(NoAccount::Cooling { until, accounts: told(&serving, asked, now) }),
             Choice::Use(..) | Choice::Nobody => Err(snapshot.why_nobody(&wanted, &serving, asked, now)),

@@ -3,13 +3,13 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
 
 use anyhow::{Context as _, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use proxy_tests::daemon::{key_file, private_dir, put};
 
 use crate::wire::{self, Upstream};
 use crate::works::{Answer, Work};
@@ -56,19 +56,15 @@ fn start(
     counted: &Path,
     upstream: &Upstream,
 ) -> anyhow::Result<(Running, SocketAddr, BufReader<ChildStderr>)> {
-    let auth = home.join("auth");
-    for directory in [&auth, &home.join("runtime")] {
-        fs::DirBuilder::new().mode(0o700).create(directory)?;
-    }
+    let (auth, runtime) = (private_dir(home.join("auth")), private_dir(home.join("runtime")));
     for number in 0..ACCOUNTS {
-        let account = format!(r#"{{"type":"claude","api_key":"sk-ant-api03-FAKE-{number}"}}"#);
-        write_private(&auth.join(format!("claude-{number}.json")), &account)?;
+        put(&auth, &format!("claude-{number}.json"), &key_file(&format!("sk-ant-api03-FAKE-{number}")));
     }
     let mut command = Command::new("valgrind");
     command.args(["--quiet", "--tool=callgrind"]).arg(format!("--callgrind-out-file={}", counted.display()));
     command.arg(program).args(["--listen", "127.0.0.1:0"]).arg("--auth-dir").arg(&auth);
     command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("HOME", home);
-    command.env("XDG_RUNTIME_DIR", home.join("runtime"));
+    command.env("XDG_RUNTIME_DIR", runtime);
     command.env("PROXYD_CLAUDE__API_BASE_URL", format!("http://{}", upstream.address));
     // Valgrind knows no landlock, and writes its count into a file when the daemon has ended.
     command.env("PROXYD_SANDBOX__LANDLOCK", "off");
@@ -96,13 +92,6 @@ fn start(
         }
         said.push_str(&line);
     }
-}
-
-fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
-    use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    Ok(file.write_all(text.as_bytes())?)
 }
 
 impl Running {

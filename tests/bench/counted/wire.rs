@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use memchr::memmem;
 
 use crate::works::Answer;
 
@@ -70,14 +71,16 @@ pub(crate) fn ask(
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     let mut held = Vec::new();
-    let first = find(request, b"\r\n").context("the request has no first line")? + 2;
+    let first = memmem::find(request, b"\r\n").context("the request has no first line")? + 2;
     let (line, rest) = request.split_at_checked(first).context("the request has no headers")?;
     let request = [line, format!("host: {to}\r\n").as_bytes(), rest].concat();
     for _ in 0..times {
         stream.write_all(&request)?;
         for step in 1..steps {
             // The first piece has two events more before its own.
-            read_until(&mut stream, &mut held, |held| count(held, b"event: ") >= step + 2)?;
+            read_until(&mut stream, &mut held, |held| {
+                memmem::find_iter(held, b"event: ").count() >= step + 2
+            })?;
             upstream.steps.send(())?;
         }
         let answer =
@@ -92,11 +95,11 @@ pub(crate) fn ask(
 /// The next whole message, head and body; `None` where the connection ended before it. `held` is what was read beyond it.
 fn read_message(stream: &mut TcpStream, held: &mut Vec<u8>) -> io::Result<Option<Vec<u8>>> {
     const END: &[u8] = b"\r\n\r\n";
-    match read_until(stream, held, |held| find(held, END).is_some()) {
+    match read_until(stream, held, |held| memmem::find(held, END).is_some()) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && held.is_empty() => return Ok(None),
         read => read?,
     }
-    let head = find(held, END).unwrap_or(0) + END.len();
+    let head = memmem::find(held, END).unwrap_or(0) + END.len();
     let text = String::from_utf8_lossy(held.get(..head).unwrap_or_default()).to_ascii_lowercase();
     let field = text.lines().find_map(|line| line.strip_prefix("content-length:"));
     let all = match field.map(|length| length.trim().parse::<usize>()) {
@@ -127,12 +130,4 @@ fn read_until(
         held.extend_from_slice(chunk.get(..read).unwrap_or_default());
     }
     Ok(())
-}
-
-fn find(text: &[u8], word: &[u8]) -> Option<usize> {
-    text.windows(word.len()).position(|part| part == word)
-}
-
-fn count(text: &[u8], word: &[u8]) -> usize {
-    text.windows(word.len()).filter(|part| *part == word).count()
 }

@@ -110,8 +110,9 @@ impl Usage {
 /// What a reply, or an event of a stream, tells of its tokens.
 pub fn usage_in(json: &[u8]) -> Option<Usage> {
     // Nearly all of it is the answer itself, which says nothing of tokens.
-    let in_it = |object| serde_json::from_slice::<Option<Usage>>(skim::member(object, "usage")?).ok();
-    in_it(json).or_else(|| in_it(skim::member(json, "message")?)).flatten()
+    let in_it =
+        |object| serde_json::from_slice::<Option<Usage>>(skim::member(object, "usage")?).ok().flatten();
+    in_it(json).or_else(|| in_it(skim::member(json, "message")?))
 }
 
 #[derive(Debug)]
@@ -207,5 +208,22 @@ impl<'de: 'a, 'a> Tagged<'de> for ReplyBlock<'a> {
                 Self::Other
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::usage_in;
+
+    #[test]
+    fn the_tokens_of_a_message_count_where_the_event_names_none() {
+        for text in [
+            r#"{"usage":{"output_tokens":7}}"#,
+            r#"{"message":{"usage":{"output_tokens":7}}}"#,
+            r#"{"usage":null,"message":{"usage":{"output_tokens":7}}}"#,
+        ] {
+            assert_eq!(usage_in(text.as_bytes()).unwrap().output_tokens, Some(7), "{text}");
+        }
+        assert!(usage_in(br#"{"usage":null}"#).is_none());
     }
 }
