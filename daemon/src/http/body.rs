@@ -43,6 +43,11 @@ pub(super) async fn read(tasks: &Tasks, head: &Parts, mut body: Body) -> Result<
             return Err(too_large(LIMIT));
         }
         memory.hold(whole.len() + data.len()).await?;
+        if whole.capacity() < whole.len() + data.len() {
+            // So much has come by now that the rest is believed, and what came is moved once.
+            let announced = announced.map_or(0, |length| usize::try_from(length).unwrap_or(0));
+            whole.reserve(announced.min(LIMIT).saturating_sub(whole.len()).max(data.len()));
+        }
         whole.extend_from_slice(&data);
     }
     match encoding {

@@ -91,12 +91,15 @@ impl Owners {
         this
     }
 
-    /// What a request refers to, in its path and query and in as much of its body as is here.
-    pub fn referred(&self, path: &str, body: &[u8]) -> Referred {
+    /// What a request refers to, in its path and query and in as much of its body as is here. `names_state` says whether a field of
+    /// the body itself may name some, see [`Peek::names_state`].
+    ///
+    /// [`Peek::names_state`]: crate::wire::messages::Peek::names_state
+    pub fn referred(&self, path: &str, body: &[u8], names_state: bool) -> Referred {
         let mut referred = Referred::default();
         let mut best: Option<Mark> = None;
         let knows_any = self.0.known.load(Ordering::Relaxed) > 0;
-        if !knows_any && !may_make_state(body) {
+        if !knows_any && !names_state && memmem::find(body, b"\"code_execution").is_none() {
             return referred;
         }
         let mut consider = |mark: Mark| {
@@ -265,13 +268,6 @@ impl Owners {
 
 fn has_ended(record: &Record, now: Timestamp) -> bool {
     record.entries().any(|(mark, _)| record.get(mark, now).is_none())
-}
-
-/// Whether a request could make state; cheap, and wrong only towards yes.
-fn may_make_state(body: &[u8]) -> bool {
-    [&b"\"container\""[..], b"\"thread\"", b"\"diagnostics\"", b"\"code_execution"]
-        .iter()
-        .any(|word| memmem::find(body, word).is_some())
 }
 
 #[cfg(test)]

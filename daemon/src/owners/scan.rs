@@ -4,10 +4,11 @@
 //!
 //! It judges nothing: what is not JSON yields nothing, or nonsense that nobody knows.
 
-use memchr::memchr3;
+use memchr::{memchr, memchr3};
 use sha2::{Digest as _, Sha256};
 
 use super::mark::{LONGEST, Mark};
+use crate::wire::skim::{closing_quote, ends_in_escape};
 
 /// A signature is no shorter.
 const SHORTEST_SIGNATURE: usize = 16;
@@ -142,6 +143,9 @@ impl Scanner {
 
     /// The bytes of a string up to the next one that is special; gives back what follows.
     fn within<'a>(&mut self, bytes: &'a [u8], see: &mut impl FnMut(Sight)) -> &'a [u8] {
+        if matches!(self.string, Some(Reading::Skip)) {
+            return self.skip(bytes, see);
+        }
         let end = memchr3(b'"', b'\\', b'\n', bytes).unwrap_or(bytes.len());
         let (text, rest) = bytes.split_at(end);
         self.keep(text);
@@ -153,6 +157,24 @@ impl Scanner {
             _ => *self = Self { depth: self.depth, ..Self::default() },
         }
         rest
+    }
+
+    /// The rest of a string that nobody wants, which most of a conversation is; gives back what follows.
+    fn skip<'a>(&mut self, bytes: &'a [u8], see: &mut impl FnMut(Sight)) -> &'a [u8] {
+        let end = closing_quote(bytes);
+        let text = bytes.get(..end.unwrap_or(bytes.len())).unwrap_or_default();
+        if let Some(end_of_line) = memchr(b'\n', text) {
+            *self = Self { depth: self.depth, ..Self::default() };
+            return bytes.get(end_of_line + 1..).unwrap_or_default();
+        }
+        let Some(end) = end else {
+            if ends_in_escape(text) {
+                self.escape = Escape::Begun;
+            }
+            return &[];
+        };
+        self.end(see);
+        bytes.get(end + 1..).unwrap_or_default()
     }
 
     fn escaped(&mut self, byte: u8) {

@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use super::*;
 use crate::account::{Document, FileName};
 use crate::clock::ManualClock;
+use crate::wire::messages::Peek;
 
 const FILE: &str = "file_011CNha8iCJcU1wXNR6q4V8w";
 const BATCH: &str = "msgbatch_013Zva2CMHLNnXjNJJKqJ2EF";
@@ -66,7 +67,7 @@ impl Home {
 
 impl Life {
     fn owner(&self, body: &str) -> Option<Owner> {
-        self.owners.referred("/v1/messages", body.as_bytes()).owner
+        self.owners.referred("/v1/messages", body.as_bytes(), false).owner
     }
 
     fn knows(&self, id: &str) -> Option<AccountId> {
@@ -248,7 +249,7 @@ async fn of_several_the_first_file_decides_then_the_thread_then_the_last_thought
         life.owner(&format!("[{{\"file_id\":\"{unknown}\"}},\"{BATCH}\",{{\"file_id\":\"{FILE}\"}}]")),
         only(&b)
     );
-    let in_path = life.owners.referred(&format!("/v1/files/{FILE}/content?after_id={BATCH}"), b"");
+    let in_path = life.owners.referred(&format!("/v1/files/{FILE}/content?after_id={BATCH}"), b"", false);
     assert_eq!(in_path.owner, only(&a));
 }
 
@@ -284,9 +285,15 @@ async fn an_answer_teaches_only_what_it_may() {
 async fn what_makes_state_is_seen_while_nothing_is_known() {
     let home = Home::new();
     let life = home.live().await;
-    let referred = |body: &str| life.owners.referred("/v1/messages", body.as_bytes());
+    let referred = |body: &str| {
+        let names_state = serde_json::from_str::<Peek<'_>>(body).is_ok_and(|peek| peek.names_state);
+        life.owners.referred("/v1/messages", body.as_bytes(), names_state)
+    };
     let code = r#"{"tools":[{"type":"code_execution_20250825","name":"code_execution"}]}"#;
-    assert!(referred(code).runs_code && referred(r#"{"container":null}"#).runs_code);
-    assert!(referred(r#"{"thread":{}}"#).threads && referred(r#"{"diagnostics":{}}"#).threads);
-    assert_eq!(referred(r#"{"messages":[{"thread":1,"container":"x"}]}"#), Referred::default());
+    assert!(referred(code).runs_code && referred(r#"{"model":"m","container":null}"#).runs_code);
+    assert!(
+        referred(r#"{"model":"m","thread":{}}"#).threads
+            && referred(r#"{"model":"m","diagnostics":{}}"#).threads
+    );
+    assert_eq!(referred(r#"{"model":"m","messages":[{"thread":1,"container":"x"}]}"#), Referred::default());
 }

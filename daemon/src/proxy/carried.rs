@@ -7,6 +7,7 @@ use super::{Exchange, Inner};
 use crate::owners::{Kind, Referred, Teaches, Witness};
 use crate::pool::{Endpoint, Lease, Owner};
 use crate::translate::models::capabilities;
+use crate::wire::messages::Peek;
 
 /// Betas whose answers name containers and the files made in them.
 const CODE_BETAS: [&str; 3] = ["code-execution-", "files-api-", "skills-"];
@@ -18,6 +19,15 @@ const THREAD_BETA: &str = "message-threads-";
 pub(super) struct Carried {
     pub(super) owner: Option<Owner>,
     teaches: Teaches,
+    /// A field of the body may name state.
+    names_state: bool,
+}
+
+impl Carried {
+    /// Before anything but its fields was looked at.
+    pub(super) fn by_fields(peek: &Peek<'_>) -> Self {
+        Self { names_state: peek.names_state, ..Self::default() }
+    }
 }
 
 impl Inner {
@@ -28,15 +38,16 @@ impl Inner {
             return exchange;
         }
         let (path, body) = (exchange.call.path.as_str(), exchange.call.body.start());
+        let names_state = exchange.carried.names_state;
         let referred = match exchange.endpoint {
             // A file that is sent refers to nothing, whatever it says.
-            Endpoint::Files => self.owners.referred(path, &[]),
-            Endpoint::Batches => self.owners.referred(path, body),
-            Endpoint::Messages | Endpoint::CountTokens => self.owners.referred("", body),
+            Endpoint::Files => self.owners.referred(path, &[], false),
+            Endpoint::Batches => self.owners.referred(path, body, false),
+            Endpoint::Messages | Endpoint::CountTokens => self.owners.referred("", body, names_state),
             Endpoint::Models => Referred::default(),
         };
         let teaches = teaches(&exchange, &referred);
-        Exchange { carried: Carried { owner: referred.owner, teaches }, ..exchange }
+        Exchange { carried: Carried { owner: referred.owner, teaches, names_state }, ..exchange }
     }
 
     /// Who learns from the answer that came by `lease`, if it has anything to tell. Only success does.

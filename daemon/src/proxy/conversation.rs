@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::steady::{self, MOST_READ};
 use crate::pool::{AffinityKey, Endpoint, Gist};
 use crate::wire::messages::Peek;
+use crate::wire::skim;
 
 /// A conversation, and what told it.
 pub(super) type Conversation = (AffinityKey, &'static str);
@@ -45,9 +46,24 @@ pub(super) fn of_body(peek: &Peek<'_>) -> Option<Conversation> {
     if let Some(session) = peek.session.as_deref().filter(|session| !session.is_empty()) {
         return Some(of_session(&session_of(session)));
     }
-    let first = steady::first_element(peek.messages?)?;
+    of_beginning(peek.system.unwrap_or_default(), peek.tools.unwrap_or_default(), peek.messages?)
+}
+
+/// The same of a body that we wrote: its messages are its last field, and are not gone through to their end.
+pub(super) fn of_written(body: &[u8]) -> Option<Conversation> {
+    let (mut system, mut tools) = (&b""[..], &b""[..]);
+    let messages = skim::members_before(body, "messages", |name, value| match name {
+        b"system" => system = value,
+        b"tools" => tools = value,
+        _ => {}
+    })?;
+    of_beginning(system, tools, messages)
+}
+
+fn of_beginning(system: &[u8], tools: &[u8], messages: &[u8]) -> Option<Conversation> {
+    let first = steady::first_element(messages)?;
     let mut gist = Gist::new();
-    for part in [peek.system.unwrap_or_default(), peek.tools.unwrap_or_default(), first] {
+    for part in [system, tools, first] {
         let part = part.get(..MOST_READ).unwrap_or(part);
         steady::read(part, &mut |bytes| gist.push(bytes));
         // No text of JSON holds it, so that one part does not run into the next.
@@ -113,7 +129,9 @@ mod tests {
             let prepared = chat::to_messages(request.to_string().as_bytes(), config, |_| None).unwrap();
             let text = String::from_utf8(prepared.body.to_vec()).unwrap();
             assert_eq!(text.contains("cache_control"), prompt_cache);
-            body(&text)
+            let read = body(&text);
+            assert_eq!(of_written(&prepared.body).map(|(key, _)| key), read);
+            read
         };
         assert!(key(true).is_some());
         assert_eq!(key(true), key(false));

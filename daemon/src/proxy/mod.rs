@@ -226,13 +226,14 @@ impl Exchange {
         tracing::debug!(request.id = %id, model = %peek.model, stream = peek.stream, "messages");
         let conversation = conversation::of_headers(&head.headers).or_else(|| conversation::of_body(&peek));
         let streams = peek.stream && endpoint == Endpoint::Messages;
+        let carried = Carried::by_fields(&peek);
         let model = peek.model.into_owned();
         let path = head.uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/v1/messages"));
         let headers = &head.headers;
         let headers = headers::for_upstream(headers);
         let call = Call { method: Method::POST, path, headers, body: body.into() };
         let (dialect, written) = (Dialect::Messages, Some(model.clone()));
-        let (caller, carried) = (Caller::of(&head.extensions), Carried::default());
+        let caller = Caller::of(&head.extensions);
         Ok(Self { id, dialect, endpoint, model, written, streams, call, caller, conversation, carried })
     }
 
@@ -275,7 +276,7 @@ impl Exchange {
         let call = Call { method: Method::POST, path, headers, body: prepared.body.clone().into() };
         let (model, written) = (prepared.model.clone(), Some(prepared.upstream.clone()));
         let session = || prepared.session.as_deref().map(conversation::of_session);
-        let beginning = || conversation::of_body(&messages::peek(&prepared.body).ok()?);
+        let beginning = || conversation::of_written(&prepared.body);
         let conversation = conversation::of_headers(&sent.headers).or_else(session).or_else(beginning);
         let (endpoint, carried) = (Endpoint::Messages, Carried::default());
         let (streams, caller) = (prepared.stream, Caller::of(&sent.extensions));

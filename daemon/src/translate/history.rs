@@ -277,13 +277,7 @@ impl<'a> Turns<'a> {
     pub(super) fn trim_prefill(&mut self) {
         if let Some(Block::Text { text, .. }) = self.turns.last_mut().and_then(|turn| turn.content.last_mut())
         {
-            let kept = text.trim_end().len();
-            if kept < text.len() {
-                *text = match &text.0 {
-                    std::borrow::Cow::Borrowed(all) => Str::borrowed(all.get(..kept).unwrap_or(all)),
-                    std::borrow::Cow::Owned(all) => Str::owned(all.get(..kept).unwrap_or(all)),
-                };
-            }
+            text.trim_end();
         }
     }
 
@@ -333,7 +327,7 @@ pub(super) fn mark_last<'a>(blocks: &mut [Block<'a>], marker: Option<&'a RawValu
 
 /// Upstream refuses text of nothing but white space.
 pub(super) fn is_blank(block: &Block<'_>) -> bool {
-    matches!(block, Block::Text { text, .. } if text.trim().is_empty())
+    matches!(block, Block::Text { text, .. } if text.is_blank())
 }
 
 #[cfg(test)]

@@ -48,8 +48,8 @@ fn role(role: Role) -> char {
 
 fn show(block: &Block<'_>) -> String {
     match block {
-        Block::Text { text, .. } if &**text == CONTINUE => "~".to_owned(),
-        Block::Text { text, .. } => text.to_string(),
+        Block::Text { text, .. } if text.read() == CONTINUE => "~".to_owned(),
+        Block::Text { text, .. } => text.read().into_owned(),
         Block::Thinking { thinking, .. } => format!("<{}>", &**thinking),
         Block::ToolUse { id, .. } => format!("call({id})"),
         Block::ToolResult { tool_use_id, is_error: true, .. } => format!("lost({tool_use_id})"),

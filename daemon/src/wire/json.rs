@@ -3,16 +3,18 @@
 //!
 //! Nothing here builds a tree of a whole body.
 
+mod object;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 
-use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::error::ApiError;
+pub use object::{FieldError, Object};
 
 /// A JSON string, borrowed from the body when it holds no escapes.
 ///
@@ -88,144 +90,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for Str<'a> {
     }
 }
 
-/// The fields of a JSON object, each still as it was written. `null` is the same as absent.
-#[derive(Debug, Default)]
-pub struct Object<'a> {
-    fields: Vec<(Str<'a>, &'a RawValue)>,
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ObjectVisitor;
-        impl<'de> Visitor<'de> for ObjectVisitor {
-            type Value = Object<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
-                let mut fields = Vec::new();
-                while let Some(field) = map.next_entry::<Str<'de>, &'de RawValue>()? {
-                    fields.push(field);
-                }
-                Ok(Object { fields })
-            }
-        }
-        deserializer.deserialize_any(ObjectVisitor)
-    }
-}
-
-impl<'a> Object<'a> {
-    /// The top level of a request body.
-    pub fn parse(body: &'a [u8]) -> Result<Self, ApiError> {
-        let text = std::str::from_utf8(body).map_err(|error| {
-            ApiError::invalid_request(format!("the request body is not valid UTF-8: {error}"))
-        })?;
-        serde_json::from_str(text).map_err(|error| {
-            let (line, column) = (error.line(), error.column());
-            let reason = reason(&error);
-            ApiError::invalid_request(format!(
-                "the request body is not a JSON object: {reason} (line {line}, column {column})"
-            ))
-        })
-    }
-
-    /// The model a request must name.
-    pub fn model(&mut self) -> Result<Str<'a>, ApiError> {
-        match self.read::<Str<'a>>("model")? {
-            Some(model) if !model.trim().is_empty() => Ok(model),
-            Some(_) => Err(ApiError::invalid_param("model", "model: must not be empty")),
-            None => Err(ApiError::invalid_param("model", "model: field required")),
-        }
-    }
-
-    /// Takes out a field that must be an object, as it was written.
-    pub fn read_object(&mut self, name: &str) -> Result<Option<&'a RawValue>, FieldError> {
-        match self.take(name) {
-            Some(raw) if Kind::of(raw) != Kind::Object => Err(FieldError {
-                field: name.to_owned(),
-                reason: format!("expected an object, found {}", Kind::of(raw).name()),
-            }),
-            found => Ok(found),
-        }
-    }
-
-    /// All fields, in order, those that stand there twice as often.
-    pub fn fields(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
-        self.fields.iter().map(|(name, raw)| (&**name, *raw))
-    }
-
-    /// Looks at a field and leaves it where it is.
-    pub fn get(&self, name: &str) -> Option<&'a RawValue> {
-        let found = self.fields.iter().rev().find(|(key, _)| &**key == name);
-        found.map(|(_, raw)| *raw).filter(|raw| Kind::of(raw) != Kind::Null)
-    }
-
-    /// Takes the field out. Of several with one name the last counts, as in every common parser.
-    pub fn take(&mut self, name: &str) -> Option<&'a RawValue> {
-        let mut found = None;
-        self.fields.retain(|(key, value)| {
-            let matches = &**key == name;
-            if matches {
-                found = Some(*value);
-            }
-            !matches
-        });
-        found.filter(|raw| Kind::of(raw) != Kind::Null)
-    }
-
-    /// Takes the field out and reads it; what is wrong with it is said under its name.
-    pub fn read<T: Deserialize<'a>>(&mut self, name: &str) -> Result<Option<T>, FieldError> {
-        let Some(raw) = self.take(name) else {
-            return Ok(None);
-        };
-        match serde_json::from_str(raw.get()) {
-            Ok(value) => Ok(Some(value)),
-            Err(error) => Err(FieldError { field: name.to_owned(), reason: reason(&error) }),
-        }
-    }
-
-    /// Reads an array whose faulty element is named by its index.
-    pub fn read_list<T: Deserialize<'a>>(&mut self, name: &str) -> Result<Option<Vec<T>>, FieldError> {
-        let Some(raw) = self.take(name) else {
-            return Ok(None);
-        };
-        let error = match serde_json::from_str(raw.get()) {
-            Ok(list) => return Ok(Some(list)),
-            Err(error) => FieldError { field: name.to_owned(), reason: reason(&error) },
-        };
-        let elements: Vec<&'a RawValue> = serde_json::from_str(raw.get()).unwrap_or_default();
-        let fault = elements.into_iter().enumerate().find_map(|(index, element)| {
-            let error = serde_json::from_str::<T>(element.get()).err()?;
-            Some(FieldError { field: format!("{name}[{index}]"), reason: reason(&error) })
-        });
-        Err(fault.unwrap_or(error))
-    }
-
-    /// The fields nobody took, without those whose value says nothing (null, false, zero, empty).
-    pub fn rest(&self) -> impl Iterator<Item = &str> {
-        const SAYS_NOTHING: [&str; 7] = ["null", "false", "0", "0.0", "\"\"", "[]", "{}"];
-        self.fields.iter().filter(|(_, raw)| !SAYS_NOTHING.contains(&raw.get())).map(|(name, _)| &**name)
-    }
-}
-
-/// A field whose value is not what it must be.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: {reason}")]
-pub struct FieldError {
-    pub field: String,
-    pub reason: String,
-}
-
-impl FieldError {
-    /// The same for a field of the object `name`.
-    #[must_use]
-    pub fn below(self, name: &str) -> Self {
-        Self { field: format!("{name}.{}", self.field), ..self }
-    }
-}
-
 /// A value that is one string or an array.
 pub(super) enum TextOrList<'a, T> {
     Text(Str<'a>),
@@ -277,7 +141,11 @@ pub enum Kind {
 
 impl Kind {
     pub fn of(raw: &RawValue) -> Self {
-        match raw.get().as_bytes().first() {
+        Self::of_text(raw.get())
+    }
+
+    fn of_text(value: &str) -> Self {
+        match value.as_bytes().first() {
             Some(b'n') => Self::Null,
             Some(b't' | b'f') => Self::Bool,
             Some(b'"') => Self::String,
@@ -355,18 +223,6 @@ mod tests {
         assert!(matches!(plain.0, Cow::Borrowed("plain")));
         let escaped: Str<'_> = serde_json::from_str(r#""a\nb""#).unwrap();
         assert_eq!(&*escaped, "a\nb");
-    }
-
-    #[test]
-    fn fields_are_taken_once_and_null_is_absent() {
-        let mut object: Object<'_> =
-            serde_json::from_str(r#"{"a":1,"b":null,"a":2,"c":{"x":1},"d":false,"e":[1,"x"]}"#).unwrap();
-        assert_eq!(object.read::<u8>("a"), Ok(Some(2)));
-        assert_eq!(object.read::<u8>("a"), Ok(None));
-        assert_eq!(object.read::<u8>("b"), Ok(None));
-        assert_eq!(object.read_list::<u8>("e").unwrap_err().field, "e[1]");
-        assert_eq!(object.rest().collect::<Vec<_>>(), ["c"]);
-        assert_eq!(object.read::<u8>("c").unwrap_err().to_string(), "c: invalid type: map, expected u8");
     }
 
     #[test]

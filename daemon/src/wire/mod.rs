@@ -17,6 +17,7 @@ pub mod skim;
 pub mod splice;
 pub mod sse;
 mod tagged;
+pub mod text;
 
 /// Which API a downstream client speaks. It decides the shape of answers and errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -13,10 +13,28 @@ pub fn member<'a>(text: &'a [u8], name: &str) -> Option<&'a [u8]> {
 }
 
 /// Hands on each member of an object: its name as it is written, between the quotes, and its value.
-pub fn members<'a>(text: &'a [u8], mut each: impl FnMut(&'a [u8], &'a [u8])) -> Option<()> {
+pub fn members<'a>(text: &'a [u8], each: impl FnMut(&'a [u8], &'a [u8])) -> Option<()> {
+    walk(text, None, each).map(|_end| ())
+}
+
+/// The same of those that stand before the one of this name. Gives back what begins with its value.
+pub fn members_before<'a>(
+    text: &'a [u8],
+    name: &str,
+    each: impl FnMut(&'a [u8], &'a [u8]),
+) -> Option<&'a [u8]> {
+    walk(text, Some(name), each).filter(|rest| !rest.is_empty())
+}
+
+/// Hands on the members up to one, or all of them; gives back what follows its colon, or nothing.
+fn walk<'a>(
+    text: &'a [u8],
+    up_to: Option<&str>,
+    mut each: impl FnMut(&'a [u8], &'a [u8]),
+) -> Option<&'a [u8]> {
     let mut rest = text.trim_ascii().strip_prefix(b"{")?.trim_ascii_start();
     if rest == b"}" {
-        return Some(());
+        return Some(&[]);
     }
     loop {
         if rest.first() != Some(&b'"') {
@@ -25,6 +43,9 @@ pub fn members<'a>(text: &'a [u8], mut each: impl FnMut(&'a [u8], &'a [u8])) -> 
         let (key, after) = rest.split_at_checked(string_end(rest, 0))?;
         let key = key.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
         let after = after.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+        if up_to.is_some_and(|name| name.as_bytes() == key) {
+            return Some(after);
+        }
         let (value, after) = after.split_at_checked(value_end(after))?;
         let value = value.trim_ascii_end();
         if value.is_empty() {
@@ -33,26 +54,61 @@ pub fn members<'a>(text: &'a [u8], mut each: impl FnMut(&'a [u8], &'a [u8])) -> 
         each(key, value);
         rest = match after.trim_ascii_start() {
             [b',', more @ ..] => more.trim_ascii_start(),
-            [b'}'] => return Some(()),
+            [b'}'] => return Some(&[]),
             _ => return None,
         };
     }
 }
 
-/// Behind the closing quote of the string that begins here. Escapes are many and quotes in a text are few, so that quotes are looked
-/// for: one behind an odd number of backslashes is escaped.
+/// Behind the closing quote of the string that begins here, or the text's end.
 pub fn string_end(text: &[u8], start: usize) -> usize {
     let inside = text.get(start + 1..).unwrap_or_default();
-    let mut at = 0;
-    while let Some(found) = memchr::memchr(b'"', inside.get(at..).unwrap_or_default()) {
-        let before = inside.get(at..at + found).unwrap_or_default();
-        let escapes = before.iter().rev().take_while(|byte| **byte == b'\\').count();
-        at += found + 1;
-        if escapes % 2 == 0 {
-            return start + 1 + at;
+    closing_quote(inside).map_or(text.len(), |end| start + 1 + end + 1)
+}
+
+/// Where the string ends whose inside this begins with: at the first quote that is not escaped. Quotes stand far apart in one text
+/// and close together in another, so that neither is looked for byte by byte, nor anew behind each.
+pub fn closing_quote(inside: &[u8]) -> Option<usize> {
+    let (blocks, rest) = inside.as_chunks::<64>();
+    for (index, block) in blocks.iter().enumerate().filter(|(_, block)| has_quote(block)) {
+        let quarters = block.as_chunks::<16>().0.iter().enumerate();
+        for (quarter, bytes) in quarters.filter(|(_, bytes)| has_quote(bytes)) {
+            let mut found = quotes(u128::from_le_bytes(*bytes));
+            while found != 0 {
+                let end = 64 * index + 16 * quarter + found.trailing_zeros() as usize / 8;
+                if is_end(inside, end) {
+                    return Some(end);
+                }
+                found &= found - 1;
+            }
         }
     }
-    text.len()
+    let start = inside.len() - rest.len();
+    let quotes = rest.iter().enumerate().filter(|(_, byte)| **byte == b'"').map(|(at, _)| start + at);
+    quotes.into_iter().find(|at| is_end(inside, *at))
+}
+
+/// Of a number of bytes that is known, which the compiler makes a few instructions of.
+fn has_quote<const N: usize>(bytes: &[u8; N]) -> bool {
+    bytes.iter().fold(0, |found, byte| found | u8::from(*byte == b'"')) != 0
+}
+
+/// Whether the quote at this place ends its string.
+fn is_end(inside: &[u8], quote: usize) -> bool {
+    !ends_in_escape(inside.get(..quote).unwrap_or_default())
+}
+
+/// Whether what follows a text is escaped by it: it ends with an odd number of backslashes.
+pub fn ends_in_escape(text: &[u8]) -> bool {
+    text.iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1
+}
+
+/// The high bit of each byte that is a quote.
+const fn quotes(word: u128) -> u128 {
+    const LOW: u128 = u128::from_ne_bytes([0x7f; 16]);
+    let others = word ^ u128::from_ne_bytes([b'"'; 16]);
+    // A byte without any bit stays below 0x80 when 0x7f is added to its lower seven.
+    !(((others & LOW) + LOW) | others | LOW)
 }
 
 /// Where the value that stands at the beginning, or behind a colon there, ends.
@@ -111,11 +167,31 @@ mod tests {
     }
 
     #[test]
+    fn a_quote_is_found_wherever_it_stands() {
+        let others = [0, b'!', b'#', b'\\' - 1, 0x7f, 0x80, b'"' | 0x80, 0xff];
+        for other in others {
+            for length in 0..200 {
+                let mut text = vec![other; length];
+                assert_eq!(closing_quote(&text), None, "{other} {length}");
+                text.push(b'"');
+                text.extend([other, b'"', 1, b'"']);
+                assert_eq!(closing_quote(&text), Some(length), "{other} {length}");
+                let escaped = [br#"\""#, text.as_slice()].concat();
+                assert_eq!(closing_quote(&escaped), Some(length + 2), "{other} {length}");
+            }
+        }
+    }
+
+    #[test]
     fn what_does_not_come_to_its_end_has_no_members() {
         let text = r#"{"a":{"b":[1,"]}"]},"c":"d"}"#;
         for end in 0..text.len() {
             assert_eq!(of(&text[..end], "a"), None, "{end}");
         }
+        let mut names = Vec::new();
+        let rest = members_before(br#"{"a":[{"c":1}],"b":2,"c": [3"#, "c", |name, _| names.push(name));
+        assert_eq!((rest, names), (Some(&b"[3"[..]), vec![&b"a"[..], b"b"]));
+        assert_eq!(members_before(br#"{"a":1}"#, "c", |_, _| ()), None);
         for odd in [r#"{"a":1,}"#, r#"{"a":1}x"#, r#"{"a"}"#, r#"{"a":}"#, "{a:1}", r#"{"a":1 "b":2}"#] {
             assert_eq!(of(odd, "b"), None, "{odd}");
         }

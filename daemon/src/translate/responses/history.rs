@@ -33,7 +33,7 @@ impl<'a> Placed<'a> {
             all.extend(items.into_iter().map(|item| Self { item, place: None }));
         }
         let own = match input {
-            Input::Text(text) => vec![InputItem::Message(Message::user(text))],
+            Input::Text(text) => vec![InputItem::Message(Message::user(text.into()))],
             Input::Items(items) => items,
         };
         for (place, item) in own.into_iter().enumerate() {

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use crate::wire::error::ApiError;
 use crate::wire::json::{FieldError, Kind, Object, Str, TextOrList, text_or_list};
 use crate::wire::open::{Says, open_structs};
+use crate::wire::text::{Text, TextOrParts};
 
 /// A request with every field that has a meaning here; the others are in `unread`.
 #[derive(Debug)]
@@ -44,7 +45,10 @@ pub struct Request<'a> {
 
 impl<'a> Request<'a> {
     pub fn read(body: &'a [u8]) -> Result<Self, ApiError> {
-        let mut fields = Object::parse(body)?;
+        Object::read_body(body, Self::of)
+    }
+
+    fn of(mut fields: Object<'a>) -> Result<Self, ApiError> {
         let stream_options = StreamOptions::take_from(&mut fields)?;
         Ok(Self {
             model: fields.model()?,
@@ -119,26 +123,14 @@ open_structs! {
     }
 }
 
-#[derive(Debug)]
-pub enum Content<'a> {
-    Text(Str<'a>),
-    Parts(Vec<Part<'a>>),
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(match text_or_list(deserializer, "a string or an array of parts")? {
-            TextOrList::Text(text) => Self::Text(text),
-            TextOrList::List(parts) => Self::Parts(parts),
-        })
-    }
-}
+/// The content of a message.
+pub type Content<'a> = TextOrParts<'a, Part<'a>>;
 
 open_structs! {
     /// A content part. Which fields it has depends on `kind`; those of other kinds are `None`.
     pub struct Part<'a> {
         pub kind = "type": Str<'a>,
-        pub text: Option<Str<'a>>,
+        pub text: Option<Text<'a>>,
         pub refusal: Option<Str<'a>>,
         pub image_url: Option<ImageUrl<'a>>,
         pub file: Option<File<'a>>,

@@ -26,7 +26,12 @@ pub struct Peek<'a> {
     pub system: Option<&'a [u8]>,
     pub tools: Option<&'a [u8]>,
     pub messages: Option<&'a [u8]>,
+    /// A field names state that lives with an account, or makes some: a container, a thread, or what a diagnosis goes on from.
+    pub names_state: bool,
 }
+
+/// The fields that do.
+const OF_STATE: [&[u8]; 3] = [b"container", b"thread", b"diagnostics"];
 
 /// The body cannot be a Messages request. Line and column count from 1 and point behind the fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,7 +60,7 @@ pub fn peek(body: &[u8]) -> Result<Peek<'_>, PeekError> {
 /// read, for instance since something is wrong with it.
 fn skimmed(body: &[u8]) -> Option<Peek<'_>> {
     let [mut model, mut stream, mut metadata, mut system, mut tools, mut messages] = [None; 6];
-    let mut is_plain = true;
+    let (mut is_plain, mut names_state) = (true, false);
     skim::members(body, |key, value| {
         let place = match key {
             b"model" => &mut model,
@@ -67,6 +72,7 @@ fn skimmed(body: &[u8]) -> Option<Peek<'_>> {
             key => {
                 // A name may be written in escapes.
                 is_plain &= !key.contains(&b'\\');
+                names_state |= OF_STATE.contains(&key);
                 return;
             }
         };
@@ -78,7 +84,8 @@ fn skimmed(body: &[u8]) -> Option<Peek<'_>> {
         Some(metadata) => serde_json::from_slice::<SessionKey<'_>>(metadata).ok()?.0,
         None => None,
     };
-    (!model.trim().is_empty()).then_some(Peek { model, stream, session, system, tools, messages })
+    let found = Peek { model, stream, session, system, tools, messages, names_state };
+    (!found.model.trim().is_empty()).then_some(found)
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Peek<'a> {
@@ -99,7 +106,7 @@ impl<'de> Visitor<'de> for PeekVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Peek<'de>, A::Error> {
         let mut model = None;
         let mut stream = false;
-        let mut session = None;
+        let (mut session, mut names_state) = (None, false);
         let [mut system, mut tools, mut messages] = [None; 3];
         while let Some(key) = map.next_key::<Str<'de>>()? {
             match &*key {
@@ -109,14 +116,15 @@ impl<'de> Visitor<'de> for PeekVisitor {
                 "tools" => tools = Some(raw(map.next_value()?)),
                 "messages" => messages = Some(raw(map.next_value()?)),
                 "metadata" => session = map.next_value::<SessionKey<'de>>()?.0,
-                _ => {
+                key => {
+                    names_state |= OF_STATE.contains(&key.as_bytes());
                     map.next_value::<IgnoredAny>()?;
                 }
             }
         }
         match model {
             Some(model) if model.trim().is_empty() => Err(de::Error::custom("model: must not be empty")),
-            Some(model) => Ok(Peek { model, stream, session, system, tools, messages }),
+            Some(model) => Ok(Peek { model, stream, session, system, tools, messages, names_state }),
             None => Err(de::Error::custom("model: field required")),
         }
     }
@@ -194,6 +202,8 @@ mod tests {
             r#""model":"m\u0031","stream":true,"metadata":{"user_id":"u"},"system":[{"a":"}"}],"tools":[]"#,
             r#""stream":null,"model":"m","metadata":null"#,
             r#""model":"m","\u006dodel":"n""#,
+            r#""container":"c","model":"m""#,
+            r#""model":"m","thre\u0061d":null"#,
             r#""model":"m","model":"n""#,
         ] {
             let body = format!(r#"{{"messages":[{{"content":"{long}"}}],{rest}}}"#);

@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::wire::json::Str;
+use crate::wire::text::Text;
 
 /// A marker the client put on a block to cache the prompt up to it, passed on as it was written.
 type CacheControl<'a> = Option<&'a RawValue>;
@@ -15,7 +16,6 @@ pub struct Request<'a> {
     pub max_tokens: u64,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub system: Vec<Block<'a>>,
-    pub messages: Vec<Turn<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<Tool<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,6 +36,8 @@ pub struct Request<'a> {
     pub cache_control: CacheControl<'a>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub stream: bool,
+    /// Last: what stands before it can be read without it.
+    pub messages: Vec<Turn<'a>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -56,7 +58,7 @@ pub struct Turn<'a> {
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Block<'a> {
     Text {
-        text: Str<'a>,
+        text: Text<'a>,
         #[serde(skip_serializing_if = "Option::is_none")]
         cache_control: CacheControl<'a>,
     },
@@ -98,7 +100,7 @@ pub enum Block<'a> {
 }
 
 impl<'a> Block<'a> {
-    pub fn text(text: impl Into<Str<'a>>) -> Self {
+    pub fn text(text: impl Into<Text<'a>>) -> Self {
         Self::Text { text: text.into(), cache_control: None }
     }
 

@@ -8,9 +8,10 @@ use super::reply::Echo;
 use super::tools::{ToolEntry, ToolSelection};
 use crate::wire::chat::{CacheBreakpoint, CacheOptions, StreamOptions};
 use crate::wire::error::ApiError;
-use crate::wire::json::{Kind, Object, Str, TextOrList, text_or_list};
+use crate::wire::json::{Kind, Object, Str};
 use crate::wire::open::{Says, open_structs};
 use crate::wire::tagged::{Tagged, tagged};
+use crate::wire::text::{Text, TextOrParts};
 
 /// A request with every field that has a meaning here; the others are in `ignored`.
 #[derive(Debug)]
@@ -54,7 +55,10 @@ open_structs! {
 
 impl<'a> Request<'a> {
     pub fn read(body: &'a [u8]) -> Result<Self, ApiError> {
-        let mut fields = Object::parse(body)?;
+        Object::read_body(body, Self::of)
+    }
+
+    fn of(mut fields: Object<'a>) -> Result<Self, ApiError> {
         let echo = Echo::of(&fields);
         let model = fields.model()?;
         let text: TextConfig<'a> = fields.read("text")?.unwrap_or_default();
@@ -64,13 +68,11 @@ impl<'a> Request<'a> {
         fields.take("metadata");
         let request = Self {
             model,
-            input: match fields.get("input") {
+            input: match fields.kind("input") {
                 // What it goes on from is enough.
                 None if fields.get("previous_response_id").is_some() => Input::Items(Vec::new()),
                 None => return Err(ApiError::invalid_param("input", "input: field required")),
-                Some(raw) if Kind::of(raw) == Kind::Array => {
-                    Input::Items(fields.read_list("input")?.unwrap_or_default())
-                }
+                Some(Kind::Array) => Input::Items(fields.read_list("input")?.unwrap_or_default()),
                 Some(_) => Input::Text(fields.read("input")?.unwrap_or_default()),
             },
             instructions: fields.read("instructions")?,
@@ -191,7 +193,7 @@ open_structs! {
 
 impl<'a> Message<'a> {
     /// What `input` is when it is a text.
-    pub const fn user(text: Str<'a>) -> Self {
+    pub const fn user(text: Text<'a>) -> Self {
         Self {
             id: Says(false),
             status: Says(false),
@@ -310,26 +312,14 @@ impl<'de: 'a, 'a> Tagged<'de> for InputItem<'a> {
 }
 
 /// The content of a message or the output of a call.
-#[derive(Debug)]
-pub enum Content<'a> {
-    Text(Str<'a>),
-    Parts(Vec<Part<'a>>),
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(match text_or_list(deserializer, "a string or an array of parts")? {
-            TextOrList::Text(text) => Self::Text(text),
-            TextOrList::List(parts) => Self::Parts(parts),
-        })
-    }
-}
+/// The content of a message or the output of a call.
+pub type Content<'a> = TextOrParts<'a, Part<'a>>;
 
 open_structs! {
     /// A content part. Which fields it has depends on `kind`; those of other kinds are `None`.
     pub struct Part<'a> {
         pub kind = "type": Str<'a>,
-        pub text: Option<Str<'a>>,
+        pub text: Option<Text<'a>>,
         pub refusal: Option<Str<'a>>,
         pub image_url: Option<Str<'a>>,
         pub detail: Option<Str<'a>>,
