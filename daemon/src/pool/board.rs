@@ -25,7 +25,7 @@ use crate::id::AccountId;
 const MOST_BOARDS: usize = 16;
 /// Accounts that each choice looks at anew.
 const IN_TURN: usize = 16;
-/// Of so many accounts the load is added up each time.
+/// Of so many accounts the load is added up, and the usual pace found, each time.
 const FEW: usize = 64;
 /// The first in a conversation's draw that are known. A draw beyond them is made among all.
 const MOST_RANKED: usize = 16;
@@ -90,6 +90,10 @@ pub(super) struct Board {
     looked_at: Timestamp,
     /// Paces that are other ones since the usual one was found.
     paces_changed: usize,
+    /// And those that are known at all.
+    paces_known: usize,
+    /// Limits that are other ones since the shares were found.
+    limits_changed: usize,
     usual: f64,
     shares: Option<Shares>,
     /// Looks at an account, and draws among all: what a request costs here.
@@ -151,6 +155,8 @@ impl Board {
             turn: 0,
             looked_at: now,
             paces_changed: 0,
+            paces_known: 0,
+            limits_changed: 0,
             usual: 1.0,
             shares: None,
             steps: 0,
@@ -213,6 +219,7 @@ impl Board {
         });
         self.due = due.collect();
         self.shares = None;
+        self.paces_known = self.candidates.iter().filter(|one| one.pace.is_some()).count();
         self.find_usual_pace();
     }
 
@@ -226,17 +233,22 @@ impl Board {
             self.due.extend(member.changes_at(found.standing, now).map(|at| Reverse((at, index))));
         }
         if before.pace.is_some() != found.pace.is_some() {
-            // The first that is known moves the usual one far.
-            self.paces_changed = self.serving.len();
+            self.paces_known =
+                self.paces_known.saturating_add_signed(if found.pace.is_some() { 1 } else { -1 });
+            // The first that are known move the usual one far, and the hundredth a little.
+            let all = self.serving.len();
+            self.paces_changed += if self.paces_known <= FEW { all } else { all / self.paces_known };
         } else if before.pace != found.pace {
             self.paces_changed += 1;
         }
         let usual = self.usual;
         let counts = |one: &Candidate| {
             let pace = select::octave(one.pace.unwrap_or(usual)).to_bits();
-            (one.standing == Standing::Ready, one.tier, one.weight, one.limit, pace)
+            (one.standing == Standing::Ready, one.tier, one.weight, pace)
         };
-        if counts(&before) != counts(&found) {
+        // Each first answer to a key tells whose it is: of many accounts not every one is worth new shares at once.
+        self.limits_changed += usize::from(before.limit != found.limit);
+        if counts(&before) != counts(&found) || self.limits_changed > self.serving.len() / IN_TURN {
             self.shares = None;
         }
     }
@@ -293,6 +305,7 @@ impl Board {
     fn draw(&mut self, strategy: Strategy, key: AffinityKey, in_flight: &AtomicU32) -> Option<Choice> {
         if self.shares.as_ref().is_none_or(|shares| shares.strategy != strategy) {
             self.steps += self.candidates.len();
+            self.limits_changed = 0;
             self.shares = Some(Shares::of(&self.candidates, self.usual, strategy)?);
         }
         let shares = self.shares.as_mut()?;

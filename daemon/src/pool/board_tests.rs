@@ -7,11 +7,19 @@ use crate::clock::ManualClock;
 use crate::pool::quota::{Reading, WindowKind};
 
 fn pool(accounts: usize) -> (Pool, ManualClock) {
+    pool_of(accounts, |n| format!(r#"{{"access_token":"t","refresh_token":"r","account_uuid":"{n}"}}"#))
+}
+
+/// Of API keys.
+fn keys(accounts: usize) -> (Pool, ManualClock) {
+    pool_of(accounts, |n| format!(r#"{{"type":"claude","api_key":"sk-ant-api03-FAKE-{n}"}}"#))
+}
+
+fn pool_of(accounts: usize, file: impl Fn(usize) -> String) -> (Pool, ManualClock) {
     let manual = ManualClock::at(Timestamp::from_second(1_000_000).unwrap());
     let pool = Pool::new(Config::default(), manual.clock());
     let account = |n: usize| {
-        let json = format!(r#"{{"access_token":"t","refresh_token":"r","account_uuid":"{n}"}}"#);
-        let document = Document::parse(json.as_bytes()).unwrap();
+        let document = Document::parse(file(n).as_bytes()).unwrap();
         document.to_account(FileName::parse(&format!("claude-{n}.json")).unwrap()).unwrap()
     };
     let seen = pool.snapshot();
@@ -75,13 +83,12 @@ fn a_conversation_goes_where_it_would_go_if_everybody_were_looked_at() {
 
 #[test]
 fn a_request_takes_as_many_steps_among_ten_thousand_accounts_as_among_a_hundred() {
-    let steps = |accounts: usize| {
-        let (pool, manual) = pool(accounts);
+    let steps = |(pool, manual): (Pool, ManualClock), kind: WindowKind| {
         let steps = || pool.choosing.lock().unwrap().all[0].steps;
         let serve = |requests: u64| {
             for n in 0..requests {
                 let lease = pool.acquire(&asked(n % 50)).unwrap();
-                lease.observe(&[reading(0.4, manual.now())], None);
+                lease.observe(&[Reading { kind, ..reading(0.4, manual.now()) }], Some("one organization"));
                 lease.settle(&Signal::Served);
                 manual.advance(SignedDuration::from_millis(1));
             }
@@ -92,8 +99,51 @@ fn a_request_takes_as_many_steps_among_ten_thousand_accounts_as_among_a_hundred(
         serve(10_000);
         (steps() - before) / 10_000
     };
-    let (hundred, ten_thousand) = (steps(100), steps(10_000));
-    assert!(hundred <= 6 * IN_TURN && ten_thousand <= 6 * IN_TURN, "{hundred} {ten_thousand}");
+    for accounts in [100, 10_000] {
+        let logins = steps(pool(accounts), WindowKind::Plan);
+        // What one of them is told is so for all of them.
+        let keys = steps(keys(accounts), WindowKind::Bucket);
+        assert!(logins <= 6 * IN_TURN && keys <= 6 * IN_TURN, "{accounts}: {logins} {keys}");
+    }
+}
+
+#[test]
+fn keys_of_one_organization_know_at_once_what_one_of_them_was_told() {
+    let (pool, manual) = keys(3);
+    let bucket = |used: f64| Reading {
+        kind: WindowKind::Bucket,
+        name: "tokens".to_owned(),
+        ..reading(used, manual.now())
+    };
+    let used = |place: usize| {
+        let known = pool.snapshot().members[place].known();
+        known.quota.windows().iter().map(|window| window.used).collect::<Vec<_>>()
+    };
+    let lease = |place: usize| {
+        let accounts = [pool.snapshot().members[place].account.id.clone()];
+        pool.acquire(&Asked { accounts: &accounts, ..Asked::messages("m") }).unwrap()
+    };
+    // Nobody knows yet whose the keys are.
+    lease(0).observe(&[bucket(0.5)], Some("a"));
+    assert_eq!((used(0), used(1)), (vec![0.5], vec![]));
+    lease(1).observe(&[bucket(0.6)], Some("a"));
+    lease(2).observe(&[bucket(0.1)], Some("b"));
+    assert_eq!((used(0), used(1), used(2)), (vec![0.6], vec![0.6], vec![0.1]));
+    lease(0).observe(&[bucket(0.7)], Some("a"));
+    assert_eq!((used(0), used(1), used(2)), (vec![0.7], vec![0.7], vec![0.1]));
+    // It is known after a restart, each bucket once.
+    let next = Pool::new(Config::default(), manual.clock());
+    next.remember(pool.memory());
+    for member in &pool.snapshot().members {
+        next.publish(member.account.clone());
+    }
+    let known = next.snapshot().members.iter().map(|member| member.known().quota).collect::<Vec<_>>();
+    assert_eq!(known, pool.snapshot().members.iter().map(|member| member.known().quota).collect::<Vec<_>>());
+    // One that becomes another organization's takes nothing along.
+    lease(1).observe(&[bucket(0.2)], Some("b"));
+    assert_eq!((used(0), used(1), used(2)), (vec![0.7], vec![0.2], vec![0.2]));
+    lease(0).observe(&[bucket(0.8)], Some("a"));
+    assert_eq!((used(0), used(1), used(2)), (vec![0.8], vec![0.2], vec![0.2]));
 }
 
 #[test]

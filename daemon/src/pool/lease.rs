@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::asked::Endpoint;
+use super::common::Common;
 use super::quota::{Reading, WindowKind};
 use super::select::Why;
 use super::{Counters, Member, Shared, Signal};
@@ -113,11 +114,13 @@ impl Lease {
                 vitals.organization = Some(organization.to_owned());
             }
             let low = vitals.quota.running_low(readings, &self.model, warn_at, now);
-            vitals.quota.observe(readings, &self.model, now);
+            let plan = readings.iter().filter(|reading| reading.kind == WindowKind::Plan);
+            vitals.quota.observe(plan, &self.model, now);
             low
         };
-        if readings.iter().any(|reading| reading.kind == WindowKind::Bucket) {
-            self.for_peers(|peer| peer.vitals().quota.observe(readings, &self.model, now));
+        let mut buckets = readings.iter().filter(|reading| reading.kind == WindowKind::Bucket).peekable();
+        if buckets.peek().is_some() {
+            self.common().quota().observe(buckets, &self.model, now);
         }
         for detail in low {
             self.shared.events.tell(|| self.member.event(Kind::QuotaLow, detail, now));
@@ -127,6 +130,16 @@ impl Lease {
 
     fn counted(&self) -> MutexGuard<'_, Option<Counter>> {
         self.counted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the account has in common with its peers. In each state of the pool it is given to them once.
+    fn common(&self) -> Arc<Common> {
+        let common = self.shared.commons.of(self.member.limit());
+        self.member.share(&common);
+        if common.is_news(self.shared.current.load().generation) {
+            self.for_peers(|peer| peer.share(&common));
+        }
+        common
     }
 
     /// The other accounts with the same limits.

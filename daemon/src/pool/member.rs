@@ -4,10 +4,12 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 
 use super::affinity::AffinityKey;
 use super::asked::Endpoint;
+use super::common::Common;
 use super::health::{Cause, Health};
 use super::quota::Quota;
 use super::select::{Candidate, Standing, Tier};
@@ -28,6 +30,8 @@ pub struct Member {
 #[derive(Debug, Default)]
 pub(super) struct Live {
     pub(super) vitals: Mutex<Vitals>,
+    /// What it shares with the other keys of its organization; else its own.
+    pub(super) common: ArcSwap<Common>,
     pub(super) in_flight: AtomicU32,
     trouble: Mutex<Trouble>,
     /// Its number in draws.
@@ -162,7 +166,7 @@ impl Member {
 
     /// What its answers told so far.
     pub fn known(&self) -> Vitals {
-        self.vitals().clone()
+        self.live.known()
     }
 
     pub(super) fn vitals(&self) -> MutexGuard<'_, Vitals> {
@@ -170,12 +174,20 @@ impl Member {
     }
 
     pub(super) fn standing(&self, model: &str, endpoint: Endpoint, now: Timestamp) -> Standing {
-        let Account { disabled, needs_login, .. } = &self.account;
-        let waits = needs_login.is_some() && !self.account.serves_on(now);
-        if *disabled || waits || self.account.is_closed() || self.ended(now).is_some() {
+        if self.is_out(now) {
             return Standing::Out;
         }
-        let vitals = self.vitals();
+        self.standing_by(&self.vitals(), model, endpoint, now)
+    }
+
+    /// Whether it is of no use by what it is.
+    fn is_out(&self, now: Timestamp) -> bool {
+        let Account { disabled, needs_login, .. } = &self.account;
+        let waits = needs_login.is_some() && !self.account.serves_on(now);
+        *disabled || waits || self.account.is_closed() || self.ended(now).is_some()
+    }
+
+    fn standing_by(&self, vitals: &Vitals, model: &str, endpoint: Endpoint, now: Timestamp) -> Standing {
         let standing = vitals.health.standing(model, endpoint, now);
         match (standing, self.kept_back(&vitals.quota, model, now)) {
             (Standing::Named(limit), Some((kept, _))) => Standing::Named(limit.max(kept)),
@@ -194,16 +206,25 @@ impl Member {
     ) -> Candidate {
         let Settings { priority, weight, base_url, .. } = &self.account.settings;
         let preferred = !asked.is_empty() || base_url.is_none();
-        // Let go at once: the others lock it, too.
-        let pace = self.vitals().quota.binding(upstream, now).map(|binding| binding.pace);
+        let pace = |quota: &Quota| quota.binding(upstream, now).map(|binding| binding.pace);
+        let (own, standing, limit) = {
+            let vitals = self.vitals();
+            let standing = if self.is_out(now) {
+                Standing::Out
+            } else {
+                self.standing_by(&vitals, upstream, endpoint, now)
+            };
+            (pace(&vitals.quota), standing, self.limit_by(&vitals))
+        };
+        let common = pace(&self.live.common.load().quota());
         Candidate {
             tier: Tier { preferred, priority: *priority },
             weight: *weight,
-            standing: self.standing(upstream, endpoint, now),
-            pace,
+            standing,
+            pace: own.into_iter().chain(common).reduce(f64::min),
             load: self.in_flight(),
             number: self.live.number(&self.account.id),
-            limit: self.limit(),
+            limit,
             credit: 0,
         }
     }
@@ -254,17 +275,32 @@ impl Member {
 
     /// The number of its limit upstream. Keys of one organization have one together, every other account has its own.
     pub(super) fn limit(&self) -> u64 {
+        self.limit_by(&self.vitals())
+    }
+
+    fn limit_by(&self, vitals: &Vitals) -> u64 {
         let own = || self.live.number(&self.account.id);
         if !matches!(self.account.credential, Credential::ApiKey(_)) {
             return own();
         }
-        let vitals = self.vitals();
         let organization = vitals.organization.as_ref().or(self.account.identity.organization_uuid.as_ref());
         organization.map_or_else(own, |organization| {
             let mut hash = DefaultHasher::new();
             (organization, &self.account.settings.base_url).hash(&mut hash);
             hash.finish()
         })
+    }
+
+    /// It draws from these buckets. What it knew of them before it knew whose they are is not lost.
+    pub(super) fn share(&self, common: &Arc<Common>) {
+        if self.live.common.load().limit == common.limit {
+            return;
+        }
+        let before = self.live.common.swap(Arc::clone(common));
+        if before.limit.is_none() {
+            let known = before.quota().clone();
+            common.quota().join(&known);
+        }
     }
 
     /// Until when its reserve is all that is left, and why.
@@ -288,7 +324,15 @@ impl Live {
     }
 
     /// Of an account that was known before.
-    pub(super) fn remembered(vitals: Vitals) -> Self {
-        Self { vitals: Mutex::new(vitals), ..Self::default() }
+    pub(super) fn remembered(mut vitals: Vitals) -> Self {
+        let common = ArcSwap::from_pointee(Common::of(vitals.quota.take_buckets()));
+        Self { vitals: Mutex::new(vitals), common, ..Self::default() }
+    }
+
+    /// All that is known, with what it shares.
+    pub(super) fn known(&self) -> Vitals {
+        let mut vitals = self.vitals.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        vitals.quota.join(&self.common.load().quota());
+        vitals
     }
 }

@@ -85,10 +85,8 @@ impl Pool {
         let snapshot = self.snapshot();
         let members = snapshot.members.iter();
         let present = members.map(|member| (member.account.id.to_string(), Arc::clone(&member.live)));
-        let vitals =
-            |live: &Live| live.vitals.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
         Memory {
-            accounts: departed.into_iter().chain(present).map(|(id, live)| (id, vitals(&live))).collect(),
+            accounts: departed.into_iter().chain(present).map(|(id, live)| (id, live.known())).collect(),
         }
     }
 

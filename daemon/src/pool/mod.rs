@@ -7,6 +7,7 @@ mod acquire;
 mod affinity;
 mod asked;
 mod board;
+mod common;
 mod health;
 mod lease;
 mod member;
@@ -39,6 +40,7 @@ use crate::clock::Clock;
 use crate::events::Events;
 use crate::id::AccountId;
 use board::{Boards, Heard};
+use common::Commons;
 use memory::Departed;
 
 /// How the pool chooses.
@@ -84,6 +86,7 @@ struct Shared {
     in_flight: AtomicU32,
     /// Accounts of whom something was heard.
     heard: Mutex<Heard>,
+    commons: Commons,
 }
 
 impl Shared {
@@ -144,6 +147,7 @@ impl Pool {
             keeper: AtomicWaker::new(),
             in_flight: AtomicU32::new(0),
             heard: Mutex::default(),
+            commons: Commons::default(),
         };
         Self { shared: Arc::new(shared), changing: Mutex::default(), choosing: Mutex::default(), strategy }
     }

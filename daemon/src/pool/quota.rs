@@ -73,18 +73,40 @@ const HIGHEST_PACE: f64 = 16.0;
 
 impl Quota {
     /// Takes over what an answer to a request for `model` says.
-    pub fn observe(&mut self, readings: &[Reading], model: &str, now: Timestamp) {
+    pub fn observe<'a>(
+        &mut self,
+        readings: impl IntoIterator<Item = &'a Reading>,
+        model: &str,
+        now: Timestamp,
+    ) {
         for reading in readings {
-            let Reading { name, kind, used, resets_at } = reading.clone();
-            if kind == WindowKind::Bucket && model.len() > LONGEST_MODEL {
+            let Reading { name, kind, used, resets_at } = reading;
+            if *kind == WindowKind::Bucket && model.len() > LONGEST_MODEL {
                 continue;
             }
-            let model = (kind == WindowKind::Bucket).then(|| model.to_owned());
+            let model = (*kind == WindowKind::Bucket).then_some(model);
             let used = if used.is_finite() { used.max(0.0) } else { 0.0 };
-            let window = Window { name, kind, model, used, resets_at, seen_at: now };
-            match self.windows.iter_mut().find(|known| known.is_same(&window)) {
-                Some(known) => *known = window,
-                None => self.add(window),
+            let (kind, resets_at, seen_at) = (*kind, *resets_at, now);
+            if let Some(known) = self.windows.iter_mut().find(|known| known.is_called(name, model)) {
+                (known.kind, known.used, known.resets_at, known.seen_at) = (kind, used, resets_at, seen_at);
+            } else {
+                let (name, model) = (name.clone(), model.map(str::to_owned));
+                self.add(Window { name, kind, model, used, resets_at, seen_at });
+            }
+        }
+    }
+
+    /// Takes the buckets out.
+    pub(super) fn take_buckets(&mut self) -> Self {
+        let is_bucket = |window: &mut Window| window.kind == WindowKind::Bucket;
+        Self { windows: self.windows.extract_if(.., is_bucket).collect() }
+    }
+
+    /// Takes over what another one knows of other windows.
+    pub(super) fn join(&mut self, other: &Self) {
+        for window in &other.windows {
+            if !self.windows.iter().any(|known| known.is_called(&window.name, window.model.as_deref())) {
+                self.add(window.clone());
             }
         }
     }
@@ -178,8 +200,8 @@ impl Window {
         (left / share(to_go, length).max(0.02)).min(HIGHEST_PACE)
     }
 
-    fn is_same(&self, other: &Self) -> bool {
-        self.name == other.name && self.model == other.model
+    fn is_called(&self, name: &str, model: Option<&str>) -> bool {
+        self.name == name && self.model.as_deref() == model
     }
 
     /// A bucket counts for its model, `7d_opus` for models with `opus` in their names, `7d` for all.
