@@ -17,8 +17,18 @@ use crate::works::{Answer, Work};
 /// Before those that are counted: the first ones make what the later ones use.
 const FIRST: u64 = 10;
 const ACCOUNTS: usize = 10;
-/// What takes memory, by the names of the C library.
-const ALLOCATORS: [&str; 6] = ["malloc", "calloc", "realloc", "aligned_alloc", "memalign", "posix_memalign"];
+/// What takes memory, by the names of the C library and of the daemon's own allocator.
+const ALLOCATORS: [&str; 9] = [
+    "malloc",
+    "calloc",
+    "realloc",
+    "mi_malloc",
+    "mi_malloc_aligned",
+    "mi_zalloc",
+    "mi_zalloc_aligned",
+    "mi_realloc",
+    "mi_realloc_aligned",
+];
 
 /// All that one run did.
 #[derive(Clone, Copy, Debug)]

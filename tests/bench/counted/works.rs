@@ -31,29 +31,35 @@ pub(crate) fn all() -> Vec<Work> {
     let work = |name, requests, request, answer| Work { name, requests, request, answer };
     vec![
         work("messages", 50, messages(false, 300), small()),
-        work("chat", 50, chat(false), small()),
+        work("chat", 50, chat(false, 64), small()),
         work("stream", 20, messages(true, 300), stream()),
-        work("stream_chat", 10, chat(true), stream()),
+        work("stream_chat", 10, chat(true, 64), stream()),
         work("stream_steps", 10, messages(true, 300), Answer::Steps(pieces(STEPS))),
         work("messages_1mb", 5, messages(false, 1 << 20), small()),
+        work("chat_1mb", 5, chat(false, 1 << 20), small()),
     ]
+}
+
+/// A prompt of this length or little more, as it stands in JSON.
+fn prompt(length: usize) -> String {
+    let sentence = r#"The quick brown fox said: \"Why jump?\" and the lazy dog slept on.\n"#;
+    sentence.repeat(length.div_ceil(sentence.len()))
 }
 
 /// A Messages request whose prompt has this length.
 fn messages(streams: bool, length: usize) -> Vec<u8> {
-    let mut prompt = String::with_capacity(length + 80);
-    while prompt.len() < length {
-        prompt.push_str("The quick brown fox said: \\\"Why jump?\\\" and the lazy dog slept on.\\n");
-    }
+    let prompt = prompt(length);
     let body = format!(
         r#"{{"model":"claude-sonnet-4-5","max_tokens":1024,"stream":{streams},"system":"You are a helpful assistant.","messages":[{{"role":"user","content":"{prompt}"}}]}}"#
     );
     post("/v1/messages", &body)
 }
 
-fn chat(streams: bool) -> Vec<u8> {
+/// The same as a chat completion.
+fn chat(streams: bool, length: usize) -> Vec<u8> {
+    let prompt = prompt(length);
     let body = format!(
-        r#"{{"model":"claude-sonnet-4-5","max_tokens":1024,"stream":{streams},"messages":[{{"role":"system","content":"You are a helpful assistant."}},{{"role":"user","content":"The quick brown fox said: \"Why jump?\" and the lazy dog slept on."}}]}}"#
+        r#"{{"model":"claude-sonnet-4-5","max_tokens":1024,"stream":{streams},"messages":[{{"role":"system","content":"You are a helpful assistant."}},{{"role":"user","content":"{prompt}"}}]}}"#
     );
     post("/v1/chat/completions", &body)
 }

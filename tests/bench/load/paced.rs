@@ -1,4 +1,7 @@
-//! Paced streams: how late each event arrives, by the time that it was sent at, which it holds.
+//! Paced streams: how late each event arrives, by the time that it was sent at, which it holds. They begin one after another within
+//! the pause between two events, as those of people do: events of all streams at one moment would wait for each other.
+
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use proxyd::tasks::Tasks;
@@ -8,7 +11,7 @@ use super::connection::{Connection, words};
 use super::{Outcome, Spec};
 use crate::clock::now;
 use crate::process::cpu;
-use crate::upstream::answers::WORD;
+use crate::upstream::answers::{Asked, WORD};
 
 pub(super) async fn run(spec: &Spec) -> Result<Outcome> {
     let tasks = Tasks::new();
@@ -40,6 +43,7 @@ pub(super) async fn run(spec: &Spec) -> Result<Outcome> {
 
 async fn read(spec: &Spec, index: usize, delays: &mut Vec<u64>) -> Result<()> {
     let mut connection = Connection::open(spec, index).await?;
+    tokio::time::sleep(start(spec, index)).await;
     connection.ask().await?;
     let mut seen = 0;
     loop {
@@ -55,6 +59,13 @@ async fn read(spec: &Spec, index: usize, delays: &mut Vec<u64>) -> Result<()> {
             return Ok(());
         }
     }
+}
+
+/// When a stream begins.
+fn start(spec: &Spec, index: usize) -> Duration {
+    let Asked::Paced(_, gap) = spec.asked else { return Duration::ZERO };
+    let (place, all) = (u32::try_from(index).unwrap_or(0), u32::try_from(spec.connections).unwrap_or(1));
+    Duration::from_millis(gap) * place / all.max(1)
 }
 
 /// The times of the text events in whole lines.
