@@ -13,6 +13,10 @@ use crate::wire::skim::{closing_quote, ends_in_escape};
 /// A signature is no shorter.
 const SHORTEST_SIGNATURE: usize = 16;
 
+/// So much of a string is passed over at once. In what is no JSON an end of line may come long before the next quote, again and
+/// again.
+const MOST_SKIPPED: usize = 4096;
+
 /// What stands before a value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Key {
@@ -159,22 +163,24 @@ impl Scanner {
         rest
     }
 
-    /// The rest of a string that nobody wants, which most of a conversation is; gives back what follows.
+    /// More of a string that nobody wants, which most of a conversation is; gives back what follows.
     fn skip<'a>(&mut self, bytes: &'a [u8], see: &mut impl FnMut(Sight)) -> &'a [u8] {
-        let end = closing_quote(bytes);
-        let text = bytes.get(..end.unwrap_or(bytes.len())).unwrap_or_default();
-        if let Some(end_of_line) = memchr(b'\n', text) {
+        let piece = bytes.get(..MOST_SKIPPED).unwrap_or(bytes);
+        let end = closing_quote(piece);
+        let text = piece.get(..end.unwrap_or(piece.len())).unwrap_or_default();
+        let read = if let Some(end_of_line) = memchr(b'\n', text) {
             *self = Self { depth: self.depth, ..Self::default() };
-            return bytes.get(end_of_line + 1..).unwrap_or_default();
-        }
-        let Some(end) = end else {
-            if ends_in_escape(text) {
+            end_of_line + 1
+        } else if let Some(end) = end {
+            self.end(see);
+            end + 1
+        } else {
+            if ends_in_escape(piece) {
                 self.escape = Escape::Begun;
             }
-            return &[];
+            piece.len()
         };
-        self.end(see);
-        bytes.get(end + 1..).unwrap_or_default()
+        bytes.get(read..).unwrap_or_default()
     }
 
     fn escaped(&mut self, byte: u8) {

@@ -78,6 +78,17 @@ fn any_split_sees_the_same() {
 }
 
 #[test]
+fn a_long_string_is_passed_over_wherever_its_escapes_stand() {
+    for length in MOST_SKIPPED - 20..MOST_SKIPPED + 20 {
+        for escape in [r#"\""#, r"\\", r#"\\\""#, r"\u0022"] {
+            let text = format!("{}{escape}{{", "a".repeat(length));
+            let body = format!(r#"{{"text":"{text}","file_id":"{FILE}"}}"#);
+            assert_eq!(seen(&[body.as_bytes()]), [Sight::Named(Key::FileId, id(FILE))], "{length} {escape}");
+        }
+    }
+}
+
+#[test]
 fn a_stream_of_events_is_read_through_whatever_stands_between() {
     let stream = format!(
         ": it's a \"comment\n\nevent: message_start\r\ndata: {{\"type\":\"message_start\",\"message\":{{\"id\":\"{MESSAGE}\"}}}}\r\n\r\n\

@@ -247,8 +247,9 @@ impl Board {
             (one.standing == Standing::Ready, one.tier, one.weight, pace)
         };
         // Each first answer to a key tells whose it is: of many accounts not every one is worth new shares at once.
+        let few = if self.serving.len() <= FEW { 0 } else { self.serving.len() / IN_TURN };
         self.limits_changed += usize::from(before.limit != found.limit);
-        if counts(&before) != counts(&found) || self.limits_changed > self.serving.len() / IN_TURN {
+        if counts(&before) != counts(&found) || self.limits_changed > few {
             self.shares = None;
         }
     }

@@ -126,6 +126,8 @@ fn keys_of_one_organization_know_at_once_what_one_of_them_was_told() {
     // Nobody knows yet whose the keys are.
     lease(0).observe(&[bucket(0.5)], Some("a"));
     assert_eq!((used(0), used(1)), (vec![0.5], vec![]));
+    lease(1).observe(&[], Some("a"));
+    assert_eq!(used(1), [0.5]);
     lease(1).observe(&[bucket(0.6)], Some("a"));
     lease(2).observe(&[bucket(0.1)], Some("b"));
     assert_eq!((used(0), used(1), used(2)), (vec![0.6], vec![0.6], vec![0.1]));
@@ -168,4 +170,20 @@ fn who_has_missed_too_much_looks_at_everybody() {
     assert!(heard.since(4).is_none());
     assert_eq!(heard.since(5).unwrap().count(), MOST_HEARD);
     assert_eq!(heard.since(heard.end()).unwrap().count(), 0);
+}
+
+#[test]
+fn what_a_key_was_told_before_anybody_said_whose_it_is_goes_along() {
+    let (pool, manual) = keys(1);
+    let bucket = |name: &str, used: f64| {
+        let (kind, name) = (WindowKind::Bucket, name.to_owned());
+        Reading { kind, name, ..reading(used, manual.now()) }
+    };
+    let lease = pool.acquire(&asked(0)).unwrap();
+    lease.observe(&[bucket("tokens", 0.5), bucket("requests", 0.3)], None);
+    lease.observe(&[bucket("tokens", 0.6)], Some("a"));
+    let known = pool.snapshot().members[0].known();
+    let mut used: Vec<_> = known.quota.windows().iter().map(|window| window.used).collect();
+    used.sort_by(f64::total_cmp);
+    assert_eq!(used, [0.3, 0.6]);
 }

@@ -13,7 +13,7 @@ const NEVER: u64 = u64::MAX;
 /// The buckets of one limit.
 #[derive(Debug)]
 pub(super) struct Common {
-    /// Whose they are; `None` as long as no answer said it.
+    /// Whose they are; `None` as long as no answer told of any.
     pub(super) limit: Option<u64>,
     quota: Mutex<Quota>,
     /// The state of the pool in which everybody with this limit was given it.

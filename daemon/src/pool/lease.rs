@@ -82,7 +82,10 @@ impl Lease {
             *counter = counter.saturating_add(1);
         }
         if matches!(signal, Signal::RateLimited { until: Some(_), .. }) {
-            self.for_peers(|peer| peer.vitals().health.apply(signal, &self.model, self.endpoint, now));
+            self.for_peers(|peer| {
+                peer.vitals().health.apply(signal, &self.model, self.endpoint, now);
+                true
+            });
         }
         let until = match signal {
             Signal::RateLimited { until: Some(until), .. } => Some(*until),
@@ -106,12 +109,14 @@ impl Lease {
             return;
         }
         let (now, warn_at) = (self.shared.clock.now(), self.shared.config.load().warn_at);
+        let mut is_other = false;
         let low = {
             let mut vitals = self.member.vitals();
-            if let Some(organization) = organization
-                && vitals.organization.as_deref() != Some(organization)
+            if let Some(organization) =
+                organization.filter(|now| vitals.organization.as_deref() != Some(*now))
             {
                 vitals.organization = Some(organization.to_owned());
+                is_other = true;
             }
             let low = vitals.quota.running_low(readings, &self.model, warn_at, now);
             let plan = readings.iter().filter(|reading| reading.kind == WindowKind::Plan);
@@ -119,7 +124,7 @@ impl Lease {
             low
         };
         let mut buckets = readings.iter().filter(|reading| reading.kind == WindowKind::Bucket).peekable();
-        if buckets.peek().is_some() {
+        if is_other || buckets.peek().is_some() {
             self.common().quota().observe(buckets, &self.model, now);
         }
         for detail in low {
@@ -142,8 +147,8 @@ impl Lease {
         common
     }
 
-    /// The other accounts with the same limits.
-    fn for_peers(&self, act: impl Fn(&Member)) {
+    /// The other accounts with the same limits. `tell` says whether one of them was told anything new.
+    fn for_peers(&self, tell: impl Fn(&Member) -> bool) {
         // A login shares its limits with nobody: in a large pool, looking would take longer than all the rest.
         if !matches!(self.account().credential, Credential::ApiKey(_)) {
             return;
@@ -151,8 +156,7 @@ impl Lease {
         let snapshot = self.shared.current.load();
         let peers = snapshot.members.iter().filter(|other| other.account.id != self.member.account.id);
         let limit = self.member.limit();
-        for peer in peers.filter(|other| other.limit() == limit) {
-            act(peer);
+        for peer in peers.filter(|other| other.limit() == limit && tell(other)) {
             self.shared.heard(peer);
         }
     }

@@ -291,16 +291,17 @@ impl Member {
         })
     }
 
-    /// It draws from these buckets. What it knew of them before it knew whose they are is not lost.
-    pub(super) fn share(&self, common: &Arc<Common>) {
+    /// It draws from these buckets. What it knew of them before it knew whose they are is not lost. Says whether that is new.
+    pub(super) fn share(&self, common: &Arc<Common>) -> bool {
         if self.live.common.load().limit == common.limit {
-            return;
+            return false;
         }
         let before = self.live.common.swap(Arc::clone(common));
-        if before.limit.is_none() {
+        if before.limit.is_none_or(|limit| limit == self.live.number(&self.account.id)) {
             let known = before.quota().clone();
             common.quota().join(&known);
         }
+        true
     }
 
     /// Until when its reserve is all that is left, and why.

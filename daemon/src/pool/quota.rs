@@ -102,11 +102,14 @@ impl Quota {
         Self { windows: self.windows.extract_if(.., is_bucket).collect() }
     }
 
-    /// Takes over what another one knows of other windows.
+    /// Takes over what another one knows; of one window what was seen last.
     pub(super) fn join(&mut self, other: &Self) {
         for window in &other.windows {
-            if !self.windows.iter().any(|known| known.is_called(&window.name, window.model.as_deref())) {
-                self.add(window.clone());
+            let model = window.model.as_deref();
+            match self.windows.iter_mut().find(|known| known.is_called(&window.name, model)) {
+                Some(known) if known.seen_at < window.seen_at => *known = window.clone(),
+                Some(_) => {}
+                None => self.add(window.clone()),
             }
         }
     }

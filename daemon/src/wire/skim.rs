@@ -32,7 +32,7 @@ fn walk<'a>(
     up_to: Option<&str>,
     mut each: impl FnMut(&'a [u8], &'a [u8]),
 ) -> Option<&'a [u8]> {
-    let mut rest = text.trim_ascii().strip_prefix(b"{")?.trim_ascii_start();
+    let mut rest = trim_start(trim_start(trim_end(text)).strip_prefix(b"{")?);
     if rest == b"}" {
         return Some(&[]);
     }
@@ -42,22 +42,37 @@ fn walk<'a>(
         }
         let (key, after) = rest.split_at_checked(string_end(rest, 0))?;
         let key = key.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
-        let after = after.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+        let after = trim_start(trim_start(after).strip_prefix(b":")?);
         if up_to.is_some_and(|name| name.as_bytes() == key) {
             return Some(after);
         }
         let (value, after) = after.split_at_checked(value_end(after))?;
-        let value = value.trim_ascii_end();
+        let value = trim_end(value);
         if value.is_empty() {
             return None;
         }
         each(key, value);
-        rest = match after.trim_ascii_start() {
-            [b',', more @ ..] => more.trim_ascii_start(),
+        rest = match trim_start(after) {
+            [b',', more @ ..] => trim_start(more),
             [b'}'] => return Some(&[]),
             _ => return None,
         };
     }
+}
+
+/// Without the white space of JSON before it (RFC 8259, section 2): a form feed is none.
+fn trim_start(mut text: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t' | b'\n' | b'\r', rest @ ..] = text {
+        text = rest;
+    }
+    text
+}
+
+fn trim_end(mut text: &[u8]) -> &[u8] {
+    while let [rest @ .., b' ' | b'\t' | b'\n' | b'\r'] = text {
+        text = rest;
+    }
+    text
 }
 
 /// Behind the closing quote of the string that begins here, or the text's end.

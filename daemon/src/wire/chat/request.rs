@@ -45,7 +45,7 @@ pub struct Request<'a> {
 
 impl<'a> Request<'a> {
     pub fn read(body: &'a [u8]) -> Result<Self, ApiError> {
-        Object::read_body(body, Self::of)
+        Object::read_body(body, "messages", Self::of)
     }
 
     fn of(mut fields: Object<'a>) -> Result<Self, ApiError> {

@@ -11,8 +11,6 @@ use crate::wire::skim;
 
 /// A field that is longer is not looked through before somebody reads it.
 const LONG: usize = 16 * 1024;
-/// Fields that may be so long and are always read as a whole: the conversation.
-const READ_WHOLE: [&str; 2] = ["messages", "input"];
 
 /// The fields of a JSON object, each still as it was written. `null` is the same as absent.
 #[derive(Debug, Default)]
@@ -45,11 +43,15 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
 }
 
 impl<'a> Object<'a> {
-    /// Reads a request body by its fields. What is long is looked at once, by whoever reads it: only where that fails the whole is
-    /// looked at first, to say what is wrong and where.
-    pub fn read_body<T>(body: &'a [u8], read: impl Fn(Self) -> Result<T, ApiError>) -> Result<T, ApiError> {
+    /// Reads a request body by its fields. The field of this name, which `read` always takes, is looked at once where it is long:
+    /// by whoever reads it. Only where that fails the whole is looked at first, to say what is wrong and where.
+    pub fn read_body<T>(
+        body: &'a [u8],
+        name: &'static str,
+        read: impl Fn(Self) -> Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
         if body.len() > LONG
-            && let Some(fields) = Self::skimmed(body)
+            && let Some(fields) = Self::skimmed(body, name)
             && let Ok(found) = read(fields)
         {
             return Ok(found);
@@ -57,22 +59,28 @@ impl<'a> Object<'a> {
         read(Self::parse(body)?)
     }
 
-    /// The fields of a body that looks as it should; what is long of them is only found. `None` where it is to be read.
-    fn skimmed(body: &'a [u8]) -> Option<Self> {
+    /// The fields of a body that looks as it should; the one of this name is only found, where it is long. `None` where the body is
+    /// to be read.
+    fn skimmed(body: &'a [u8], name: &'static str) -> Option<Self> {
         let mut object = Self::default();
         let mut is_plain = true;
         let mut field = |key: &'a [u8], value: &'a [u8]| {
             let (key, value) = (str::from_utf8(key).ok()?, str::from_utf8(value).ok()?);
-            match READ_WHOLE.into_iter().find(|name| *name == key && value.len() > LONG) {
-                Some(name) => object.long.push((name, value)),
-                None => object.fields.push((Str::borrowed(key), serde_json::from_str(value).ok()?)),
+            // A name may be written in escapes, which is somebody else's to read.
+            if key.bytes().any(|byte| byte == b'\\' || byte < b' ') {
+                return None;
             }
-            // A name may be written in escapes, and twice.
-            (!key.contains('\\') && object.long.len() <= 1).then_some(())
+            if key == name && value.len() > LONG {
+                object.long.push((name, value));
+            } else {
+                object.fields.push((Str::borrowed(key), serde_json::from_str(value).ok()?));
+            }
+            Some(())
         };
         skim::members(body, |key, value| is_plain &= is_plain && field(key, value).is_some())?;
-        let is_double = |name: &str| object.fields.iter().any(|(other, _)| &**other == name);
-        (is_plain && !object.long.iter().any(|(name, _)| is_double(name))).then_some(object)
+        // Of two with one name the last counts.
+        let of_it = object.long.len() + object.fields.iter().filter(|(key, _)| &**key == name).count();
+        (is_plain && of_it <= 1).then_some(object)
     }
 
     /// The top level of a request body.
@@ -228,11 +236,16 @@ mod tests {
             (r#""model":"m","messages":["a"]"#, Ok(("m", 1, vec![]))),
             (r#""model":"m","messages":null"#, Ok(("m", 0, vec![]))),
             (r#""model":"m","other":[1,]"#, Err("not a JSON object: expected value (line 1,")),
+            (r#""model":"m","input":[LONG]"#, Ok(("m", 2, vec!["input"]))),
+            (r#""model":"m","input":[LONG LONG]"#, Err("not a JSON object: expected `,` or `]` (line 1,")),
+            ("\"model\":\"m\",\u{c}\"a\":1", Err("not a JSON object: key must be a string (line 1,")),
+            ("\"model\":\"m\",\"\t\":1", Err("not a JSON object: control character")),
             (r#""model":"m",,"#, Err("not a JSON object: key must be a string (line 1,")),
             (r#""model":7"#, Err("model: invalid type: integer `7`, expected a string")),
         ] {
+            let rest = rest.replace("LONG", &format!("\"{long}\""));
             let body = format!(r#"{{"messages":["{long}","b"],{rest}}}"#);
-            match (Object::read_body(body.as_bytes(), read), says) {
+            match (Object::read_body(body.as_bytes(), "messages", read), says) {
                 (Ok((model, list, names)), Ok(says)) => {
                     assert_eq!((model.as_str(), list, names.iter().map(String::as_str).collect()), says);
                 }
@@ -244,7 +257,7 @@ mod tests {
             [(format!(r#"["{long}",7]"#), "messages[1]: "), (format!(r#"["{long}" 7]"#), "(line 1,")]
         {
             let body = format!(r#"{{"model":"m","messages":{wrong}}}"#);
-            let error = Object::read_body(body.as_bytes(), read).unwrap_err();
+            let error = Object::read_body(body.as_bytes(), "messages", read).unwrap_err();
             assert!(error.to_string().contains(says), "{error}");
         }
     }

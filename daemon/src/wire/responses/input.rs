@@ -24,14 +24,22 @@ struct Tag<'a> {
     id: Option<&'a str>,
 }
 
+/// What `input` is when it is a text, which stays as it was written.
+#[derive(Serialize)]
+struct Said<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    role: &'static str,
+    content: &'a RawValue,
+}
+
 /// The input of a request's body as an array of items, with what it refers to in place of each reference; empty where the
 /// body has none. `None` for what is no request.
 pub fn stored_input(body: &[u8], referred: &BTreeMap<String, Box<RawValue>>) -> Option<Box<RawValue>> {
     let fields = Object::parse(body).ok()?;
     let Some(input) = fields.get("input") else { return Some(raw_of::<[&RawValue]>(&[])) };
     if Kind::of(input) != Kind::Array {
-        let text: Value = serde_json::from_str(input.get()).ok()?;
-        return Some(raw_of(&json!([{"type": "message", "role": "user", "content": text}])));
+        return Some(raw_of(&[Said { kind: "message", role: "user", content: input }]));
     }
     let items: Vec<&RawValue> = serde_json::from_str(input.get()).ok()?;
     let whole = items.into_iter().map(|item| match serde_json::from_str::<Tag<'_>>(item.get()) {
@@ -145,7 +153,7 @@ mod tests {
     fn text_becomes_an_item_and_references_become_what_they_refer_to() {
         assert_eq!(
             stored(r#"{"input":"caf\u00e9"}"#, &[]),
-            r#"[{"type":"message","role":"user","content":"café"}]"#
+            r#"[{"type":"message","role":"user","content":"caf\u00e9"}]"#
         );
         let items = r#"{"input":[{"role":"user","content":"a","n":1.0},{"id":"rs_a_0"},{"type":"item_reference","id":"fc_a_1"},{"type":"message","id":"fc_a_1","role":"user"}]}"#;
         assert_eq!(

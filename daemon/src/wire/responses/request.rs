@@ -55,7 +55,7 @@ open_structs! {
 
 impl<'a> Request<'a> {
     pub fn read(body: &'a [u8]) -> Result<Self, ApiError> {
-        Object::read_body(body, Self::of)
+        Object::read_body(body, "input", Self::of)
     }
 
     fn of(mut fields: Object<'a>) -> Result<Self, ApiError> {
@@ -311,7 +311,6 @@ impl<'de: 'a, 'a> Tagged<'de> for InputItem<'a> {
     }
 }
 
-/// The content of a message or the output of a call.
 /// The content of a message or the output of a call.
 pub type Content<'a> = TextOrParts<'a, Part<'a>>;
 
