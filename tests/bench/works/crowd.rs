@@ -118,7 +118,8 @@ fn limited(lab: &Lab) -> Result<Figures> {
 
 /// How long the streams take to their first text.
 fn first(lab: &Lab, who: Who, way: Way) -> Result<Outcome> {
-    let contender = Contender::start(lab, who, &lab.upstream(way)?, ACCOUNTS)?;
+    let upstream = lab.upstream(way)?;
+    let contender = Contender::start(lab, who, &upstream, ACCOUNTS)?;
     let (part, outcome) = hold(lab, &contender).with_context(|| who.name())?;
     release(part)?;
     contender.stop()?;
