@@ -32,7 +32,7 @@ use serde_json::json;
 use lab::{Lab, Settings};
 
 /// Open files that the largest crowd needs.
-const FILES: u64 = 25_000;
+const FILES: u64 = 45_000;
 
 /// Measures what proxyd costs, side by side with floors, nginx and the direct call.
 #[derive(Debug, Parser)]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
+use nix::sys::resource::{Resource, getrlimit};
 
 use super::ACCOUNTS;
 use crate::bodies::Dialect;
@@ -44,6 +45,7 @@ pub(crate) fn panels(lab: &Lab, most: usize) -> Result<Vec<Panel>> {
     for _ in 0..lab.settings.repetitions {
         for number in NUMBERS.into_iter().filter(|number| *number <= most) {
             accounts.add("proxyd", number, with_accounts(lab, &upstream, number)?);
+            let number = number.min(most_streams()?);
             for who in [Who::Proxyd, Who::HyperFloor] {
                 streams.add(who.name(), number, with_streams(lab, &upstream, who, number)?);
             }
@@ -74,6 +76,12 @@ pub(crate) fn panels(lab: &Lab, most: usize) -> Result<Vec<Panel>> {
             lines: vec![bodies.line("proxyd")?, bodies.line("translated")?, bodies.line("hyper floor")?],
         },
     ])
+}
+
+/// As many as the daemon serves at once, of whose open files it counts four for each. 10,000 take 41,000.
+fn most_streams() -> Result<usize> {
+    let (files, _) = getrlimit(Resource::RLIMIT_NOFILE).context("the limit of open files")?;
+    Ok(usize::try_from(files / 4)?.saturating_sub(100))
 }
 
 fn with_accounts(lab: &Lab, upstream: &Upstream, accounts: usize) -> Result<f64> {
