@@ -176,8 +176,8 @@ fn who_has_missed_too_much_looks_at_everybody() {
 fn what_a_key_was_told_before_anybody_said_whose_it_is_goes_along() {
     let (pool, manual) = keys(1);
     let bucket = |name: &str, used: f64| {
-        let (kind, name) = (WindowKind::Bucket, name.to_owned());
-        Reading { kind, name, ..reading(used, manual.now()) }
+        let (name, kind) = (name.to_owned(), WindowKind::Bucket);
+        Reading { name, kind, ..reading(used, manual.now()) }
     };
     let lease = pool.acquire(&asked(0)).unwrap();
     lease.observe(&[bucket("tokens", 0.5), bucket("requests", 0.3)], None);
