@@ -139,7 +139,8 @@ impl Lease {
 
     /// What the account has in common with its peers. In each state of the pool it is given to them once.
     fn common(&self) -> Arc<Common> {
-        let common = self.shared.commons.of(self.member.limit());
+        let (limit, known) = (self.member.limit(), self.member.live.common.load_full());
+        let common = if known.limit == Some(limit) { known } else { self.shared.commons.of(limit) };
         self.member.share(&common);
         if common.is_news(self.shared.current.load().generation) {
             self.for_peers(|peer| peer.share(&common));

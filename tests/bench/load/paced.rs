@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use proxyd::tasks::Tasks;
-use tokio::time::Instant;
+use tokio::time::{Instant, interval};
 
 use super::connection::{Connection, words};
 use super::{Outcome, Spec};
@@ -16,16 +16,18 @@ use crate::upstream::answers::{Asked, WORD};
 pub(super) async fn run(spec: &Spec) -> Result<Outcome> {
     let tasks = Tasks::new();
     let (before, since) = (cpu(spec.pid)?, Instant::now());
-    let reading: Vec<_> = (0..spec.connections)
-        .map(|index| {
-            let spec = spec.clone();
-            tasks.spawn(async move {
-                let mut delays = Vec::new();
-                let done = read(&spec, index, &mut delays).await;
-                (delays, done)
-            })
-        })
-        .collect();
+    let Asked::Paced(_, gap) = spec.asked else { bail!("{:?} is not paced", spec.asked) };
+    let mut turns = interval(Duration::from_millis(gap) / u32::try_from(spec.connections)?);
+    let mut reading = Vec::with_capacity(spec.connections);
+    for index in 0..spec.connections {
+        turns.tick().await;
+        let spec = spec.clone();
+        reading.push(tasks.spawn(async move {
+            let mut delays = Vec::new();
+            let done = read(&spec, index, &mut delays).await;
+            (delays, done)
+        }));
+    }
     let (mut outcome, mut all) = (Outcome::default(), Vec::new());
     for task in reading {
         let (delays, done) = task.await?;
@@ -43,7 +45,6 @@ pub(super) async fn run(spec: &Spec) -> Result<Outcome> {
 
 async fn read(spec: &Spec, index: usize, delays: &mut Vec<u64>) -> Result<()> {
     let mut connection = Connection::open(spec, index).await?;
-    tokio::time::sleep(start(spec, index)).await;
     connection.ask().await?;
     let mut seen = 0;
     loop {
@@ -64,13 +65,6 @@ async fn read(spec: &Spec, index: usize, delays: &mut Vec<u64>) -> Result<()> {
 
 /// Events of each stream that are not counted: while the streams begin, the proxy is busy with that.
 const WARM: usize = 10;
-
-/// When a stream begins.
-fn start(spec: &Spec, index: usize) -> Duration {
-    let Asked::Paced(_, gap) = spec.asked else { return Duration::ZERO };
-    let (place, all) = (u32::try_from(index).unwrap_or(0), u32::try_from(spec.connections).unwrap_or(1));
-    Duration::from_millis(gap) * place / all.max(1)
-}
 
 /// The times of the text events in whole lines.
 fn times(lines: &[u8]) -> impl Iterator<Item = u64> {

@@ -16,8 +16,8 @@ const LONG: usize = 16 * 1024;
 #[derive(Debug, Default)]
 pub struct Object<'a> {
     fields: Vec<(Str<'a>, &'a RawValue)>,
-    /// Those that nobody has looked into yet.
-    long: Vec<(&'static str, &'a str)>,
+    /// One that nobody has looked into yet.
+    long: Option<(&'static str, &'a str)>,
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
@@ -35,7 +35,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
                 while let Some(field) = map.next_entry::<Str<'de>, &'de RawValue>()? {
                     fields.push(field);
                 }
-                Ok(Object { fields, long: Vec::new() })
+                Ok(Object { fields, long: None })
             }
         }
         deserializer.deserialize_any(ObjectVisitor)
@@ -71,16 +71,15 @@ impl<'a> Object<'a> {
                 return None;
             }
             if key == name && value.len() > LONG {
-                object.long.push((name, value));
-            } else {
-                object.fields.push((Str::borrowed(key), serde_json::from_str(value).ok()?));
+                // Of two with one name the last counts.
+                return object.long.replace((name, value)).is_none().then_some(());
             }
+            object.fields.push((Str::borrowed(key), serde_json::from_str(value).ok()?));
             Some(())
         };
         skim::members(body, |key, value| is_plain &= is_plain && field(key, value).is_some())?;
-        // Of two with one name the last counts.
-        let of_it = object.long.len() + object.fields.iter().filter(|(key, _)| &**key == name).count();
-        (is_plain && of_it <= 1).then_some(object)
+        let is_double = object.long.is_some() && object.fields.iter().any(|(key, _)| &**key == name);
+        (is_plain && !is_double).then_some(object)
     }
 
     /// The top level of a request body.
@@ -130,7 +129,7 @@ impl<'a> Object<'a> {
 
     /// What a field is; `None` where it is absent.
     pub fn kind(&self, name: &str) -> Option<Kind> {
-        let long = self.long.iter().find(|(key, _)| *key == name).map(|(_, value)| Kind::of_text(value));
+        let long = self.long.filter(|(key, _)| *key == name).map(|(_, value)| Kind::of_text(value));
         long.or_else(|| self.get(name).map(Kind::of))
     }
 
@@ -148,11 +147,8 @@ impl<'a> Object<'a> {
     }
 
     fn take_text(&mut self, name: &str) -> Option<&'a str> {
-        let long = self.long.iter().position(|(key, _)| *key == name);
-        match long {
-            Some(place) => Some(self.long.swap_remove(place).1),
-            None => self.take(name).map(RawValue::get),
-        }
+        let long = self.long.take_if(|(key, _)| *key == name);
+        long.map(|(_, text)| text).or_else(|| self.take(name).map(RawValue::get))
     }
 
     /// Takes the field out and reads it; what is wrong with it is said under its name.
