@@ -1,5 +1,6 @@
-//! Paced streams: how late each event arrives, by the time that it was sent at, which it holds. They begin one after another within
-//! the pause between two events, as those of people do: events of all streams at one moment would wait for each other.
+//! Paced streams: how late each event arrives, by the time that it was sent at, which it holds. They begin one after another, as those
+//! of people do, each at another moment of the pause between two events: events of all streams at one moment, and the beginning of
+//! all of them, would wait for each other whatever stands between. Every event counts.
 
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ pub(super) async fn run(spec: &Spec) -> Result<Outcome> {
     let tasks = Tasks::new();
     let (before, since) = (cpu(spec.pid)?, Instant::now());
     let Asked::Paced(_, gap) = spec.asked else { bail!("{:?} is not paced", spec.asked) };
-    let mut turns = interval(Duration::from_millis(gap) / u32::try_from(spec.connections)?);
+    let mut turns = interval(Duration::from_millis(gap) * 41 / 200);
     let mut reading = Vec::with_capacity(spec.connections);
     for index in 0..spec.connections {
         turns.tick().await;
@@ -39,7 +40,7 @@ pub(super) async fn run(spec: &Spec) -> Result<Outcome> {
     }
     outcome.seconds = since.elapsed().as_secs_f64();
     outcome.cpu_seconds = cpu(spec.pid)?.saturating_sub(before).as_secs_f64();
-    outcome.words = outcome.answers * u64::try_from(words(spec.asked))?;
+    outcome.words = u64::try_from(all.len())?;
     Ok(outcome.with_times(all))
 }
 
@@ -57,14 +58,10 @@ async fn read(spec: &Spec, index: usize, delays: &mut Vec<u64>) -> Result<()> {
         if is_whole {
             let wanted = words(spec.asked);
             ensure!(delays.len() == wanted, "{} text events instead of {wanted}", delays.len());
-            delays.drain(..WARM.min(wanted / 2));
             return Ok(());
         }
     }
 }
-
-/// Events of each stream that are not counted: while the streams begin, the proxy is busy with that.
-const WARM: usize = 10;
 
 /// The times of the text events in whole lines.
 fn times(lines: &[u8]) -> impl Iterator<Item = u64> {

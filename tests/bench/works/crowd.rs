@@ -8,7 +8,7 @@ use crate::contender::{Contender, Who};
 use crate::lab::Lab;
 use crate::load::{self, Kind, Outcome, Spec};
 use crate::process::{Part, memory_kib, to_f64};
-use crate::row::Target::Within;
+use crate::row::Target::{AtMost, Within};
 use crate::row::{CPU_EVENT, Figures, LATE_P50, LATE_P99, Metric};
 use crate::upstream::Way;
 use crate::upstream::answers::Asked;
@@ -46,7 +46,7 @@ pub(super) fn works() -> impl Iterator<Item = Work> {
             name: "limited",
             title: "/v1/messages, 2,000 streams open at once, upstream over TLS with 100 streams a connection",
             run: Box::new(limited),
-            targets: &[Within(TLS_OVER_PLAIN, 2.0)],
+            targets: &[Within(TLS_OVER_PLAIN, 2.0), AtMost(TLS_FIRST, 2.0, Who::HyperFloor)],
         },
     ]
     .into_iter()
