@@ -1,6 +1,10 @@
 //! JSON that is passed over: where a value ends and what a member of an object is, without reading what is in between. Only brackets
 //! and strings are looked at, so that a text that is no JSON may be taken for some; whoever needs to know reads it.
 
+mod block;
+
+use block::{BLOCK, Escapes};
+
 /// The value of the last member of this name of the object that `text` is; `None` where it is no object that comes to its end.
 pub fn member<'a>(text: &'a [u8], name: &str) -> Option<&'a [u8]> {
     let mut found = None;
@@ -81,49 +85,25 @@ pub fn string_end(text: &[u8], start: usize) -> usize {
     closing_quote(inside).map_or(text.len(), |end| start + 1 + end + 1)
 }
 
-/// Where the string ends whose inside this begins with: at the first quote that is not escaped. Quotes stand far apart in one text
-/// and close together in another, so that neither is looked for byte by byte, nor anew behind each.
+/// Where the string ends whose inside this begins with: at the first quote that is not escaped.
 pub fn closing_quote(inside: &[u8]) -> Option<usize> {
-    let (blocks, rest) = inside.as_chunks::<64>();
-    for (index, block) in blocks.iter().enumerate().filter(|(_, block)| has_quote(block)) {
-        let quarters = block.as_chunks::<16>().0.iter().enumerate();
-        for (quarter, bytes) in quarters.filter(|(_, bytes)| has_quote(bytes)) {
-            let mut found = quotes(u128::from_le_bytes(*bytes));
-            while found != 0 {
-                let end = 64 * index + 16 * quarter + found.trailing_zeros() as usize / 8;
-                if is_end(inside, end) {
-                    return Some(end);
-                }
-                found &= found - 1;
-            }
+    let mut escapes = Escapes::default();
+    let (blocks, rest) = inside.as_chunks::<BLOCK>();
+    for (index, block) in blocks.iter().enumerate() {
+        let ends = escapes.ends(block);
+        if ends != 0 {
+            return Some(BLOCK * index + ends.trailing_zeros() as usize);
         }
     }
-    let start = inside.len() - rest.len();
-    let quotes = rest.iter().enumerate().filter(|(_, byte)| **byte == b'"').map(|(at, _)| start + at);
-    quotes.into_iter().find(|at| is_end(inside, *at))
-}
-
-/// Of a number of bytes that is known, which the compiler makes a few instructions of.
-fn has_quote<const N: usize>(bytes: &[u8; N]) -> bool {
-    bytes.iter().fold(0, |found, byte| found | u8::from(*byte == b'"')) != 0
-}
-
-/// Whether the quote at this place ends its string.
-fn is_end(inside: &[u8], quote: usize) -> bool {
-    !ends_in_escape(inside.get(..quote).unwrap_or_default())
+    let mut last = [0; BLOCK];
+    last.get_mut(..rest.len())?.copy_from_slice(rest);
+    let ends = escapes.ends(&last);
+    (ends != 0).then(|| inside.len() - rest.len() + ends.trailing_zeros() as usize)
 }
 
 /// Whether what follows a text is escaped by it: it ends with an odd number of backslashes.
 pub fn ends_in_escape(text: &[u8]) -> bool {
     text.iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1
-}
-
-/// The high bit of each byte that is a quote.
-const fn quotes(word: u128) -> u128 {
-    const LOW: u128 = u128::from_ne_bytes([0x7f; 16]);
-    let others = word ^ u128::from_ne_bytes([b'"'; 16]);
-    // A byte without any bit stays below 0x80 when 0x7f is added to its lower seven.
-    !(((others & LOW) + LOW) | others | LOW)
 }
 
 /// Where the value that stands at the beginning, or behind a colon there, ends.
