@@ -30,7 +30,7 @@ pub(super) trait Translate: fmt::Debug + Send {
     fn on_end(&mut self, out: &mut BytesMut);
     fn is_done(&self) -> bool;
     /// Tells the time in Unix seconds, for dialects that say when an answer was completed.
-    fn set_time(&mut self, now: i64);
+    fn set_time(&mut self, now: &dyn Fn() -> i64);
 }
 
 macro_rules! translate {
@@ -52,7 +52,7 @@ macro_rules! translate {
                 self.is_done()
             }
 
-            fn set_time(&mut self, now: i64) {
+            fn set_time(&mut self, now: &dyn Fn() -> i64) {
                 ($set_time)(self, now);
             }
         }
@@ -60,9 +60,9 @@ macro_rules! translate {
 }
 
 translate! {
-    chat::Encoder, |_: &mut chat::Encoder, _| ();
-    completions::Encoder, |_: &mut completions::Encoder, _| ();
-    responses::Encoder, responses::Encoder::set_time;
+    chat::Encoder, |_: &mut chat::Encoder, _now| ();
+    completions::Encoder, |_: &mut completions::Encoder, _now| ();
+    responses::Encoder, |encoder: &mut responses::Encoder, now: &dyn Fn() -> i64| encoder.set_time(now());
 }
 
 impl Encoder {

@@ -49,6 +49,8 @@ pub(super) struct Flow {
     gunzip: Option<Gunzip>,
     /// Decoded and not encoded yet.
     rest: Bytes,
+    /// Room for the events of a piece.
+    room: Vec<sse::Event>,
     encoder: Encoder,
     /// Encoded and not handed on yet.
     ready: Ready,
@@ -70,6 +72,7 @@ impl Flow {
         Self {
             gunzip: gunzip.then(Gunzip::new),
             rest: Bytes::new(),
+            room: Vec::new(),
             encoder,
             ready: Ready::default(),
             sound: 0,
@@ -137,9 +140,11 @@ impl Flow {
     /// Goes on by a piece; `false` when more bytes are needed.
     pub(super) fn advance(&mut self) -> Result<bool, Fault> {
         self.guarded(|flow| {
-            let events = flow.next_events()?;
-            flow.encode_all(events.as_deref().unwrap_or_default());
-            Ok(events.is_some())
+            let Some(mut events) = flow.next_events()? else { return Ok(false) };
+            flow.encode_all(&events);
+            events.clear();
+            flow.room = events;
+            Ok(true)
         })
     }
 
@@ -209,6 +214,7 @@ impl Flow {
     }
 
     fn read_piece(&mut self, bytes: Bytes) -> Result<Vec<sse::Event>, Fault> {
+        let mut events = std::mem::take(&mut self.room);
         if let Some(witness) = &mut self.witness {
             witness.observe(&bytes);
         }
@@ -219,12 +225,12 @@ impl Flow {
                 }
                 self.ready.push(bytes);
             }
-            Encoder::Events(events) => {
-                events.observe(&bytes);
+            Encoder::Events(passing) => {
+                passing.observe(&bytes);
                 if let Some(meter) = &mut self.meter {
                     meter.passed(bytes.len());
                 }
-                if let (Some(meter), Some(usage)) = (&mut self.meter, events.take_usage()) {
+                if let (Some(meter), Some(usage)) = (&mut self.meter, passing.take_usage()) {
                     meter.tell(&usage);
                 }
                 self.ready.push(bytes);
@@ -234,17 +240,17 @@ impl Flow {
                 if self.read > MOST_TRANSLATED {
                     return Err(Fault::TooLong(MOST_TRANSLATED));
                 }
-                return Ok(reader.push(&bytes)?);
+                reader.push_into(&bytes, &mut events)?;
             }
         }
-        Ok(Vec::new())
+        Ok(events)
     }
 
     fn encode_all(&mut self, events: &[sse::Event]) {
         if let Encoder::Translated { dialect, .. } = &mut self.encoder
             && !events.is_empty()
         {
-            dialect.set_time(self.clock.now().as_second());
+            dialect.set_time(&|| self.clock.now().as_second());
         }
         for event in events {
             self.encode_one(event);

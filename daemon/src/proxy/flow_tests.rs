@@ -33,7 +33,7 @@ impl Translate for Fragile {
         false
     }
 
-    fn set_time(&mut self, _: i64) {}
+    fn set_time(&mut self, _: &dyn Fn() -> i64) {}
 }
 
 fn flow(gunzip: bool, encoder: Encoder) -> Flow {
@@ -103,7 +103,7 @@ fn signs_of_life_at_any_split_leave_what_a_client_reads_as_it_was() {
         }
         let end = flow.end(&mut Ending::Complete);
         events.extend(reader.push(&flow.take().unwrap_or_default()).unwrap());
-        events.retain(|event| event.event != "ping");
+        events.retain(|event| &*event.event != "ping");
         assert!(end.complete && !events.is_empty());
         events
     };

@@ -83,7 +83,7 @@ impl Meter {
     /// Takes an event of a stream, as upstream sent it.
     pub(super) fn on_event(&mut self, event: &sse::Event) {
         self.passed(event.data.len());
-        if matches!(event.event.as_str(), "message_start" | "message_delta")
+        if matches!(&*event.event, "message_start" | "message_delta")
             && let Some(usage) = usage_in(event.data.as_bytes())
         {
             self.tell(&usage);
@@ -152,7 +152,7 @@ mod tests {
     }
 
     fn event(name: &str, data: &str) -> sse::Event {
-        sse::Event { event: name.to_owned(), data: data.to_owned() }
+        sse::Event { event: name.into(), data: data.to_owned() }
     }
 
     const START: &str = r#"{"type":"message_start","message":{"usage":{"input_tokens":10,"cache_creation_input_tokens":3,

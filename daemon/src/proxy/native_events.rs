@@ -37,7 +37,11 @@ pub(super) struct NativeEvents {
 impl NativeEvents {
     pub(super) fn observe(&mut self, bytes: &[u8]) {
         let mut rest = bytes;
-        while let Some(end) = memchr::memchr2(b'\n', b'\r', rest) {
+        loop {
+            if !(self.in_line || self.in_event || self.after_cr) {
+                rest = after_deltas(rest);
+            }
+            let Some(end) = memchr::memchr2(b'\n', b'\r', rest) else { break };
             let (text, after) = rest.split_at(end);
             let is_cr = after.first() == Some(&b'\r');
             rest = after.get(1..).unwrap_or_default();
@@ -138,6 +142,18 @@ impl NativeEvents {
     }
 }
 
+/// What follows the events that nearly all of a stream consists of, and that change nothing here: whole ones, in the form in which the
+/// provider writes them.
+fn after_deltas(mut bytes: &[u8]) -> &[u8] {
+    while let Some(data) = bytes.strip_prefix(b"event: content_block_delta\ndata: ")
+        && let Some(end) = memchr::memchr2(b'\n', b'\r', data)
+        && let Some(after) = data.get(end..).and_then(|rest| rest.strip_prefix(b"\n\n"))
+    {
+        bytes = after;
+    }
+    bytes
+}
+
 /// The error's type stands at the start of the data, as upstream writes it; where it does not, the error
 /// counts as one of upstream's own.
 fn kind_in(line: &[u8]) -> ErrorKind {
@@ -160,6 +176,7 @@ mod tests {
 
     const START: &str = "event: message_start\ndata: {\"type\":\"message_start\"}\n\n";
     const STOP: &str = "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
+    const DELTA: &str = "event: content_block_delta\ndata: {\"type\":\"content_block_delta\"}\n\n";
     const ERROR: &str = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n";
 
     fn after(text: &str) -> NativeEvents {
@@ -178,6 +195,8 @@ mod tests {
         for text in [
             format!("{START}{STOP}"),
             format!("{START}{STOP}").replace('\n', "\r\n"),
+            format!("{START}{DELTA}{DELTA}{STOP}"),
+            format!("{START}{DELTA}{DELTA}{STOP}").replace('\n', "\r\n"),
             format!("{START}{ERROR}"),
         ] {
             for at in 0..=text.len() {
@@ -191,8 +210,8 @@ mod tests {
 
     #[test]
     fn what_was_cut_off_ends_with_an_error_event_of_its_own() {
-        for at in 0..START.len() + STOP.len() {
-            let text = format!("{START}{STOP}");
+        let text = format!("{START}{DELTA}{STOP}");
+        for at in 0..text.len() {
             let cut = &text[..at];
             if after(cut).ended && cut.ends_with("\n\n") {
                 continue;
@@ -200,7 +219,7 @@ mod tests {
             let whole = format!("{cut}{}", closing(&after(cut)).unwrap());
             let mut reader = crate::wire::sse::Reader::new(4096);
             let last = reader.push(whole.as_bytes()).unwrap().pop().unwrap();
-            assert_eq!(last.event, "error", "cut at {at}: {whole:?}");
+            assert_eq!(&*last.event, "error", "cut at {at}: {whole:?}");
             assert!(last.data.contains("api_error"));
         }
     }
@@ -240,12 +259,12 @@ mod tests {
             let mut reader = crate::wire::sse::Reader::new(4096);
             let mut events = reader.push(bytes).unwrap();
             events.extend(reader.finish());
-            events.retain(|event| event.event != "ping");
+            events.retain(|event| &*event.event != "ping");
             events
         };
         let comment = ": upstream's own\n\ndata: {}\nid: 1\n\n\n";
         for text in [
-            format!("{START}{comment}{STOP}"),
+            format!("{START}{comment}{DELTA}{STOP}"),
             format!("{START}{comment}{STOP}").replace('\n', "\r\n"),
             format!("{START}{START}{ERROR}"),
         ] {

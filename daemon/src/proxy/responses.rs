@@ -255,8 +255,8 @@ impl Translate for StoringEncoder {
         self.encoder.is_done()
     }
 
-    fn set_time(&mut self, now: i64) {
-        self.encoder.set_time(now);
+    fn set_time(&mut self, now: &dyn Fn() -> i64) {
+        self.encoder.set_time(now());
     }
 }
 

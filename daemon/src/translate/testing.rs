@@ -256,7 +256,7 @@ pub(super) fn with_noise(events: &[sse::Event], places: &[usize]) -> Vec<sse::Ev
     ];
     let mut noisy = events.to_vec();
     for (place, (event, data)) in places.iter().zip(noise.iter().cycle()) {
-        let event = sse::Event { event: (*event).to_owned(), data: (*data).to_owned() };
+        let event = sse::Event { event: (*event).into(), data: (*data).to_owned() };
         noisy.insert(place % (noisy.len() + 1), event);
     }
     noisy
@@ -264,7 +264,7 @@ pub(super) fn with_noise(events: &[sse::Event], places: &[usize]) -> Vec<sse::Ev
 
 /// An event that ends a stream before its time.
 pub(super) fn any_fault() -> impl Strategy<Value = Option<sse::Event>> {
-    let event = |event: &str, data: &str| Some(sse::Event { event: event.to_owned(), data: data.to_owned() });
+    let event = |event: &str, data: &str| Some(sse::Event { event: event.into(), data: data.to_owned() });
     prop_oneof![
         // None but the end of the body.
         Just(None),

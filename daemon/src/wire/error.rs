@@ -358,7 +358,7 @@ pub fn in_its_own_words(status: u16, body: &[u8]) -> Option<ApiError> {
 
 /// The error an `error` event carries; `None` for every other event.
 pub fn from_event(event: &sse::Event) -> Option<ApiError> {
-    if !matches!(event.event.as_str(), "error" | "message") {
+    if !matches!(&*event.event, "error" | "message") {
         return None;
     }
     let upstream = serde_json::from_str::<Upstream<'_>>(&event.data).ok();
@@ -370,7 +370,7 @@ pub fn from_event(event: &sse::Event) -> Option<ApiError> {
                 _ => read_error(&upstream.error, kind),
             })
         }
-        None if event.event == "error" => {
+        None if &*event.event == "error" => {
             Some(ApiError::api("upstream reported an error without saying which"))
         }
         None => None,

@@ -97,7 +97,7 @@ fn a_refused_credential_is_not_the_clients_doing() {
 
 #[test]
 fn error_events_are_recognised_and_others_are_not() {
-    let event = |name: &str, data: &str| sse::Event { event: name.to_owned(), data: data.to_owned() };
+    let event = |name: &str, data: &str| sse::Event { event: name.into(), data: data.to_owned() };
     let data = r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#;
     for name in ["error", "message"] {
         let error = from_event(&event(name, data)).unwrap();

@@ -4,12 +4,18 @@
 //! inside a character. A reader never holds more than the limit it was made with, and never interprets what
 //! an event says.
 
+use std::sync::Arc;
+
 use bytes::{BufMut, BytesMut};
+
+/// The name of an event to which the stream gave none.
+const UNNAMED: &str = "message";
 
 /// One event: its name (`message` when the stream gave none) and its data lines joined by LF.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    pub event: String,
+    /// Shared with the events before it that have the same one.
+    pub event: Arc<str>,
     pub data: String,
 }
 
@@ -26,7 +32,9 @@ pub struct Reader {
     max_event: usize,
     /// The bytes of a line whose end has not arrived yet.
     line: Vec<u8>,
-    event: String,
+    event: Option<Arc<str>>,
+    /// The last name that was given.
+    last: Arc<str>,
     data: String,
     has_data: bool,
     /// The last byte was CR: a following LF belongs to it.
@@ -41,7 +49,8 @@ impl Reader {
         Self {
             max_event,
             line: Vec::new(),
-            event: String::new(),
+            event: None,
+            last: Arc::from(UNNAMED),
             data: String::new(),
             has_data: false,
             after_cr: false,
@@ -52,6 +61,12 @@ impl Reader {
     /// Takes the next bytes and returns the events they complete.
     pub fn push(&mut self, chunk: &[u8]) -> Result<Vec<Event>, TooLong> {
         let mut events = Vec::new();
+        self.push_into(chunk, &mut events)?;
+        Ok(events)
+    }
+
+    /// Takes the next bytes and adds the events they complete.
+    pub fn push_into(&mut self, chunk: &[u8], events: &mut Vec<Event>) -> Result<(), TooLong> {
         let mut rest = chunk;
         if self.after_cr && !rest.is_empty() {
             self.after_cr = false;
@@ -60,14 +75,18 @@ impl Reader {
         while let Some(end) = memchr::memchr2(b'\n', b'\r', rest) {
             let (head, tail) = rest.split_at(end);
             self.check(head.len())?;
-            if self.line.is_empty() {
-                events.extend(self.take_line(head));
+            let event = if self.line.is_empty() {
+                self.take_line(head)
             } else {
                 let mut line = std::mem::take(&mut self.line);
                 line.extend_from_slice(head);
-                events.extend(self.take_line(&line));
+                let event = self.take_line(&line);
                 line.clear();
                 self.line = line;
+                event
+            };
+            if let Some(event) = event {
+                events.push(event);
             }
             rest = match tail {
                 [b'\r', b'\n', after @ ..] | [_, after @ ..] => after,
@@ -77,7 +96,7 @@ impl Reader {
         }
         self.check(rest.len())?;
         self.line.extend_from_slice(rest);
-        Ok(events)
+        Ok(())
     }
 
     /// The stream ended: the event it ended in, if it was not followed by an empty line.
@@ -92,7 +111,7 @@ impl Reader {
     }
 
     fn check(&self, more: usize) -> Result<(), TooLong> {
-        let held = self.line.len() + self.event.len() + self.data.len();
+        let held = self.line.len() + self.event.as_ref().map_or(0, |name| name.len()) + self.data.len();
         if held.saturating_add(more) > self.max_event {
             return Err(TooLong { limit: self.max_event });
         }
@@ -119,8 +138,10 @@ impl Reader {
                 push_lossy(&mut self.data, value);
             }
             b"event" => {
-                self.event.clear();
-                push_lossy(&mut self.event, value);
+                if self.last.as_bytes() != value {
+                    self.last = Arc::from(String::from_utf8_lossy(value));
+                }
+                self.event = Some(Arc::clone(&self.last));
             }
             // Comments, ids, retry times and unknown fields carry nothing for us.
             _ => {}
@@ -129,21 +150,19 @@ impl Reader {
     }
 
     fn dispatch(&mut self) -> Option<Event> {
-        let mut event = std::mem::take(&mut self.event);
+        let event = self.event.take().filter(|name| !name.is_empty());
         let data = std::mem::take(&mut self.data);
         if !std::mem::take(&mut self.has_data) {
             return None;
         }
-        if event.is_empty() {
-            event.push_str("message");
-        }
-        Some(Event { event, data })
+        Some(Event { event: event.unwrap_or_else(|| Arc::from(UNNAMED)), data })
     }
 }
 
-/// Text as it nearly always comes is looked at once.
+/// Text as it nearly always comes is looked at once, and takes no more memory than it needs.
 fn push_lossy(text: &mut String, bytes: &[u8]) {
     match str::from_utf8(bytes) {
+        Ok(all) if text.is_empty() => *text = String::from(all),
         Ok(more) => text.push_str(more),
         Err(_) => text.push_str(&String::from_utf8_lossy(bytes)),
     }

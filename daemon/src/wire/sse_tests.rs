@@ -17,7 +17,7 @@ fn read_in(chunks: &[&[u8]]) -> Vec<Event> {
 }
 
 fn event(name: &str, data: &str) -> Event {
-    Event { event: name.to_owned(), data: data.to_owned() }
+    Event { event: name.into(), data: data.to_owned() }
 }
 
 #[test]

@@ -48,6 +48,15 @@ impl Frames {
         self.chunk(&Delta { role: Some("assistant"), content: Some(""), ..Delta::default() }, None, out);
     }
 
+    /// More of the answer's text, which nearly every chunk is.
+    pub(super) fn content(&self, text: &str, out: &mut BytesMut) {
+        out.put_slice(&self.head);
+        out.put_slice(b"{\"index\":0,\"delta\":{\"content\":");
+        write_json(text, out);
+        out.put_slice(b"},\"logprobs\":null,\"finish_reason\":null");
+        self.end_chunk(out);
+    }
+
     pub(super) fn delta(&self, delta: &Delta<'_>, out: &mut BytesMut) {
         self.chunk(delta, None, out);
     }
@@ -78,6 +87,10 @@ impl Frames {
         write_json(delta, out);
         out.put_slice(b",\"logprobs\":null,\"finish_reason\":");
         write_json(&finish, out);
+        self.end_chunk(out);
+    }
+
+    fn end_chunk(&self, out: &mut BytesMut) {
         out.put_slice(if self.usage_follows { b"}],\"usage\":null}\n\n" } else { b"}]}\n\n" });
     }
 }
@@ -89,7 +102,26 @@ pub(super) fn error(error: &ApiError, out: &mut BytesMut) {
     out.put_slice(b"\n\n");
 }
 
-fn write_json<T: Serialize>(value: &T, out: &mut BytesMut) {
+fn write_json<T: Serialize + ?Sized>(value: &T, out: &mut BytesMut) {
     // Writing strings and numbers to memory cannot fail.
     let _written = serde_json::to_writer(out.writer(), value);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_written_as_any_other_chunk() {
+        for usage_follows in [false, true] {
+            let mut frames = Frames::new(usage_follows);
+            frames.start("chatcmpl-1", 1, "model", &mut BytesMut::new());
+            for text in ["", "a", "\"quoted\" \\ and\n\u{1}more \u{2028} é"] {
+                let (mut written, mut as_delta) = (BytesMut::new(), BytesMut::new());
+                frames.content(text, &mut written);
+                frames.delta(&Delta { content: Some(text), ..Delta::default() }, &mut as_delta);
+                assert_eq!(written, as_delta);
+            }
+        }
+    }
 }

@@ -284,7 +284,7 @@ impl Encoder {
     fn text(&mut self, text: &str, out: &mut BytesMut) {
         if !text.is_empty() {
             self.characters += text.chars().count();
-            self.frames.delta(&Chunk { content: Some(text), ..Chunk::default() }, out);
+            self.frames.content(text, out);
         }
     }
 

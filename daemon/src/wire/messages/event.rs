@@ -121,7 +121,7 @@ impl<'a> StreamEvent<'a> {
     /// Reads one event. An error means that an event we know holds what it must not hold.
     pub fn parse(event: &'a sse::Event) -> serde_json::Result<Self> {
         if !matches!(
-            event.event.as_str(),
+            &*event.event,
             "message"
                 | "message_start"
                 | "content_block_start"
@@ -137,8 +137,36 @@ impl<'a> StreamEvent<'a> {
         if let Some(error) = from_event(event) {
             return Ok(Self::Error(error));
         }
-        serde_json::from_str(&event.data)
+        match as_usual(&event.data) {
+            Some((index, delta)) => Ok(Self::Delta { index, delta }),
+            None => serde_json::from_str(&event.data),
+        }
     }
+}
+
+/// A piece of text, thought or input in the form in which the provider writes it, which nearly all of a stream consists of: it is read
+/// without looking for its fields. `None` for whatever else there is, and for what cannot be read.
+fn as_usual(data: &str) -> Option<(u64, Delta<'_>)> {
+    let rest = data.strip_prefix(r#"{"type":"content_block_delta","index":"#)?;
+    let (index, rest) = rest.split_at_checked(rest.bytes().position(|byte| byte == b',')?)?;
+    let rest = rest.strip_prefix(r#","delta":{"type":""#)?;
+    let (kind, text) = if let Some(text) = rest.strip_prefix(r#"text_delta","text":"#) {
+        (Delta::Text as fn(_) -> _, text)
+    } else if let Some(json) = rest.strip_prefix(r#"input_json_delta","partial_json":"#) {
+        (Delta::Json as fn(_) -> _, json)
+    } else {
+        (Delta::Thinking as fn(_) -> _, rest.strip_prefix(r#"thinking_delta","thinking":"#)?)
+    };
+    // It fills its events up with spaces before the last bracket.
+    let text = text.strip_suffix('}')?.trim_end_matches(' ').strip_suffix('}')?;
+    let plain = text.strip_prefix('"')?.strip_suffix('"')?;
+    // With everything in it that must not stand in a text as it is, only a reader of JSON knows what it says.
+    let is_plain = |byte: &u8| *byte >= b' ' && *byte != b'"' && *byte != b'\\';
+    let plain = plain.as_bytes().iter().fold(true, |all, byte| all & is_plain(byte)).then_some(plain);
+    let text = plain.map(Str::borrowed).or_else(|| serde_json::from_str(text).ok())?;
+    let is_number =
+        index.bytes().all(|byte| byte.is_ascii_digit()) && (index == "0" || !index.starts_with('0'));
+    Some((index.parse().ok().filter(|_| is_number)?, kind(text)))
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for StreamEvent<'a> {
@@ -203,5 +231,73 @@ impl<'de: 'a, 'a> Tagged<'de> for Delta<'a> {
             ("citations_delta", .., Some(citation)) => Self::Citation(citation),
             _ => Self::Other,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn by_its_fields(data: &str) -> String {
+        match serde_json::from_str(data) {
+            Ok(StreamEvent::Delta { index, delta }) => format!("{index} {delta:?}"),
+            other => format!("{other:?}"),
+        }
+    }
+
+    fn event(kind: &str, index: u64, text: &str) -> String {
+        let [of, field] = match kind {
+            "text" => ["text_delta", "text"],
+            "json" => ["input_json_delta", "partial_json"],
+            _ => ["thinking_delta", "thinking"],
+        };
+        format!(
+            r#"{{"type":"content_block_delta","index":{index},"delta":{{"type":"{of}","{field}":{text}}}  }}"#
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn a_delta_as_usual_is_read_as_any_other(
+            kind in prop_oneof![Just("text"), Just("json"), Just("thinking")],
+            index: u64,
+            text: String,
+        ) {
+            let data = event(kind, index, &serde_json::to_string(&text).unwrap());
+            let (index, delta) = as_usual(&data).unwrap();
+            prop_assert_eq!(format!("{index} {delta:?}"), by_its_fields(&data));
+        }
+
+        #[test]
+        fn what_cannot_be_read_is_not_read_as_usual(text in r#"[a"\\\n}{, u0]{0,8}"#) {
+            let data = event("text", 0, &format!("\"{text}\""));
+            if let Some((index, delta)) = as_usual(&data) {
+                prop_assert_eq!(format!("{index} {delta:?}"), by_its_fields(&data));
+            }
+        }
+    }
+
+    #[test]
+    fn only_what_has_the_usual_form_is_read_as_usual() {
+        let usual = event("text", 3, r#""a""#);
+        assert_eq!(format!("{:?}", as_usual(&usual)), r#"Some((3, Text("a")))"#);
+        for (part, other) in [
+            ("\"index\":3", "\"index\":-3"),
+            ("\"index\":3", "\"index\":03"),
+            ("\"index\":3", "\"index\":3,\"more\":{}"),
+            ("\"index\":3,", ""),
+            ("text_delta", "signature_delta"),
+            ("\"text\":", "\"text\": "),
+            ("\"a\"", "\"a\",\"text\":\"b\""),
+            ("\"a\"", "null"),
+            ("\"a\"", "\"a\\\""),
+            ("  }", ",\"more\":1}"),
+            ("  }", "  }}"),
+        ] {
+            let data = usual.replacen(part, other, 1);
+            assert!(data != usual && as_usual(&data).is_none(), "{data}");
+        }
     }
 }
