@@ -6,6 +6,7 @@
 //! ([`writer`]) takes it.
 
 pub mod metrics;
+mod packed;
 mod record;
 mod recorder;
 mod ring;

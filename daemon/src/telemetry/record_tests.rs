@@ -8,6 +8,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::*;
 use crate::clock::ManualClock;
+use crate::telemetry::packed::LONGEST_TEXT;
 use crate::telemetry::recorder::{Recorder, Threshold};
 use crate::telemetry::ring::Ring;
 use crate::telemetry::writer::Sink;
