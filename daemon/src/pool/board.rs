@@ -1,20 +1,21 @@
 //! What the choice remembers from one request to the next, so that not each request looks at every account: which accounts serve a
 //! model, how each stands, and each one's share. Everything here can be forgotten at any time.
 //!
-//! An account is looked at again when something was heard of it, when its time has come, and in turn: so many at each
-//! choice, whatever happened. Where there are no more than that, every choice looks at all of them.
+//! An account is looked at again when something was heard of it, when its time has come, and in turn: so many at a choice, but not
+//! again within a few milliseconds, in which nothing changes by itself that would be worth it.
 //!
 //! A draw is decided by the accounts of the highest luck within each share, and whose turn comes first in a conversation is
 //! kept as long as no share changes. What belongs to no conversation, and what was tried before, is chosen among copies of all,
 //! see [`super::select`].
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BinaryHeap, HashMap};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::affinity::AffinityKey;
 use super::asked::Endpoint;
+use super::heard::Heard;
 use super::route::Wanted;
 use super::select::{self, Candidate, Choice, Standing, Strategy, Why};
 use super::{Asked, Member, Snapshot};
@@ -23,46 +24,18 @@ use crate::id::AccountId;
 
 /// Boards that are kept at once: one for each model and endpoint, and for each set of accounts that a client key may use.
 const MOST_BOARDS: usize = 16;
-/// Accounts that each choice looks at anew.
+/// Accounts that are looked at anew in turn.
 const IN_TURN: usize = 16;
+/// And the next ones not before this time.
+const TURN: SignedDuration = SignedDuration::from_millis(10);
 /// Of so many accounts the load is added up, and the usual pace found, each time.
 const FEW: usize = 64;
 /// The first in a conversation's draw that are known. A draw beyond them is made among all.
 const MOST_RANKED: usize = 16;
 /// Conversations whose draw is kept at once.
 const MOST_DRAWS: usize = 512;
-/// What was heard is kept for so many answers. Who has missed more looks at everybody.
-const MOST_HEARD: usize = 1024;
 /// Two requests read the clock in another order than they choose. More than this is a clock that was put back.
 const PUT_BACK: SignedDuration = SignedDuration::from_secs(1);
-
-/// The numbers of the accounts of whom something was heard, in order.
-#[derive(Debug, Default)]
-pub(super) struct Heard {
-    /// Those that are not kept any more.
-    before: u64,
-    numbers: VecDeque<u64>,
-}
-
-impl Heard {
-    pub(super) fn push(&mut self, number: u64) {
-        if self.numbers.len() >= MOST_HEARD {
-            self.numbers.pop_front();
-            self.before += 1;
-        }
-        self.numbers.push_back(number);
-    }
-
-    fn end(&self) -> u64 {
-        self.before + self.numbers.len() as u64
-    }
-
-    /// What came after the first `seen`, if all of that is known still.
-    fn since(&self, seen: u64) -> Option<impl Iterator<Item = u64>> {
-        let skip = usize::try_from(seen.checked_sub(self.before)?).ok()?;
-        Some(self.numbers.iter().skip(skip).copied())
-    }
-}
 
 /// The boards of one snapshot.
 #[derive(Debug, Default)]
@@ -87,6 +60,8 @@ pub(super) struct Board {
     seen: u64,
     /// Whose turn it is to be looked at.
     turn: usize,
+    /// And from when on.
+    next_turn: Timestamp,
     looked_at: Timestamp,
     /// Paces that are other ones since the usual one was found.
     paces_changed: usize,
@@ -153,6 +128,7 @@ impl Board {
             due: BinaryHeap::new(),
             seen: 0,
             turn: 0,
+            next_turn: now,
             looked_at: now,
             paces_changed: 0,
             paces_known: 0,
@@ -184,10 +160,12 @@ impl Board {
         let is_known = self.candidates.len() == self.serving.len();
         // Times that were found and are none any more stay there until they come.
         let is_tidy = self.due.len() <= 4 * self.serving.len() + IN_TURN;
-        let Some(news) = news.filter(|_| is_known && is_tidy && !was_put_back) else {
+        let Some(mut news) = news.filter(|_| is_known && is_tidy && !was_put_back) else {
             self.look_at_all(now);
             return;
         };
+        // Of one answer more is heard than one thing.
+        news.dedup();
         for index in news {
             self.look_at(index, now);
         }
@@ -197,9 +175,12 @@ impl Board {
             self.look_at(index, now);
         }
         let all = self.serving.len();
-        for _ in 0..IN_TURN.min(all) {
-            self.look_at(self.turn % all, now);
-            self.turn = (self.turn + 1) % all;
+        if now >= self.next_turn {
+            for _ in 0..IN_TURN.min(all) {
+                self.look_at(self.turn % all, now);
+                self.turn = (self.turn + 1) % all;
+            }
+            self.next_turn = after(now, TURN);
         }
         let enough = if all <= IN_TURN { 1 } else { all / 4 };
         if self.paces_changed >= enough {
@@ -209,6 +190,7 @@ impl Board {
 
     fn look_at_all(&mut self, now: Timestamp) {
         self.steps += self.serving.len();
+        self.next_turn = after(now, TURN);
         let look = |(member, upstream): &(Arc<Member>, Arc<str>)| {
             member.candidate(upstream, &self.model, self.endpoint, now)
         };

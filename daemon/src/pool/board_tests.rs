@@ -162,17 +162,6 @@ fn who_is_back_is_chosen_again_at_once_though_nothing_is_heard() {
 }
 
 #[test]
-fn who_has_missed_too_much_looks_at_everybody() {
-    let mut heard = Heard::default();
-    for number in 0..MOST_HEARD as u64 + 5 {
-        heard.push(number);
-    }
-    assert!(heard.since(4).is_none());
-    assert_eq!(heard.since(5).unwrap().count(), MOST_HEARD);
-    assert_eq!(heard.since(heard.end()).unwrap().count(), 0);
-}
-
-#[test]
 fn what_a_key_was_told_before_anybody_said_whose_it_is_goes_along() {
     let (pool, manual) = keys(1);
     let bucket = |name: &str, used: f64| {

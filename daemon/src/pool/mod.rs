@@ -9,6 +9,7 @@ mod asked;
 mod board;
 mod common;
 mod health;
+mod heard;
 mod lease;
 mod member;
 mod memory;
@@ -39,8 +40,9 @@ use crate::account::{Account, FileName, Settings};
 use crate::clock::Clock;
 use crate::events::Events;
 use crate::id::AccountId;
-use board::{Boards, Heard};
+use board::Boards;
 use common::Commons;
+use heard::Heard;
 use memory::Departed;
 
 /// How the pool chooses.
