@@ -105,7 +105,9 @@ impl Default for RequestId {
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "px_{}", self.0.simple())
+        let mut digits = uuid::Uuid::encode_buffer();
+        f.write_str("px_")?;
+        f.write_str(self.0.simple().encode_lower(&mut digits))
     }
 }
 

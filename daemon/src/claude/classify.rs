@@ -3,6 +3,8 @@
 //! Most of it stands in the head. Where the same status can mean different things, the error's words decide: a 429 without
 //! a time may be a spend limit, and a 400, 403 or 404 may be about a model that this one account does not have.
 
+use std::borrow::Cow;
+
 use http::{HeaderMap, StatusCode};
 
 use super::ratelimit;
@@ -88,16 +90,16 @@ impl Outcome {
     }
 
     /// In words, for the person who asks what became of a request.
-    pub fn describe(&self) -> String {
+    pub fn describe(&self) -> Cow<'static, str> {
         match self {
-            Self::Success => "answered".to_owned(),
-            Self::ClientFault => "the request was refused: the client's own fault".to_owned(),
-            Self::Unauthorized => "the token was not taken (401)".to_owned(),
-            Self::RateLimited { until: Some(until), .. } => format!("limited until {until:.0} (429)"),
-            Self::RateLimited { until: None, .. } => "limited, no time named (429)".to_owned(),
-            Self::Redirected => "redirected, which is never followed".to_owned(),
+            Self::Success => "answered".into(),
+            Self::ClientFault => "the request was refused: the client's own fault".into(),
+            Self::Unauthorized => "the token was not taken (401)".into(),
+            Self::RateLimited { until: Some(until), .. } => format!("limited until {until:.0} (429)").into(),
+            Self::RateLimited { until: None, .. } => "limited, no time named (429)".into(),
+            Self::Redirected => "redirected, which is never followed".into(),
             Self::Forbidden { .. } | Self::SpendLimit | Self::NoSuchModel | Self::Overloaded => {
-                self.signal().cause().map_or_else(String::new, |cause| cause.to_string())
+                self.signal().cause().map_or("".into(), |cause| cause.to_string().into())
             }
         }
     }

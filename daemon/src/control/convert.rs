@@ -130,7 +130,7 @@ pub(super) fn wanted_strategy(strategy: v1::Strategy) -> Option<Strategy> {
 
 pub(super) fn explained(entry: &Entry) -> v1::ExplainRequestResponse {
     let Story { attempts, end } = entry.story();
-    let (ended_at, end) = end.map(|(at, how)| (timestamp(at), how)).unzip();
+    let (ended_at, end) = end.map(|(at, how)| (timestamp(at), how.into_owned())).unzip();
     v1::ExplainRequestResponse {
         request_id: entry.id.to_string(),
         at: Some(timestamp(entry.at)),
@@ -156,13 +156,13 @@ fn attempt(attempt: Try) -> v1::Attempt {
     v1::Attempt {
         account,
         name,
-        model,
+        model: model.to_string(),
         why,
         at: Some(timestamp(at)),
         // A clock that went back makes it negative.
         took_ms: took.map(|took| u64::try_from(took.as_millis()).unwrap_or(0)),
         status: status.map(u32::from),
-        outcome,
+        outcome: outcome.into_owned(),
     }
 }
 

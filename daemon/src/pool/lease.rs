@@ -51,6 +51,11 @@ impl Lease {
         &self.model
     }
 
+    /// The same name, for whoever keeps it.
+    pub fn shared_model(&self) -> Arc<str> {
+        Arc::clone(&self.model)
+    }
+
     /// Why it is this account.
     pub fn why(&self) -> Why {
         self.why

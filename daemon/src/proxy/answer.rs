@@ -87,7 +87,7 @@ pub(super) async fn native(
     inner: &Inner,
 ) -> Result<Answer, ProxyError> {
     let (head, mut body) = attempt.response.into_parts();
-    let mut headers = headers::for_downstream(&head.headers);
+    let mut headers = headers::for_downstream(head.headers);
     let gunzip = take_gzip(&mut headers);
     let is_own = exchange.caller.credential.is_some();
     if is_own {

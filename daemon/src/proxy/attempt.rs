@@ -52,7 +52,7 @@ impl Inner {
                 let status = attempt.response.status();
                 entry.answered(Some(status.as_u16()), attempt.outcome.describe());
             }
-            Err(error) => entry.answered(None, ErrorChain(error)),
+            Err(error) => entry.answered(None, ErrorChain(error).to_string()),
         }
         result
     }

@@ -14,7 +14,7 @@ use http::header::{HeaderValue, RETRY_AFTER};
 
 use super::attempt::{Attempt, Road, is_better, is_dead_connection, not_redirected, was_sent};
 use super::headers::SHOULD_RETRY;
-use super::history::{Entry, Telling};
+use super::history::{Entry, Telling, answered_with};
 use super::{Exchange, Inner, ProxyError};
 use crate::claude::{Outcome, Verdict};
 use crate::clock::{SignedDuration, Timestamp, after};
@@ -85,12 +85,12 @@ impl Inner {
         let result = journey.go().await;
         match &result {
             Ok(attempt) => {
-                telling.end(format_args!("answered with status {}", attempt.response.status()));
+                telling.end(answered_with(attempt.response.status()));
                 exchange.caller.observed.has_answer();
             }
             Err(error) => {
                 self.count(error);
-                telling.end(format_args!("not answered: {error}"));
+                telling.end(format!("not answered: {error}"));
             }
         }
         result
@@ -127,9 +127,12 @@ impl Inner {
 
     /// The request's entry, from now on shown to whoever watches.
     pub(super) fn entry(&self, exchange: &Exchange) -> Arc<Entry> {
-        let entry = self.history.entry(exchange);
-        exchange.caller.observed.looks_for_accounts(&entry, exchange.streams);
-        entry
+        let observed = &exchange.caller.observed;
+        observed.entry().unwrap_or_else(|| {
+            let entry = self.history.entry(exchange);
+            observed.looks_for_accounts(&entry, exchange.streams);
+            entry
+        })
     }
 
     /// Whether one more call than clients asked for may be made now.

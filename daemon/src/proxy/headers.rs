@@ -1,7 +1,7 @@
 //! Which headers cross from one side to the other. What belongs to a connection, to the caller's own
 //! credentials or to a browser stays on its side; everything else passes, known or not. Pure.
 
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName};
 
 /// Names the exchange in every answer.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-proxyd-request-id");
@@ -58,28 +58,37 @@ pub(super) fn for_upstream(headers: &HeaderMap) -> HeaderMap {
 }
 
 /// What of upstream's headers goes to the client.
-pub(super) fn for_downstream(headers: &HeaderMap) -> HeaderMap {
-    filter(headers, |name| UPSTREAMS_OWN.contains(&name))
+pub(super) fn for_downstream(headers: HeaderMap) -> HeaderMap {
+    let is_own = |name: &str| UPSTREAMS_OWN.contains(&name);
+    // Most answers hold nothing else.
+    let stays = stays(&headers, is_own);
+    if headers.keys().all(stays) { headers } else { filter(&headers, is_own) }
 }
 
-fn filter(headers: &HeaderMap, drop: impl Fn(&str) -> bool) -> HeaderMap {
-    let named: Vec<&HeaderValue> = headers.get_all(header::CONNECTION).iter().collect();
-    let listed = |name: &str| {
-        let lines = named.iter().filter_map(|line| line.to_str().ok());
-        lines.flat_map(|line| line.split(',')).any(|option| option.trim().eq_ignore_ascii_case(name))
-    };
-    let mut kept = HeaderMap::with_capacity(headers.len() + 4);
-    for (name, value) in headers {
-        let text = name.as_str();
-        if !HOP_BY_HOP.contains(&text) && !drop(text) && !listed(text) {
-            kept.append(name.clone(), value.clone());
-        }
+fn filter(headers: &HeaderMap, is_own: impl Fn(&str) -> bool) -> HeaderMap {
+    let stays = stays(headers, is_own);
+    let mut kept = HeaderMap::with_capacity(headers.len());
+    for (name, value) in headers.iter().filter(|(name, _)| stays(name)) {
+        kept.append(name.clone(), value.clone());
     }
     kept
 }
 
+/// Tells which of these crosses.
+fn stays(headers: &HeaderMap, is_own: impl Fn(&str) -> bool) -> impl Fn(&HeaderName) -> bool {
+    let lines = headers.get_all(header::CONNECTION).iter().filter_map(|line| line.to_str().ok());
+    let options = lines.flat_map(|line| line.split(',')).map(|option| option.trim().to_ascii_lowercase());
+    let named: Vec<String> = options.collect();
+    move |name| {
+        let name = name.as_str();
+        !HOP_BY_HOP.contains(&name) && !is_own(name) && !named.iter().any(|named| named == name)
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -125,7 +134,7 @@ mod tests {
             ("retry-after", "3"),
             ("transfer-encoding", "chunked"),
         ]);
-        let passed = for_downstream(&sent);
+        let passed = for_downstream(sent);
         let mut names: Vec<_> = passed.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
         assert_eq!(names, ["request-id", "retry-after"]);

@@ -1,9 +1,11 @@
 //! What became of the last requests: which accounts each went to, why, and how each attempt ended. In memory, bounded, for
 //! the person who asks by a request's id. Nothing of a request's or an answer's content is in it.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use http::StatusCode;
 
 use crate::clock::{Clock, SignedDuration, Timestamp};
 use crate::id::{AccountId, RequestId};
@@ -42,12 +44,15 @@ pub struct Entry {
     story: Mutex<Story>,
 }
 
+/// What is told of a request. Thousands are remembered, of nearly all of them the same.
+pub type Words = Cow<'static, str>;
+
 /// What became of a request so far.
 #[derive(Clone, Debug, Default)]
 pub struct Story {
     pub attempts: Vec<Try>,
     /// When and how it ended, in words; `None` while it goes on.
-    pub end: Option<(Timestamp, String)>,
+    pub end: Option<(Timestamp, Words)>,
 }
 
 /// One attempt.
@@ -55,14 +60,14 @@ pub struct Story {
 pub struct Try {
     pub by: By,
     /// The model as upstream is asked for it.
-    pub model: String,
+    pub model: Arc<str>,
     pub at: Timestamp,
     /// Until the answer's head came, or the failure.
     pub took: Option<SignedDuration>,
     /// The answer's status, if one came.
     pub status: Option<u16>,
     /// How it ended, in words; empty while nobody knows.
-    pub outcome: String,
+    pub outcome: Words,
 }
 
 /// By what an attempt was made.
@@ -84,13 +89,8 @@ impl History {
         self.lock().iter().rev().find(|entry| entry.id.to_string() == id).cloned()
     }
 
-    /// The entry of a request, made where there is none yet.
+    /// The entry of a request that has none yet.
     pub(super) fn entry(&self, exchange: &Exchange) -> Arc<Entry> {
-        let mut entries = self.lock();
-        // One that comes a second time came a moment ago.
-        if let Some(known) = entries.iter().rev().take(64).find(|entry| entry.id == exchange.id) {
-            return Arc::clone(known);
-        }
         let entry = Arc::new(Entry {
             id: exchange.id,
             at: self.clock.now(),
@@ -103,10 +103,12 @@ impl History {
             clock: self.clock.clone(),
             story: Mutex::default(),
         });
-        if entries.len() >= MOST_REMEMBERED {
-            entries.pop_front();
-        }
+        let mut entries = self.lock();
+        let oldest = if entries.len() >= MOST_REMEMBERED { entries.pop_front() } else { None };
         entries.push_back(Arc::clone(&entry));
+        drop(entries);
+        // Others need not wait until it is taken apart.
+        drop(oldest);
         entry
     }
 
@@ -128,14 +130,14 @@ fn beginning(text: &str, most: usize) -> &str {
 pub(super) struct Telling {
     entry: Arc<Entry>,
     /// What is told already, and goes before the rest.
-    so_far: String,
+    so_far: Words,
     is_over: bool,
 }
 
 impl Telling {
     /// Of a request that begins.
     pub(super) fn of(entry: &Arc<Entry>) -> Self {
-        Self { entry: Arc::clone(entry), so_far: String::new(), is_over: false }
+        Self { entry: Arc::clone(entry), so_far: Words::default(), is_over: false }
     }
 
     /// Of one that seemed to have ended, and whose answer's body is still on its way.
@@ -149,9 +151,9 @@ impl Telling {
         self.entry.id
     }
 
-    pub(super) fn end(&mut self, how: impl fmt::Display) {
+    pub(super) fn end(&mut self, how: impl Into<Words>) {
         if !std::mem::replace(&mut self.is_over, true) {
-            self.entry.end(format_args!("{}{how}", self.so_far));
+            self.entry.end(std::mem::take(&mut self.so_far) + how.into());
         }
     }
 }
@@ -159,8 +161,18 @@ impl Telling {
 impl Drop for Telling {
     fn drop(&mut self) {
         let separator = if self.so_far.is_empty() { "" } else { ", but " };
-        self.end(format_args!("{separator}given up: nobody waited for it any longer"));
+        if !self.is_over {
+            self.end(format!("{separator}given up: nobody waited for it any longer"));
+        }
     }
+}
+
+/// How a request ends that has an answer.
+pub(super) fn answered_with(status: StatusCode) -> Words {
+    if status == StatusCode::OK {
+        return "answered with status 200 OK".into();
+    }
+    format!("answered with status {status}").into()
 }
 
 impl Entry {
@@ -176,15 +188,15 @@ impl Entry {
     /// An attempt begins.
     pub(super) fn begin(&self, lease: &Lease) {
         let (id, name) = (lease.account().id.clone(), lease.account().called().to_owned());
-        self.begin_by(By::Account { id, name, why: lease.why() }, lease.model());
+        self.begin_by(By::Account { id, name, why: lease.why() }, lease.shared_model());
     }
 
     /// An attempt by the caller's own credential begins.
     pub(super) fn begin_own(&self, model: &str) {
-        self.begin_by(By::OwnCredential, model);
+        self.begin_by(By::OwnCredential, model.into());
     }
 
-    fn begin_by(&self, by: By, model: &str) {
+    fn begin_by(&self, by: By, model: Arc<str>) {
         self.noted.tries(match &by {
             By::Account { id, .. } => Some(id),
             By::OwnCredential => None,
@@ -192,30 +204,32 @@ impl Entry {
         let mut story = self.lock();
         story.end = None;
         if story.attempts.len() < MOST_ATTEMPTS {
+            // Nearly every request has one.
+            story.attempts.reserve_exact(1);
             story.attempts.push(Try {
                 by,
-                model: model.to_owned(),
+                model,
                 at: self.clock.now(),
                 took: None,
                 status: None,
-                outcome: String::new(),
+                outcome: Words::default(),
             });
         }
     }
 
     /// The last attempt has an answer, or failed.
-    pub(super) fn answered(&self, status: Option<u16>, outcome: impl fmt::Display) {
+    pub(super) fn answered(&self, status: Option<u16>, outcome: impl Into<Words>) {
         let now = self.clock.now();
         if let Some(last) = self.lock().attempts.last_mut() {
             last.took.get_or_insert(now.duration_since(last.at));
             last.status = status;
-            last.outcome = outcome.to_string();
+            last.outcome = outcome.into();
         }
     }
 
     /// The request has ended.
-    pub(super) fn end(&self, how: impl fmt::Display) {
-        self.lock().end = Some((self.clock.now(), how.to_string()));
+    fn end(&self, how: Words) {
+        self.lock().end = Some((self.clock.now(), how));
     }
 
     fn lock(&self) -> MutexGuard<'_, Story> {

@@ -54,7 +54,7 @@ pub use dispatch::LONG_WAIT;
 pub use error::ProxyError;
 pub use fault::Fault;
 pub use headers::{REQUEST_ID, SHOULD_RETRY};
-pub use history::{By, Entry, History, MOST_REMEMBERED, Story, Try};
+pub use history::{By, Entry, History, MOST_REMEMBERED, Story, Try, Words};
 pub use late::LATE_HEAD;
 pub use models::ModelsRequest;
 pub use noted::{Broken, Noted, Notes};
@@ -197,9 +197,12 @@ impl Proxy {
         let expected = exchange.streams.then(|| Expected::native(&exchange));
         let this = self.clone();
         let work = Box::pin(async move {
-            // In their place: to move them would be to copy them.
-            let attempt = this.unless_cut(pin!(this.0.dispatch(&exchange))).await?;
-            this.unless_cut(pin!(answer::native(attempt, &exchange, &this.0))).await
+            let answering = async {
+                // In their place: to move them would be to copy them.
+                let attempt = pin!(this.0.dispatch(&exchange)).await?;
+                pin!(answer::native(attempt, &exchange, &this.0)).await
+            };
+            this.unless_cut(pin!(answering)).await
         });
         self.0.in_time(expected, work).await
     }

@@ -303,7 +303,7 @@ impl Proxy {
         let attempt = self.0.dispatch(&exchange).await?;
         let from = attempt.lease.as_ref().and_then(|lease| lease.account().settings.base_url.clone());
         let (head, body) = attempt.response.into_parts();
-        let mut upstream = headers::for_downstream(&head.headers);
+        let mut upstream = headers::for_downstream(head.headers);
         let body = read_whole(body, answer::take_gzip(&mut upstream)).await?;
         if head.status.is_success() {
             return Ok((body, from));

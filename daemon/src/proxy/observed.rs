@@ -49,6 +49,11 @@ impl Observed {
         self.noted.broke(Broken::Stopped);
     }
 
+    /// The request's entry, where accounts were looked for before.
+    pub(super) fn entry(&self) -> Option<Arc<Entry>> {
+        self.progress.as_ref()?.entry()
+    }
+
     /// Accounts are looked for.
     pub(super) fn looks_for_accounts(&self, entry: &Arc<Entry>, streams: bool) {
         if let Some(progress) = &self.progress {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tracing::debug;
 
 use super::attempt::{Attempt, counted_as, not_redirected};
-use super::history::{Entry, Telling};
+use super::history::{Entry, Telling, answered_with};
 use super::{Exchange, Inner, ProxyError};
 use crate::chain::ErrorChain;
 use crate::claude::api::{SendError, WrittenBy};
@@ -32,10 +32,10 @@ impl Inner {
         };
         match &result {
             Ok(attempt) => {
-                telling.end(format_args!("answered with status {}", attempt.response.status()));
+                telling.end(answered_with(attempt.response.status()));
                 exchange.caller.observed.has_answer();
             }
-            Err(error) => telling.end(format_args!("not answered: {error}")),
+            Err(error) => telling.end(format!("not answered: {error}")),
         }
         result
     }
@@ -63,7 +63,7 @@ impl Inner {
             Err(error) => {
                 measured.ended(metrics::Outcome::Failed, None);
                 debug!(request.id = %exchange.id, error = %ErrorChain(&error), "attempt by the caller's own credential failed");
-                entry.answered(None, ErrorChain(&error));
+                entry.answered(None, ErrorChain(&error).to_string());
                 Err(self.not_sent(error))
             }
         }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use super::history::{By, Entry, Story};
+use super::history::{By, Entry, Story, Words};
 use crate::clock::{SignedDuration, Timestamp};
 use crate::id::{AccountId, RequestId};
 use crate::keys::Key;
@@ -84,7 +84,7 @@ pub struct Gone {
     /// `None` where its client went before it got one.
     pub status: Option<u16>,
     /// In words; empty where no account was looked for.
-    pub outcome: String,
+    pub outcome: Words,
 }
 
 /// How far a request is.
@@ -124,6 +124,10 @@ impl Progress {
     /// So much of the answer goes down.
     pub fn went_down(&self, bytes: usize) {
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn entry(&self) -> Option<Arc<Entry>> {
+        self.told.get().map(|(entry, _)| Arc::clone(entry))
     }
 
     /// Accounts are looked for.

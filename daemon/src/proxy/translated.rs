@@ -218,7 +218,7 @@ struct Opened {
 
 fn open(response: Response<UpstreamBody>) -> Opened {
     let (head, body) = response.into_parts();
-    let mut upstream = headers::for_downstream(&head.headers);
+    let mut upstream = headers::for_downstream(head.headers);
     let gunzip = answer::take_gzip(&mut upstream);
     let mut headers = HeaderMap::new();
     if let Some(id) = upstream.get(UPSTREAM_REQUEST_ID) {
