@@ -6,10 +6,13 @@
 
 use std::net::SocketAddr;
 
-use http::header::{self, HeaderMap, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode, Uri};
 
 use crate::wire::error::{ApiError, ErrorKind};
+
+/// What a browser says of the page that a request comes from (Fetch Metadata).
+static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// `http.hosts` and `http.origins`.
 #[derive(Clone, Debug, Default)]
@@ -69,7 +72,7 @@ impl Guard {
                 ));
             }
         }
-        let mut sites = headers.get_all("sec-fetch-site").iter().map(HeaderValue::as_bytes);
+        let mut sites = headers.get_all(&SEC_FETCH_SITE).iter().map(HeaderValue::as_bytes);
         match (sites.next(), sites.next()) {
             (None | Some(b"none" | b"same-origin"), None) => Ok(None),
             _ => {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::header::{CONTENT_TYPE, HeaderMap};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName};
 use http::{Method, Request};
 
 use super::error;
@@ -10,12 +10,15 @@ use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{self, Endpoint};
 use crate::wire::Dialect;
 
+/// The trace that a client's request belongs to (W3C Trace Context).
+static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
 /// A request that has just come; its path is canonical.
 pub(super) fn request<B>(metrics: &Arc<Metrics>, request: &Request<B>) -> metrics::Request {
     let path = request.uri().path();
     let endpoint = endpoint(path);
     let dialect = dialect(endpoint, path, request.headers());
-    let parent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
+    let parent = request.headers().get(&TRACEPARENT).and_then(|value| value.to_str().ok());
     metrics::Request::new(metrics, endpoint, dialect, method(request.method()), parent)
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::CONTENT_ENCODING;
-use http::{Response, StatusCode};
+use http::{HeaderName, Response, StatusCode};
 use tracing::debug;
 
 use super::history::Entry;
@@ -25,7 +25,7 @@ const WORDS_TIMEOUT: Duration = Duration::from_secs(5);
 /// The code of a redirect.
 pub(super) const REDIRECT: &str = "upstream_redirect";
 /// Whose limits an API key shares.
-const ORGANIZATION: &str = "anthropic-organization-id";
+static ORGANIZATION: HeaderName = HeaderName::from_static("anthropic-organization-id");
 
 /// An answer's head and open body, and what it came by.
 #[derive(Debug)]
@@ -45,6 +45,7 @@ impl Inner {
         entry: &Arc<Entry>,
         lease: Lease,
     ) -> Result<Attempt, ProxyError> {
+        exchange.caller.observed.tries(Some(&lease.account().id));
         entry.begin(&lease);
         let result = self.ask(exchange, entry, lease).await;
         match &result {
@@ -100,7 +101,7 @@ impl Inner {
                 measured.head_came();
                 let (status, headers) = (response.status(), response.headers());
                 debug!(request.id = %exchange.id, account.id = %account, status = status.as_u16(), "attempt");
-                let organization = headers.get(ORGANIZATION).and_then(|value| value.to_str().ok());
+                let organization = headers.get(&ORGANIZATION).and_then(|value| value.to_str().ok());
                 lease.observe(&readings(headers), organization);
                 let mut outcome = classify(status, headers, self.clock.now());
                 let is_plain = !headers.contains_key(CONTENT_ENCODING);

@@ -4,7 +4,7 @@
 //! conversation begins (system, tools and the first message, of each as much as is looked at), which is also what a prompt cache is about. Only hashes
 //! of it leave this module.
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use serde_json::Value;
 
 use super::steady::{self, MOST_READ};
@@ -15,16 +15,22 @@ use crate::wire::skim;
 /// A conversation, and what told it.
 pub(super) type Conversation = (AffinityKey, &'static str);
 
-const SESSION: [&str; 4] = ["x-claude-code-session-id", "session-id", "x-session-affinity", "x-session-id"];
+static SESSION: [HeaderName; 4] = [
+    HeaderName::from_static("x-claude-code-session-id"),
+    HeaderName::from_static("session-id"),
+    HeaderName::from_static("x-session-affinity"),
+    HeaderName::from_static("x-session-id"),
+];
 /// Agents of one session have conversations of their own.
-const AGENT: &str = "x-claude-code-agent-id";
+static AGENT: HeaderName = HeaderName::from_static("x-claude-code-agent-id");
 
 /// The conversation that the headers name.
 pub(super) fn of_headers(headers: &HeaderMap) -> Option<Conversation> {
-    let value =
-        |name: &str| headers.get(name).map(http::HeaderValue::as_bytes).filter(|value| !value.is_empty());
-    let (name, session) = SESSION.iter().find_map(|name| Some((*name, value(name)?)))?;
-    let agent = value(AGENT).unwrap_or_default();
+    let value = |name: &HeaderName| {
+        headers.get(name).map(http::HeaderValue::as_bytes).filter(|value| !value.is_empty())
+    };
+    let (name, session) = SESSION.iter().find_map(|name| Some((name.as_str(), value(name)?)))?;
+    let agent = value(&AGENT).unwrap_or_default();
     Some((AffinityKey::of("session", [session, agent]), name))
 }
 

@@ -137,14 +137,16 @@ impl Flow {
         self.ready.push(self.encoder.keep_alive().unwrap_or_default());
     }
 
-    /// Goes on by a piece; `false` when more bytes are needed.
+    /// Goes on by a piece; `false` when more bytes are needed before there can be another.
     pub(super) fn advance(&mut self) -> Result<bool, Fault> {
         self.guarded(|flow| {
             let Some(mut events) = flow.next_events()? else { return Ok(false) };
-            flow.encode_all(&events);
-            events.clear();
+            if !events.is_empty() {
+                flow.encode_all(&events);
+                events.clear();
+            }
             flow.room = events;
-            Ok(true)
+            Ok(flow.gunzip.is_some() || !flow.rest.is_empty())
         })
     }
 
@@ -247,9 +249,7 @@ impl Flow {
     }
 
     fn encode_all(&mut self, events: &[sse::Event]) {
-        if let Encoder::Translated { dialect, .. } = &mut self.encoder
-            && !events.is_empty()
-        {
+        if let Encoder::Translated { dialect, .. } = &mut self.encoder {
             dialect.set_time(&|| self.clock.now().as_second());
         }
         for event in events {

@@ -12,7 +12,7 @@ use crate::id::{AccountId, RequestId};
 use crate::pool::{Endpoint, LONGEST_MODEL, Lease, Why};
 use crate::wire::Dialect;
 
-use super::{Exchange, Noted};
+use super::Exchange;
 
 /// Requests that are remembered.
 pub const MOST_REMEMBERED: usize = 2000;
@@ -39,7 +39,6 @@ pub struct Entry {
     pub key: Option<String>,
     /// What held it to its conversation, in words.
     pub conversation: Option<&'static str>,
-    noted: Noted,
     clock: Clock,
     story: Mutex<Story>,
 }
@@ -99,7 +98,6 @@ impl History {
             model: beginning(&exchange.model, LONGEST_MODEL).to_owned(),
             key: exchange.caller.key().map(|key| key.name.clone()),
             conversation: exchange.conversation.map(|(_, told_by)| told_by),
-            noted: exchange.caller.observed.noted.clone(),
             clock: self.clock.clone(),
             story: Mutex::default(),
         });
@@ -197,10 +195,6 @@ impl Entry {
     }
 
     fn begin_by(&self, by: By, model: Arc<str>) {
-        self.noted.tries(match &by {
-            By::Account { id, .. } => Some(id),
-            By::OwnCredential => None,
-        });
         let mut story = self.lock();
         story.end = None;
         if story.attempts.len() < MOST_ATTEMPTS {

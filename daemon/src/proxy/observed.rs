@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::history::Entry;
 use super::noted::{Broken, Noted};
 use super::progress::Progress;
+use crate::id::AccountId;
 use crate::telemetry::metrics::{self, Used};
 use crate::wire::error::ApiError;
 use crate::wire::messages::Usage;
@@ -59,6 +60,11 @@ impl Observed {
         if let Some(progress) = &self.progress {
             progress.looks_for_accounts(entry, streams);
         }
+    }
+
+    /// Another attempt begins, by an account or by the caller's own credential.
+    pub(super) fn tries(&self, account: Option<&AccountId>) {
+        self.noted.tries(account);
     }
 
     /// A model is asked for.

@@ -46,6 +46,7 @@ impl Inner {
         credential: &OwnCredential,
         entry: &Arc<Entry>,
     ) -> Result<Attempt, ProxyError> {
+        exchange.caller.observed.tries(None);
         entry.begin_own(&exchange.model);
         let written_by =
             if exchange.dialect == Dialect::Messages { WrittenBy::Caller } else { WrittenBy::Us };

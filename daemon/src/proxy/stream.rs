@@ -137,6 +137,7 @@ impl Pump {
             }
             match self.flow.advance() {
                 Ok(true) => continue,
+                Ok(false) if self.flow.is_full() => break,
                 Ok(false) => {}
                 Err(fault) => {
                     self.end(Ending::Broken(fault));

@@ -1,7 +1,6 @@
 //! The daemon as a person would run it: a file of configuration, accounts in files, everybody of its user trusted. Its log, a line a
-//! request, goes to a file, since no systemd is here to take it.
+//! request, goes to a file, since no systemd is here to take it: none beside its configuration, which it watches.
 
-use std::fs::File;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -31,7 +30,7 @@ pub(super) fn start(lab: &Lab, upstream: &Upstream, accounts: usize) -> Result<S
     );
     let file = home.path().join("config.toml");
     files::put(&file, configuration.as_bytes())?;
-    let log = File::create(home.path().join("log"))?;
+    let log = tempfile::tempfile_in(lab.dir())?;
     let mut proxyd = Command::new(&lab.proxyd);
     proxyd.env_clear().env("HOME", home.path()).env("PATH", "/usr/bin:/bin");
     proxyd.arg("--config").arg(&file).current_dir(home.path()).stdout(Stdio::null()).stderr(log);
