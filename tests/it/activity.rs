@@ -151,6 +151,28 @@ async fn a_request_that_upstream_has_not_answered_is_shown_as_asking_with_its_at
 }
 
 #[tokio::test]
+async fn a_request_whose_stream_broke_off_before_it_began_is_shown_as_asking_again() {
+    let fake = FakeClaude::start().await;
+    let (daemon, _) = TestDaemon::with_accounts(&fake, 2).await;
+    let mut stream = watch(&daemon).await;
+    let gate = Gate::new();
+    fake.on(MESSAGES).once(Script::stream(text_events(MODEL, &["never seen"])).cut_after(10));
+    fake.on(MESSAGES).once(Script::real().hold(&gate));
+    let request = asked(true);
+    let asking = daemon.post(CHAT, &request);
+    let looking = async {
+        let request = running(&mut stream, |request| request.attempt == 2).await;
+        assert_eq!((request.phase(), request.bytes), (RequestPhase::Asking, 0));
+        gate.open();
+    };
+    let (answer, ()) = tokio::join!(asking, looking);
+    assert_eq!(answer.status(), 200);
+    assert!(answer.text().await.unwrap().ends_with("data: [DONE]\n\n"));
+    let (ended, _) = ended(&mut stream).await;
+    assert_eq!(ended.request.unwrap().attempt, 2);
+}
+
+#[tokio::test]
 async fn a_request_that_waits_for_an_account_is_shown_as_waiting() {
     let clock = ManualClock::at("2026-06-01T12:00:00Z".parse().unwrap());
     let fake = fake_at(&clock).await;

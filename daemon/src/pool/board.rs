@@ -2,7 +2,8 @@
 //! model, how each stands, and each one's share. Everything here can be forgotten at any time.
 //!
 //! An account is looked at again when something was heard of it, when its time has come, and in turn: so many at a choice, but not
-//! again within a few milliseconds, in which nothing changes by itself that would be worth it.
+//! again within a few milliseconds, in which nothing changes by itself that would be worth it. Of ten thousand, each one's turn comes
+//! within some seconds.
 //!
 //! A draw is decided by the accounts of the highest luck within each share, and whose turn comes first in a conversation is
 //! kept as long as no share changes. What belongs to no conversation, and what was tried before, is chosen among copies of all,
@@ -26,7 +27,7 @@ use crate::id::AccountId;
 const MOST_BOARDS: usize = 16;
 /// Accounts that are looked at anew in turn.
 const IN_TURN: usize = 16;
-/// And the next ones not before this time.
+/// And the next ones no sooner after that.
 const TURN: SignedDuration = SignedDuration::from_millis(10);
 /// Of so many accounts the load is added up, and the usual pace found, each time.
 const FEW: usize = 64;
@@ -175,7 +176,8 @@ impl Board {
             self.look_at(index, now);
         }
         let all = self.serving.len();
-        if now >= self.next_turn {
+        // A clock that was put back a little is no reason to wait.
+        if now >= self.next_turn || self.next_turn > after(now, TURN) {
             for _ in 0..IN_TURN.min(all) {
                 self.look_at(self.turn % all, now);
                 self.turn = (self.turn + 1) % all;

@@ -128,11 +128,9 @@ impl Inner {
     /// The request's entry, from now on shown to whoever watches.
     pub(super) fn entry(&self, exchange: &Exchange) -> Arc<Entry> {
         let observed = &exchange.caller.observed;
-        observed.entry().unwrap_or_else(|| {
-            let entry = self.history.entry(exchange);
-            observed.looks_for_accounts(&entry, exchange.streams);
-            entry
-        })
+        let entry = observed.entry().unwrap_or_else(|| self.history.entry(exchange));
+        observed.looks_for_accounts(&entry, exchange.streams);
+        entry
     }
 
     /// Whether one more call than clients asked for may be made now.

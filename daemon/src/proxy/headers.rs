@@ -61,21 +61,21 @@ pub(super) fn for_upstream(headers: &HeaderMap) -> HeaderMap {
 pub(super) fn for_downstream(headers: HeaderMap) -> HeaderMap {
     let is_own = |name: &str| UPSTREAMS_OWN.contains(&name);
     // Most answers hold nothing else.
-    let stays = stays(&headers, is_own);
-    if headers.keys().all(stays) { headers } else { filter(&headers, is_own) }
+    let crosses = crossing(&headers, is_own);
+    if headers.keys().all(crosses) { headers } else { filter(&headers, is_own) }
 }
 
 fn filter(headers: &HeaderMap, is_own: impl Fn(&str) -> bool) -> HeaderMap {
-    let stays = stays(headers, is_own);
+    let crosses = crossing(headers, is_own);
     let mut kept = HeaderMap::with_capacity(headers.len());
-    for (name, value) in headers.iter().filter(|(name, _)| stays(name)) {
+    for (name, value) in headers.iter().filter(|(name, _)| crosses(name)) {
         kept.append(name.clone(), value.clone());
     }
     kept
 }
 
 /// Tells which of these crosses.
-fn stays(headers: &HeaderMap, is_own: impl Fn(&str) -> bool) -> impl Fn(&HeaderName) -> bool {
+fn crossing(headers: &HeaderMap, is_own: impl Fn(&str) -> bool) -> impl Fn(&HeaderName) -> bool {
     let lines = headers.get_all(header::CONNECTION).iter().filter_map(|line| line.to_str().ok());
     let options = lines.flat_map(|line| line.split(',')).map(|option| option.trim().to_ascii_lowercase());
     let named: Vec<String> = options.collect();
@@ -124,6 +124,21 @@ mod tests {
         let expected =
             ["anthropic-beta", "anthropic-beta", "anthropic-version", "user-agent", "x-something-new"];
         assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn an_answer_passes_as_it_is_or_without_what_its_connection_names() {
+        let sent = headers(&[("b", "1"), ("request-id", "req_1"), ("b", "2"), ("a", "3")]);
+        let lines = |headers: &HeaderMap| {
+            let lines = headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()));
+            lines.collect::<Vec<_>>()
+        };
+        let before = lines(&sent);
+        assert_eq!(lines(&for_downstream(sent.clone())), before);
+        let mut named = sent;
+        named.insert(header::CONNECTION, HeaderValue::from_static("close, A"));
+        let passed = lines(&for_downstream(named));
+        assert_eq!(passed, before.into_iter().filter(|line| !line.starts_with("a:")).collect::<Vec<_>>());
     }
 
     #[test]

@@ -172,6 +172,8 @@ fn kind_in(line: &[u8]) -> ErrorKind {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const START: &str = "event: message_start\ndata: {\"type\":\"message_start\"}\n\n";
@@ -205,6 +207,36 @@ mod tests {
                 events.observe(&text.as_bytes()[at..]);
                 assert_eq!(closing(&events), None, "split at {at}");
             }
+        }
+    }
+
+    proptest! {
+        /// Byte by byte no event is passed over as a whole.
+        #[test]
+        fn what_is_passed_over_leaves_what_reading_it_leaves(
+            lines in prop::collection::vec(
+                (
+                    prop_oneof![
+                        3 => Just("event: content_block_delta"),
+                        3 => Just("data: {\"type\":\"content_block_delta\"}"),
+                        3 => Just(""),
+                        1 => Just("event: message_stop"),
+                        1 => Just("event: error"),
+                        1 => Just(": comment"),
+                    ],
+                    prop_oneof![6 => Just("\n"), 1 => Just("\r"), 1 => Just("\r\n"), 1 => Just("")],
+                ),
+                0..12,
+            ),
+        ) {
+            let text: String = lines.iter().flat_map(|(line, end)| [*line, *end]).collect();
+            let mut one_by_one = NativeEvents::default();
+            text.bytes().for_each(|byte| one_by_one.observe(&[byte]));
+            let state = |events: &NativeEvents| {
+                let NativeEvents { in_line, in_event, in_error, after_cr, ended, in_usage, error, .. } = events;
+                format!("{in_line} {in_event} {in_error} {after_cr} {ended} {in_usage} {error:?}")
+            };
+            prop_assert_eq!(state(&after(&text)), state(&one_by_one), "{:?}", text);
         }
     }
 

@@ -50,7 +50,7 @@ impl Observed {
         self.noted.broke(Broken::Stopped);
     }
 
-    /// The request's entry, where accounts were looked for before.
+    /// The request's entry, where accounts were looked for before. Who is not served has none.
     pub(super) fn entry(&self) -> Option<Arc<Entry>> {
         self.progress.as_ref()?.entry()
     }

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use http_body::{Body as _, SizeHint};
 use http_body_util::BodyExt as _;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
@@ -41,8 +43,8 @@ pub struct Pump {
     cut: CancellationToken,
     /// What was handed on may not have left yet.
     is_leaving: bool,
-    /// Wakes the pump when `cut` is cancelled.
-    cutting: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// Wakes the pump when `cut` is cancelled, once it had to wait; nobody looks at it before it calls.
+    cutting: Option<FuturesUnordered<WaitForCancellationFutureOwned>>,
 }
 
 impl Pump {
@@ -65,7 +67,7 @@ impl Pump {
             cut: inner.cut.clone(),
             // The head is.
             is_leaving: true,
-            cutting: Box::pin(inner.cut.clone().cancelled_owned()),
+            cutting: None,
         }
     }
 
@@ -154,7 +156,10 @@ impl Pump {
                 Poll::Ready(Some(Err(error))) => self.end(Ending::Broken(error.into())),
                 Poll::Ready(None) => self.end(Ending::Complete),
                 Poll::Pending => {
-                    if self.cutting.as_mut().poll(context).is_ready() {
+                    let cutting = self
+                        .cutting
+                        .get_or_insert_with(|| std::iter::once(self.cut.clone().cancelled_owned()).collect());
+                    if cutting.poll_next_unpin(context).is_ready() {
                         self.end(Ending::Stopping);
                     } else if self.flow.has_nothing() && self.flow.may_keep_alive() {
                         self.show_life(context);

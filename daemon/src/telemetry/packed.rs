@@ -64,11 +64,12 @@ impl Packed {
     /// What `record` records.
     pub(super) fn of(record: impl FnOnce(&mut dyn Visit)) -> Self {
         // What shows itself may log meanwhile, and then finds an empty table.
-        let mut packer = Packer(TABLE.take());
+        let mut packer = Packer(TABLE.try_with(Cell::take).unwrap_or_default());
         packer.0.clear();
         record(&mut packer);
         let packed = Self(packer.0.as_slice().into());
-        TABLE.set(packer.0);
+        // A thread that ends has none any more.
+        let _ended = TABLE.try_with(|table| table.set(packer.0));
         packed
     }
 
@@ -91,8 +92,8 @@ impl Packed {
         })
     }
 
-    /// Of all values.
-    pub(super) fn len(&self) -> usize {
+    /// In bytes.
+    pub(super) fn size(&self) -> usize {
         self.0.len()
     }
 
@@ -177,11 +178,16 @@ impl Packer {
         }
     }
 
-    fn put_text(&mut self, field: &Field, kind: Kind, write: impl FnOnce(&mut Bounded<'_>) -> fmt::Result) {
+    fn put_written(
+        &mut self,
+        field: &Field,
+        kind: Kind,
+        write: impl FnOnce(&mut Bounded<'_>) -> fmt::Result,
+    ) {
         self.put(field, kind, &[0; 2]);
         let start = self.0.len();
         // It stops where the text is full.
-        let _full = write(&mut Bounded { text: &mut self.0, start });
+        let _full = write(&mut Bounded { text: &mut self.0, start, is_full: false });
         let length = u16::try_from(self.0.len() - start).unwrap_or(0);
         if let Some(place) = start.checked_sub(2).and_then(|place| self.0.get_mut(place..start)) {
             place.copy_from_slice(&length.to_le_bytes());
@@ -215,11 +221,11 @@ impl Visit for Packer {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.put_text(field, Kind::Text, |text| text.write_str(value));
+        self.put_written(field, Kind::Text, |text| text.write_str(value));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.put_text(field, Kind::Shown, |text| write!(text, "{value:?}"));
+        self.put_written(field, Kind::Shown, |text| write!(text, "{value:?}"));
     }
 }
 
@@ -286,6 +292,8 @@ struct Bounded<'a> {
     text: &'a mut Vec<u8>,
     /// Where it begins.
     start: usize,
+    /// Nothing more is written, whoever goes on.
+    is_full: bool,
 }
 
 impl Bounded<'_> {
@@ -296,6 +304,9 @@ impl Bounded<'_> {
 
 impl fmt::Write for Bounded<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
+        if self.is_full {
+            return Err(fmt::Error);
+        }
         if self.len() + text.len() < LONGEST_TEXT && is_plain(text.as_bytes()) {
             self.text.extend_from_slice(text.as_bytes());
             return Ok(());
@@ -304,6 +315,7 @@ impl fmt::Write for Bounded<'_> {
         for char in text.chars() {
             if self.len() >= LONGEST_TEXT {
                 self.text.extend_from_slice("…".as_bytes());
+                self.is_full = true;
                 return Err(fmt::Error);
             }
             if char.is_control() {

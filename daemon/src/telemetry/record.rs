@@ -123,7 +123,7 @@ impl Record {
 
     /// About how much memory it takes.
     pub(super) fn size(&self) -> usize {
-        128 + self.values.len() + self.spans.iter().map(|span| 64 + span.values.len()).sum::<usize>()
+        128 + self.values.size() + self.spans.iter().map(|span| 64 + span.values.size()).sum::<usize>()
     }
 
     /// Happens once more, for the subscriber of this thread.

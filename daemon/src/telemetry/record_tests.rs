@@ -132,3 +132,20 @@ fn a_span_that_is_told_more_later_tells_it() {
     fields.sort();
     assert_eq!(fields, [("found", "7".to_owned()), ("kind", "b".to_owned())]);
 }
+
+#[test]
+fn who_goes_on_writing_when_all_is_full_spoils_no_other_field() {
+    struct Stubborn;
+    impl std::fmt::Debug for Stubborn {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            for _ in 0..100_000 {
+                let _full = f.write_str("xy");
+            }
+            Ok(())
+        }
+    }
+    let records = recorded(|| tracing::info!(long = ?Stubborn, after = 7, "told"));
+    let fields = records[0].fields();
+    assert_eq!(fields[0].1.len(), LONGEST_TEXT + '…'.len_utf8());
+    assert_eq!((fields[1].0, fields[1].1.as_str(), records[0].message().as_str()), ("after", "7", "told"));
+}

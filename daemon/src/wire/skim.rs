@@ -126,6 +126,8 @@ pub fn value_end(text: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn of(text: &str, name: &str) -> Option<String> {
@@ -175,6 +177,28 @@ mod tests {
                 assert_eq!(closing_quote(&escaped), Some(length + 2), "{other} {length}");
             }
         }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_escaped_ends_no_string_wherever_blocks_end(
+            text in prop::collection::vec(prop_oneof![6 => Just(b'a'), 2 => Just(b'\\'), 1 => Just(b'"')], 0..200),
+        ) {
+            let (mut end, mut is_escaped) = (None, false);
+            for (at, byte) in text.iter().enumerate() {
+                if *byte == b'"' && !is_escaped {
+                    end = end.or(Some(at));
+                }
+                is_escaped = *byte == b'\\' && !is_escaped;
+            }
+            prop_assert_eq!(closing_quote(&text), end);
+        }
+    }
+
+    #[test]
+    fn an_escape_goes_over_the_end_of_a_block() {
+        let text = ["a".repeat(63), r#"\"""#.to_owned()].concat();
+        assert_eq!(closing_quote(text.as_bytes()), Some(65));
     }
 
     #[test]

@@ -10,6 +10,8 @@ use bytes::{BufMut, BytesMut};
 
 /// The name of an event to which the stream gave none.
 const UNNAMED: &str = "message";
+/// Names up to this length are shared.
+const SHORT: usize = 64;
 
 /// One event: its name (`message` when the stream gave none) and its data lines joined by LF.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,8 +35,8 @@ pub struct Reader {
     /// The bytes of a line whose end has not arrived yet.
     line: Vec<u8>,
     event: Option<Arc<str>>,
-    /// The last name that was given.
-    last: Arc<str>,
+    /// The last name that was given; a long one is not kept beside its event.
+    last: Option<Arc<str>>,
     data: String,
     has_data: bool,
     /// The last byte was CR: a following LF belongs to it.
@@ -50,7 +52,7 @@ impl Reader {
             max_event,
             line: Vec::new(),
             event: None,
-            last: Arc::from(UNNAMED),
+            last: None,
             data: String::new(),
             has_data: false,
             after_cr: false,
@@ -138,10 +140,10 @@ impl Reader {
                 push_lossy(&mut self.data, value);
             }
             b"event" => {
-                if self.last.as_bytes() != value {
-                    self.last = Arc::from(String::from_utf8_lossy(value));
-                }
-                self.event = Some(Arc::clone(&self.last));
+                let known = self.last.take().filter(|last| last.as_bytes() == value);
+                let name = known.unwrap_or_else(|| Arc::from(String::from_utf8_lossy(value)));
+                self.last = Some(&name).filter(|name| name.len() <= SHORT).cloned();
+                self.event = Some(name);
             }
             // Comments, ids, retry times and unknown fields carry nothing for us.
             _ => {}

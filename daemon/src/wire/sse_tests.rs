@@ -21,6 +21,20 @@ fn event(name: &str, data: &str) -> Event {
 }
 
 #[test]
+fn each_event_has_its_own_name() {
+    let long = "n".repeat(100);
+    let names = ["a", "a", "b", "message", "a", &long, &long, "", "b"];
+    let line = |name: &&str| if *name == "message" { String::new() } else { format!("event: {name}\n") };
+    let text: String = names.iter().map(|name| line(name) + "data: d\n\n").collect();
+    let mut reader = Reader::new(10_000);
+    let read: Vec<_> = reader.push(text.as_bytes()).unwrap().into_iter().map(|event| event.event).collect();
+    let names = names.map(|name| if name.is_empty() { "message" } else { name });
+    assert_eq!(read.iter().map(|name| &**name).collect::<Vec<_>>(), names);
+    // A short one is there once, a long one as long as its event is.
+    assert!(Arc::ptr_eq(&read[0], &read[1]) && !Arc::ptr_eq(&read[5], &read[6]));
+}
+
+#[test]
 fn the_rules_of_the_format_hold() {
     let cases: &[(&str, &[(&str, &str)])] = &[
         ("data: a\n\n", &[("message", "a")]),

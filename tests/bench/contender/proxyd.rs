@@ -1,5 +1,6 @@
 //! The daemon as a person would run it: a file of configuration, accounts in files, everybody of its user trusted. Its log, a line a
-//! request, goes to a file, since no systemd is here to take it: none beside its configuration, which it watches.
+//! request, goes to a file, since no systemd is here to take it, and to one without a name: beside its configuration each line would
+//! wake who watches that.
 
 use std::process::{Command, Stdio};
 use std::time::Instant;

@@ -14,6 +14,8 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
 use hyper::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -69,6 +71,12 @@ pub(super) struct Ending {
     pub(super) kill: CancellationToken,
 }
 
+/// How a connection is to end.
+enum End {
+    AfterRequest,
+    Now,
+}
+
 /// Serves one connection to its end. Dropping the future closes it.
 pub(super) async fn serve<S, H, F>(stream: S, place: &Place, ending: &Ending, handle: H)
 where
@@ -93,9 +101,18 @@ where
             () = place.standing.leave.cancelled() => {}
         }
         place.standing.between_heads().await;
+        End::AfterRequest
     };
-    tokio::pin!(connection, last);
-    let mut is_last = false;
+    let now = async {
+        tokio::select! {
+            () = place.standing.end.cancelled() => {}
+            () = ending.kill.cancelled() => {}
+        }
+        End::Now
+    };
+    // Neither is looked at before it calls: a connection is woken for each piece of an answer, and seldom to end.
+    let mut ends: FuturesUnordered<_> = [last.left_future(), now.right_future()].into_iter().collect();
+    tokio::pin!(connection);
     loop {
         tokio::select! {
             ended = connection.as_mut() => {
@@ -104,12 +121,10 @@ where
                 }
                 return;
             }
-            () = last.as_mut(), if !is_last => {
-                is_last = true;
-                connection.as_mut().graceful_shutdown();
-            }
-            () = place.standing.end.cancelled() => return,
-            () = ending.kill.cancelled() => return,
+            Some(end) = ends.next() => match end {
+                End::AfterRequest => connection.as_mut().graceful_shutdown(),
+                End::Now => return,
+            },
         }
     }
 }

@@ -247,14 +247,15 @@ mod tests {
         }
     }
 
-    fn event(kind: &str, index: u64, text: &str) -> String {
+    fn event(kind: &str, index: u64, text: &str, spaces: usize) -> String {
         let [of, field] = match kind {
             "text" => ["text_delta", "text"],
             "json" => ["input_json_delta", "partial_json"],
             _ => ["thinking_delta", "thinking"],
         };
+        let fill = " ".repeat(spaces);
         format!(
-            r#"{{"type":"content_block_delta","index":{index},"delta":{{"type":"{of}","{field}":{text}}}  }}"#
+            r#"{{"type":"content_block_delta","index":{index},"delta":{{"type":"{of}","{field}":{text}}}{fill}}}"#
         )
     }
 
@@ -262,17 +263,18 @@ mod tests {
         #[test]
         fn a_delta_as_usual_is_read_as_any_other(
             kind in prop_oneof![Just("text"), Just("json"), Just("thinking")],
-            index: u64,
+            index in prop_oneof![Just(0), 1..20_u64, any::<u64>()],
             text: String,
+            spaces in 0..3_usize,
         ) {
-            let data = event(kind, index, &serde_json::to_string(&text).unwrap());
+            let data = event(kind, index, &serde_json::to_string(&text).unwrap(), spaces);
             let (index, delta) = as_usual(&data).unwrap();
             prop_assert_eq!(format!("{index} {delta:?}"), by_its_fields(&data));
         }
 
         #[test]
         fn what_cannot_be_read_is_not_read_as_usual(text in r#"[a"\\\n}{, u0]{0,8}"#) {
-            let data = event("text", 0, &format!("\"{text}\""));
+            let data = event("text", 0, &format!("\"{text}\""), 0);
             if let Some((index, delta)) = as_usual(&data) {
                 prop_assert_eq!(format!("{index} {delta:?}"), by_its_fields(&data));
             }
@@ -281,7 +283,7 @@ mod tests {
 
     #[test]
     fn only_what_has_the_usual_form_is_read_as_usual() {
-        let usual = event("text", 3, r#""a""#);
+        let usual = event("text", 3, r#""a""#, 2);
         assert_eq!(format!("{:?}", as_usual(&usual)), r#"Some((3, Text("a")))"#);
         for (part, other) in [
             ("\"index\":3", "\"index\":-3"),

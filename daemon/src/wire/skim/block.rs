@@ -29,8 +29,9 @@ impl Escapes {
         const EVEN: u64 = 0x5555_5555_5555_5555;
         let escaping = backslashes & !self.next;
         let behind = (escaping << 1) | self.next;
-        // Rows that begin at an odd place are added to themselves and so are carried beyond their end; the others stay as they are.
-        // Behind each backslash every second place is an escaped one, counted from where its row begins: that is the difference.
+        // To a row that begins at an odd place its first bit is added, which carries it to the place behind its end; the others stay as
+        // they are. Of the places behind a row's backslashes every second one is escaped, counted from where it begins: what is carried
+        // turns EVEN over where that is at an odd place.
         let begins_odd = escaping & !EVEN & !behind;
         let (carried, overflows) = escaping.overflowing_add(begins_odd);
         self.next = u64::from(overflows);
