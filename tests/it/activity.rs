@@ -124,52 +124,42 @@ async fn a_stream_is_shown_while_it_goes_on_and_once_when_it_has_ended() {
     }
 }
 
-#[tokio::test]
-async fn a_request_that_upstream_has_not_answered_is_shown_as_asking_with_its_attempt() {
+/// A request whose first attempt meets `first`: looked at while its second one waits, and when it has ended. Gives back its answer.
+async fn asked_again(path: &str, streams: bool, first: Script) -> String {
     let fake = FakeClaude::start().await;
     let (daemon, issued) = TestDaemon::with_accounts(&fake, 2).await;
     let mut stream = watch(&daemon).await;
     let gate = Gate::new();
-    fake.on(MESSAGES).once(Script::overloaded());
+    fake.on(MESSAGES).once(first);
     fake.on(MESSAGES).once(Script::real().hold(&gate));
-    let request = asked(false);
-    let asking = daemon.post(MESSAGES, &request);
+    let request = asked(streams);
+    let asking = daemon.post(path, &request);
     let looking = async {
         let request = running(&mut stream, |request| request.attempt == 2).await;
-        assert_eq!((request.phase(), request.streaming, request.bytes), (RequestPhase::Asking, false, 0));
+        assert_eq!((request.phase(), request.streaming, request.bytes), (RequestPhase::Asking, streams, 0));
         assert!(
             issued.iter().enumerate().any(|(n, _)| request.account_name == format!("person{n}@example.com"))
         );
         gate.open();
     };
     let (answer, ()) = tokio::join!(asking, looking);
-    let length = answer.text().await.unwrap().len();
+    let answer = answer.text().await.unwrap();
     let (ended, _) = ended(&mut stream).await;
     let request = ended.request.unwrap();
-    assert_eq!((ended.status, request.attempt, request.bytes), (Some(200), 2, length as u64));
+    assert_eq!((ended.status, request.attempt, request.bytes), (Some(200), 2, answer.len() as u64));
     assert!(request.tokens.unwrap().output > 0);
+    answer
+}
+
+#[tokio::test]
+async fn a_request_that_upstream_has_not_answered_is_shown_as_asking_with_its_attempt() {
+    asked_again(MESSAGES, false, Script::overloaded()).await;
 }
 
 #[tokio::test]
 async fn a_request_whose_stream_broke_off_before_it_began_is_shown_as_asking_again() {
-    let fake = FakeClaude::start().await;
-    let (daemon, _) = TestDaemon::with_accounts(&fake, 2).await;
-    let mut stream = watch(&daemon).await;
-    let gate = Gate::new();
-    fake.on(MESSAGES).once(Script::stream(text_events(MODEL, &["never seen"])).cut_after(10));
-    fake.on(MESSAGES).once(Script::real().hold(&gate));
-    let request = asked(true);
-    let asking = daemon.post(CHAT, &request);
-    let looking = async {
-        let request = running(&mut stream, |request| request.attempt == 2).await;
-        assert_eq!((request.phase(), request.bytes), (RequestPhase::Asking, 0));
-        gate.open();
-    };
-    let (answer, ()) = tokio::join!(asking, looking);
-    assert_eq!(answer.status(), 200);
-    assert!(answer.text().await.unwrap().ends_with("data: [DONE]\n\n"));
-    let (ended, _) = ended(&mut stream).await;
-    assert_eq!(ended.request.unwrap().attempt, 2);
+    let broken = Script::stream(text_events(MODEL, &["never seen"])).cut_after(10);
+    assert!(asked_again(CHAT, true, broken).await.ends_with("data: [DONE]\n\n"));
 }
 
 #[tokio::test]

@@ -60,7 +60,7 @@ pub(super) fn for_upstream(headers: &HeaderMap) -> HeaderMap {
 /// What of upstream's headers goes to the client.
 pub(super) fn for_downstream(headers: HeaderMap) -> HeaderMap {
     let is_own = |name: &str| UPSTREAMS_OWN.contains(&name);
-    // Most answers hold nothing else.
+    // Most answers hold nothing that is to stay here.
     let crosses = crossing(&headers, is_own);
     if headers.keys().all(crosses) { headers } else { filter(&headers, is_own) }
 }

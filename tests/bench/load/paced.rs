@@ -14,11 +14,15 @@ use crate::clock::now;
 use crate::process::cpu;
 use crate::upstream::answers::{Asked, WORD};
 
+/// The part of the pause between two events after which the next stream begins: about a fifth, but so that the two hundred after the
+/// first all begin at other moments of it.
+const TURN: (u32, u32) = (41, 200);
+
 pub(super) async fn run(spec: &Spec) -> Result<Outcome> {
     let tasks = Tasks::new();
     let (before, since) = (cpu(spec.pid)?, Instant::now());
     let Asked::Paced(_, gap) = spec.asked else { bail!("{:?} is not paced", spec.asked) };
-    let mut turns = interval(Duration::from_millis(gap) * 41 / 200);
+    let mut turns = interval(Duration::from_millis(gap) * TURN.0 / TURN.1);
     let mut reading = Vec::with_capacity(spec.connections);
     for index in 0..spec.connections {
         turns.tick().await;

@@ -57,18 +57,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    /// Byte by byte, as RFC 8259 has it.
-    fn one_by_one(text: &[u8]) -> Vec<usize> {
-        let (mut ends, mut is_escaped) = (Vec::new(), false);
-        for (at, byte) in text.iter().enumerate() {
-            if *byte == QUOTE && !is_escaped {
-                ends.push(at);
-            }
-            is_escaped = *byte == BACKSLASH && !is_escaped;
-        }
-        ends
-    }
+    use crate::wire::skim::tests::ends_one_by_one;
 
     fn in_blocks(text: &[u8]) -> Vec<usize> {
         let (mut ends, mut escapes) = (Vec::new(), Escapes::default());
@@ -82,7 +71,7 @@ mod tests {
     proptest! {
         #[test]
         fn quotes_that_are_not_escaped_are_found(text in prop::collection::vec(prop_oneof![Just(QUOTE), Just(BACKSLASH), Just(b'a'), Just(QUOTE | 0x80)], 4 * BLOCK)) {
-            prop_assert_eq!(in_blocks(&text), one_by_one(&text));
+            prop_assert_eq!(in_blocks(&text), ends_one_by_one(&text));
         }
 
         #[test]
@@ -90,7 +79,7 @@ mod tests {
             let mut text = vec![b'a'; before];
             text.extend(vec![BACKSLASH; row]);
             text.resize(4 * BLOCK, QUOTE);
-            prop_assert_eq!(in_blocks(&text), one_by_one(&text));
+            prop_assert_eq!(in_blocks(&text), ends_one_by_one(&text));
         }
     }
 }
