@@ -4,6 +4,7 @@
 //! Nothing here builds a tree of a whole body.
 
 mod object;
+mod reader;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,6 +16,7 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 pub use object::{FieldError, Object};
+pub(super) use reader::{DEEPEST, from_str};
 
 /// A JSON string, borrowed from the body when it holds no escapes.
 ///

@@ -3,7 +3,7 @@
 
 mod block;
 
-use block::{BLOCK, Escapes};
+use block::{BLOCK, Escapes, Marks, controls};
 
 /// The value of the last member of this name of the object that `text` is; `None` where it is no object that comes to its end.
 pub fn member<'a>(text: &'a [u8], name: &str) -> Option<&'a [u8]> {
@@ -90,15 +90,41 @@ pub fn closing_quote(inside: &[u8]) -> Option<usize> {
     let mut escapes = Escapes::default();
     let (blocks, rest) = inside.as_chunks::<BLOCK>();
     for (index, block) in blocks.iter().enumerate() {
-        let ends = escapes.ends(block);
+        let ends = escapes.marks(block).ends;
         if ends != 0 {
             return Some(BLOCK * index + ends.trailing_zeros() as usize);
         }
     }
+    // The last one is filled up with what ends no string.
     let mut last = [0; BLOCK];
     last.get_mut(..rest.len())?.copy_from_slice(rest);
-    let ends = escapes.ends(&last);
+    let ends = escapes.marks(&last).ends;
     (ends != 0).then(|| inside.len() - rest.len() + ends.trailing_zeros() as usize)
+}
+
+/// What [`closing_quote`] finds, of a string that is valid as it is: without control characters, and with no escapes but those of one
+/// letter. `None` of any other, which may be valid, too.
+pub fn closing_quote_of_plain(inside: &[u8]) -> Option<usize> {
+    let mut escapes = Escapes::default();
+    let (blocks, rest) = inside.as_chunks::<BLOCK>();
+    let mut last = [0; BLOCK];
+    last.get_mut(..rest.len())?.copy_from_slice(rest);
+    for (index, block) in blocks.iter().chain([&last]).enumerate() {
+        let Marks { ends, escaped } = escapes.marks(block);
+        // All ones where the string goes on.
+        let before = ends.wrapping_sub(1) & !ends;
+        let mut letters = escaped & before;
+        let mut is_plain = controls(block) & before == 0;
+        while letters != 0 {
+            let letter = block.get(letters.trailing_zeros() as usize);
+            is_plain &= matches!(letter, Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't'));
+            letters &= letters - 1;
+        }
+        if ends != 0 || !is_plain {
+            return is_plain.then_some(BLOCK * index + ends.trailing_zeros() as usize);
+        }
+    }
+    None
 }
 
 /// Whether what follows a text is escaped by it: it ends with an odd number of backslashes.
@@ -124,6 +150,23 @@ pub fn value_end(text: &[u8]) -> usize {
     text.len()
 }
 
+/// How deep the brackets of a value go.
+pub fn depth(value: &[u8]) -> usize {
+    let (mut at, mut depth, mut deepest) = (0, 0_usize, 0);
+    while let Some(byte) = value.get(at) {
+        match byte {
+            b'{' | b'[' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        at = if *byte == b'"' { string_end(value, at) } else { at + 1 };
+    }
+    deepest
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -140,6 +183,18 @@ mod tests {
             is_escaped = *byte == b'\\' && !is_escaped;
         }
         ends
+    }
+
+    /// What stands behind backslashes that are not escaped.
+    fn escaped_one_by_one(text: &str) -> Vec<char> {
+        let (mut escaped, mut is_escaped) = (Vec::new(), false);
+        for letter in text.chars() {
+            if is_escaped {
+                escaped.push(letter);
+            }
+            is_escaped = letter == '\\' && !is_escaped;
+        }
+        escaped
     }
 
     fn of(text: &str, name: &str) -> Option<String> {
@@ -197,6 +252,42 @@ mod tests {
             text in prop::collection::vec(prop_oneof![6 => Just(b'a'), 2 => Just(b'\\'), 1 => Just(b'"')], 0..200),
         ) {
             prop_assert_eq!(closing_quote(&text), ends_one_by_one(&text).first().copied());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_string_ends_where_it_does_however_many_quotes_are_in_it(
+            pieces in prop::collection::vec(prop::sample::select(vec![
+                r#"\""#, r#"\""#, r#"\""#, r"\\", "a", "prose that goes on for a while, and for a while more", r#"\\\""#,
+            ]), 0..100),
+            rest in "[a\"]{0,80}",
+        ) {
+            let text = [pieces.concat(), "\"".to_owned(), rest].concat();
+            prop_assert_eq!(closing_quote(text.as_bytes()), ends_one_by_one(text.as_bytes()).first().copied());
+        }
+
+        #[test]
+        fn a_plain_string_is_one_that_serde_json_takes_without_codes(
+            inside in prop::collection::vec(prop_oneof![
+                8 => Just('a'), 4 => Just('\\'), 1 => Just('"'), 3 => prop::sample::select(vec!['n', 'u', '/', 'x', '\u{1f}', ' ', '\u{e4}']),
+            ], 0..200),
+        ) {
+            let text = inside.into_iter().collect::<String>();
+            let written = closing_quote(text.as_bytes()).map(|end| format!("\"{}\"", &text[..end]));
+            let is_valid = written.as_ref().is_some_and(|written| serde_json::from_str::<&serde_json::value::RawValue>(written).is_ok());
+            let escapes_codes = written.is_some_and(|written| escaped_one_by_one(&written).contains(&'u'));
+            let wanted = closing_quote(text.as_bytes()).filter(|_| is_valid && !escapes_codes);
+            prop_assert_eq!(closing_quote_of_plain(text.as_bytes()), wanted);
+        }
+    }
+
+    #[test]
+    fn depth_is_that_of_brackets_outside_of_texts() {
+        for (value, deep) in
+            [("1", 0), (r#""[[""#, 0), ("[]", 1), (r#"{"a":[1,[2]],"b":["]",{}]}"#, 3), ("[[]", 2)]
+        {
+            assert_eq!(depth(value.as_bytes()), deep, "{value}");
         }
     }
 

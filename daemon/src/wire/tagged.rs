@@ -10,7 +10,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::json::Str;
+use super::json::{DEEPEST, Str};
+use super::skim;
 
 /// A value that an object with a `type` can be.
 pub(super) trait Tagged<'de>: Sized {
@@ -39,7 +40,12 @@ impl<'de, T: Tagged<'de>> Visitor<'de> for TaggedVisitor<T> {
                 kind = map.next_value()?;
                 break;
             }
-            before.push((name, map.next_value::<&'de RawValue>()?));
+            let value = map.next_value::<&'de RawValue>()?;
+            // Each is read by a reader of its own, which knows nothing of those around it.
+            if skim::depth(value.get().as_bytes()) > DEEPEST {
+                return Err(de::Error::custom("recursion limit exceeded"));
+            }
+            before.push((name, value));
         }
         let fields = Fields { before: before.into_iter(), value: None, rest: map };
         T::read(kind, MapAccessDeserializer::new(fields))
@@ -123,6 +129,37 @@ mod tests {
         assert_eq!(read(r#"{"text":"a"}"#).unwrap(), Seen(None, "a".into(), None));
         assert_eq!(read(r#"{"text":"a","type":null}"#).unwrap(), Seen(None, "a".into(), None));
         assert_eq!(read("{}").unwrap(), Seen(None, "".into(), None));
+    }
+
+    #[derive(Debug)]
+    struct Nested;
+
+    #[derive(Deserialize)]
+    struct Inner {
+        #[serde(default)]
+        _inner: Vec<Nested>,
+    }
+
+    impl<'de> Tagged<'de> for Nested {
+        fn read<D: Deserializer<'de>>(_kind: Option<Str<'de>>, fields: D) -> Result<Self, D::Error> {
+            Inner::deserialize(fields).map(|_| Self)
+        }
+    }
+
+    impl<'de> Deserialize<'de> for Nested {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            tagged(deserializer)
+        }
+    }
+
+    #[test]
+    fn there_is_an_end_to_depth_wherever_the_type_stands() {
+        for (begin, end) in [("{\"_inner\":[", "],\"type\":\"t\"}"), ("{\"type\":\"t\",\"_inner\":[", "]}")] {
+            let deep = |levels: usize| [begin.repeat(levels), end.repeat(levels)].concat();
+            assert!(serde_json::from_str::<Nested>(&deep(60)).is_ok(), "{begin}");
+            let error = serde_json::from_str::<Nested>(&deep(20_000)).unwrap_err();
+            assert!(error.to_string().contains("recursion limit exceeded"), "{error}");
+        }
     }
 
     #[test]

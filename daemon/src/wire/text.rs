@@ -7,7 +7,7 @@ use serde::de::{Deserialize, Deserializer, Error as _};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::json::{Kind, Str, TextOrList, reason, text_or_list};
+use super::json::{Kind, Str, TextOrList, from_str, reason, text_or_list};
 
 /// A text of a body, or one of our own.
 #[derive(Clone, Debug)]
@@ -72,14 +72,17 @@ pub enum TextOrParts<'a, T> {
 impl<'de: 'a, 'a, T: Deserialize<'de>> Deserialize<'de> for TextOrParts<'a, T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = <&'de RawValue>::deserialize(deserializer)?;
-        let read = if Kind::of(raw) == Kind::String {
-            Text::of(raw).map(Self::Text)
-        } else {
-            let mut value = serde_json::Deserializer::from_str(raw.get());
-            text_or_list(&mut value, "a string or an array of parts").map(|read| match read {
-                TextOrList::Text(text) => Self::Text(text.into()),
-                TextOrList::List(parts) => Self::Parts(parts),
-            })
+        let read = match Kind::of(raw) {
+            Kind::String => Text::of(raw).map(Self::Text),
+            Kind::Array => from_str(raw.get()).map(Self::Parts),
+            // Neither, which is said as of any other field.
+            _ => {
+                let mut value = serde_json::Deserializer::from_str(raw.get());
+                text_or_list(&mut value, "a string or an array of parts").map(|read| match read {
+                    TextOrList::Text(text) => Self::Text(text.into()),
+                    TextOrList::List(parts) => Self::Parts(parts),
+                })
+            }
         };
         read.map_err(|error| D::Error::custom(reason(&error)))
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{Kind, Str, reason};
+use super::{Kind, Str, from_str, reason};
 use crate::wire::error::ApiError;
 use crate::wire::skim;
 
@@ -167,7 +167,7 @@ impl<'a> Object<'a> {
         let Some(text) = self.take_text(name) else {
             return Ok(None);
         };
-        let error = match serde_json::from_str(text) {
+        let error = match from_str(text) {
             Ok(list) => return Ok(Some(list)),
             Err(error) => FieldError { field: name.to_owned(), reason: reason(&error) },
         };

@@ -17,11 +17,21 @@ pub(super) struct Escapes {
     next: u64,
 }
 
+/// What matters of a block inside a string, a bit for each byte.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Marks {
+    /// Quotes that are not escaped.
+    pub(super) ends: u64,
+    /// What a backslash stands before that is not escaped itself.
+    pub(super) escaped: u64,
+}
+
 impl Escapes {
-    /// The quotes of the next block that are not escaped.
-    pub(super) fn ends(&mut self, block: &[u8; BLOCK]) -> u64 {
-        let [quotes, backslashes] = places(block);
-        quotes & !self.escaped(backslashes)
+    /// Looks at the next block.
+    pub(super) fn marks(&mut self, block: &[u8; BLOCK]) -> Marks {
+        let escaped = self.escaped(places(block, |bytes| bytes.simd_eq(u8x16::splat(BACKSLASH))));
+        let quotes = places(block, |bytes| bytes.simd_eq(u8x16::splat(QUOTE)));
+        Marks { ends: quotes & !escaped, escaped }
     }
 
     /// The bytes that a backslash escapes: in a row of backslashes each second one, and what follows a row of an odd length.
@@ -39,17 +49,17 @@ impl Escapes {
     }
 }
 
-/// Where quotes stand and where backslashes do.
-fn places(block: &[u8; BLOCK]) -> [u64; 2] {
-    let mut places = [0; 2];
-    for (quarter, bytes) in block.as_chunks::<16>().0.iter().enumerate() {
-        let bytes = u8x16::new(*bytes);
-        for (places, wanted) in places.iter_mut().zip([QUOTE, BACKSLASH]) {
-            let found = bytes.simd_eq(u8x16::splat(wanted)).to_bitmask();
-            *places |= u64::from(found) << (16 * quarter);
-        }
-    }
-    places
+/// The control characters, which no string may hold as they are (RFC 8259, section 7).
+pub(super) fn controls(block: &[u8; BLOCK]) -> u64 {
+    places(block, |bytes| bytes.simd_lt(u8x16::splat(b' ')))
+}
+
+/// Where the bytes stand for which this gives ones.
+fn places(block: &[u8; BLOCK], are: impl Fn(u8x16) -> u8x16) -> u64 {
+    let quarters = block.as_chunks::<16>().0.iter().enumerate();
+    quarters.fold(0, |found, (quarter, bytes)| {
+        found | u64::from(are(u8x16::new(*bytes)).to_bitmask()) << (16 * quarter)
+    })
 }
 
 #[cfg(test)]
@@ -62,7 +72,7 @@ mod tests {
     fn in_blocks(text: &[u8]) -> Vec<usize> {
         let (mut ends, mut escapes) = (Vec::new(), Escapes::default());
         for (index, block) in text.as_chunks::<BLOCK>().0.iter().enumerate() {
-            let found = escapes.ends(block);
+            let found = escapes.marks(block).ends;
             ends.extend((0..BLOCK).filter(|bit| found >> bit & 1 == 1).map(|bit| BLOCK * index + bit));
         }
         ends
