@@ -74,7 +74,13 @@ impl Reader {
             self.after_cr = false;
             rest = rest.strip_prefix(b"\n").unwrap_or(rest);
         }
-        while let Some(end) = memchr::memchr2(b'\n', b'\r', rest) {
+        loop {
+            if let Some((event, after)) = self.like_the_last(rest) {
+                events.push(event);
+                rest = after;
+                continue;
+            }
+            let Some(end) = memchr::memchr2(b'\n', b'\r', rest) else { break };
             let (head, tail) = rest.split_at(end);
             self.check(head.len())?;
             let event = if self.line.is_empty() {
@@ -99,6 +105,25 @@ impl Reader {
         self.check(rest.len())?;
         self.line.extend_from_slice(rest);
         Ok(())
+    }
+
+    /// An event as nearly all are, with the name of the one before it and one line of data, and what follows it. It is whole, so that
+    /// nothing of it is kept; any other is read line by line, and gives the same.
+    fn like_the_last<'a>(&self, rest: &'a [u8]) -> Option<(Event, &'a [u8])> {
+        let is_between_events =
+            self.line.is_empty() && self.event.is_none() && !self.has_data && !self.at_start;
+        let name = self.last.as_ref().filter(|name| is_between_events && !name.is_empty())?;
+        let line = rest.strip_prefix(b"event: ")?.strip_prefix(name.as_bytes())?.strip_prefix(b"\n")?;
+        let (line, after) = line.split_at(memchr::memchr2(b'\n', b'\r', line)?);
+        let (data, after) = (line.strip_prefix(b"data: ")?, after.strip_prefix(b"\n\n")?);
+        let is_long = |bytes: usize| bytes.saturating_add(name.len()) > self.max_event;
+        if is_long(line.len().max(b"event: ".len())) {
+            return None;
+        }
+        let mut event = Event { event: Arc::clone(name), data: String::new() };
+        push_lossy(&mut event.data, data);
+        // What is no text takes more room as it is told.
+        (!is_long(event.data.len())).then_some((event, after))
     }
 
     /// The stream ended: the event it ended in, if it was not followed by an empty line.

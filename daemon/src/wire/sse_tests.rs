@@ -119,4 +119,25 @@ proptest! {
         let chunks: Vec<&[u8]> = bytes.chunks(size).collect();
         prop_assert_eq!(read_in(&chunks), read_in(&[&bytes]));
     }
+
+    #[test]
+    fn events_that_look_like_the_one_before_read_like_any(
+        lines in proptest::collection::vec(proptest::sample::select(vec![
+            &b"event: a\ndata: x\n\n"[..], b"event: a\ndata: yy\n\n", b"event: a\ndata: \xff\xff\xff\xff\xff\n\n", b"event: a\n",
+            b"event: b\ndata: x\n\n", b"event: \n", b"data: z\n", b"data:z\n", b"\n", b"\r", b"\r\n", b"event: a\rdata: x\r\r",
+            b": c\n", b"\xef\xbb\xbf",
+        ]), 0..20),
+        limit in 10usize..40,
+    ) {
+        let bytes = lines.concat();
+        let read = |size| {
+            let mut reader = Reader::new(limit);
+            let mut events = Vec::new();
+            let all = bytes.chunks(size).try_for_each(|chunk| reader.push_into(chunk, &mut events));
+            events.extend(reader.finish().filter(|_| all.is_ok()));
+            (events, all)
+        };
+        // By single bytes no event is ever whole.
+        prop_assert_eq!(read(1), read(1000));
+    }
 }
