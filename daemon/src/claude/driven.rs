@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, Connection, SendRequest};
@@ -19,6 +19,7 @@ use hyper::rt::{Read, Write};
 
 use super::body::Outgoing;
 use super::idle::{Host, Idle};
+use super::merged::{Begins, Merged};
 use super::transport::MOST_BUFFERED;
 
 /// How often what comes by a connection is looked for at one go.
@@ -33,11 +34,12 @@ impl<S: Read + Write + Unpin + Send + Sync> Stream for S {}
 pub(super) struct Driven {
     sender: SendRequest<Outgoing>,
     road: Road,
+    begins: Begins,
 }
 
 /// What requests and answers go by.
 struct Road {
-    connection: Connection<Box<dyn Stream>, Outgoing>,
+    connection: Connection<Merged<Box<dyn Stream>>, Outgoing>,
     /// It has ended, and is not polled any more.
     is_over: bool,
     ear: Arc<Ear>,
@@ -65,11 +67,13 @@ pub(super) enum Unanswered {
 
 impl Driven {
     pub(super) async fn over(stream: Box<dyn Stream>) -> Result<Box<Self>, hyper::Error> {
+        let begins = Begins::default();
+        let stream = Merged::new(stream, begins.clone());
         let (sender, connection) =
             http1::Builder::new().max_buf_size(MOST_BUFFERED).handshake(stream).await?;
         let ear = Arc::new(Ear::default());
         let waker = Waker::from(Arc::clone(&ear));
-        Ok(Box::new(Self { sender, road: Road { connection, is_over: false, ear, waker } }))
+        Ok(Box::new(Self { sender, road: Road { connection, is_over: false, ear, waker }, begins }))
     }
 
     /// Whether it is open and takes a request, as far as is known here. Whoever was woken by it before no longer is.
@@ -83,7 +87,11 @@ impl Driven {
         &mut self,
         request: Request<Outgoing>,
     ) -> Result<Response<Incoming>, Unanswered> {
-        let Self { sender, road } = self;
+        let Self { sender, road, begins } = self;
+        // The answer to a HEAD has no body, whatever it says.
+        if request.method() != Method::HEAD {
+            begins.tell();
+        }
         let mut answer = pin!(sender.try_send_request(request));
         let answer = poll_fn(|context| road.poll(context, |context| answer.as_mut().poll(context)));
         answer.await.map_err(|mut failed| match failed.take_message() {

@@ -4,12 +4,14 @@
 mod answer;
 pub mod api;
 mod body;
+mod chunks;
 mod classify;
 mod client;
 mod connect;
 mod driven;
 mod exceptions;
 mod idle;
+mod merged;
 pub mod oauth;
 mod own;
 mod ratelimit;

@@ -30,6 +30,7 @@ const PURE: &[&str] = &[
     "reload/diff.rs",
     "config/diff.rs",
     "config/effect.rs",
+    "claude/chunks.rs",
     "claude/classify.rs",
     "claude/ratelimit.rs",
     "claude/refusal.rs",
