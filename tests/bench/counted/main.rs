@@ -1,13 +1,16 @@
 //! `tests/bench/count`: how many instructions and allocations one request costs `proxyd`, counted by callgrind and not by the
-//! clock, so that a loaded machine counts the same. What grew beyond what is recorded fails.
+//! clock, so that a loaded machine counts the same. What grew beyond what is recorded fails. With `--train` nothing is counted: a
+//! `proxyd` that notes what it does is asked what programs ask, for the build of `packaging/build`.
 
+mod conversations;
 mod program;
 mod record;
+mod training;
 mod wire;
 mod works;
 
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
@@ -23,9 +26,13 @@ pub(crate) struct Cost {
     pub(crate) allocations: f64,
 }
 
+/// What is to be done with the program, which is built already.
+enum Task {
+    Count(PathBuf, Arguments),
+    Train(PathBuf),
+}
+
 struct Arguments {
-    /// Counted in its place: built already.
-    program: PathBuf,
     record: PathBuf,
     writes: bool,
     /// Parts of names; none are all.
@@ -35,16 +42,20 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let done = arguments().and_then(|arguments| run(&arguments));
+    let done = task().and_then(|task| match task {
+        Task::Count(program, arguments) => run(&program, &arguments),
+        Task::Train(program) => training::train(&program).map(|()| ExitCode::SUCCESS),
+    });
     done.unwrap_or_else(|error| {
-        say(&format!("tests/bench/count: {error:#}"));
+        say(&format!("bench-count: {error:#}"));
         ExitCode::FAILURE
     })
 }
 
-fn arguments() -> anyhow::Result<Arguments> {
+fn task() -> anyhow::Result<Task> {
     let mut arguments = std::env::args().skip(1);
-    let (mut program, mut record, mut writes, mut works, mut keep) = (None, None, false, Vec::new(), None);
+    let (mut program, mut record, mut keep) = (None, None, None);
+    let (mut writes, mut trains, mut works) = (false, false, Vec::new());
     while let Some(argument) = arguments.next() {
         let mut path = || arguments.next().map(PathBuf::from).context("an option lacks its path");
         match argument.as_str() {
@@ -52,20 +63,28 @@ fn arguments() -> anyhow::Result<Arguments> {
             "--recorded" => record = Some(path()?),
             "--keep" => keep = Some(path()?),
             "--record" => writes = true,
+            "--train" => trains = true,
             option if option.starts_with('-') => {
                 bail!("there is no option {option}; there are --record and --keep DIRECTORY")
             }
             _ => works.push(argument),
         }
     }
-    let (program, record) = program.zip(record).context("--program and --recorded are needed")?;
+    let program = program.context("--program is needed")?;
+    if trains {
+        if writes || record.is_some() || keep.is_some() || !works.is_empty() {
+            bail!("--train counts nothing, so it takes nothing but --program");
+        }
+        return Ok(Task::Train(program));
+    }
+    let record = record.context("--recorded is needed")?;
     if writes && !works.is_empty() {
         bail!("--record records all of it, so it takes no names");
     }
-    Ok(Arguments { program, record, writes, works, keep })
+    Ok(Task::Count(program, Arguments { record, writes, works, keep }))
 }
 
-fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+fn run(program: &Path, arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if let Some(keep) = &arguments.keep {
         std::fs::create_dir_all(keep).with_context(|| format!("cannot make {}", keep.display()))?;
     }
@@ -85,7 +104,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         "one request", "instructions", "allocations", "against the record"
     ));
     for work in works {
-        let cost = cost(arguments, work).with_context(|| work.name)?;
+        let cost = cost(program, arguments, work).with_context(|| work.name)?;
         let verdict = recorded.judge(work.name, cost);
         has_grown |= matches!(verdict, Verdict::Grown(_));
         let (name, Cost { instructions, allocations }) = (work.name, cost);
@@ -103,11 +122,11 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 }
 
 /// From a few requests and from more of them: the difference is theirs alone, and a start and an end are no part of it.
-fn cost(arguments: &Arguments, work: &Work) -> anyhow::Result<Cost> {
+fn cost(program: &Path, arguments: &Arguments, work: &Work) -> anyhow::Result<Cost> {
     let count = |requests: u64| -> anyhow::Result<Count> {
         let keep =
             arguments.keep.as_ref().map(|keep| keep.join(format!("{}.{requests}.callgrind", work.name)));
-        program::count(&arguments.program, work, requests, keep.as_deref())
+        program::count(program, work, requests, keep.as_deref())
     };
     let (few, many) = (work.requests, 3 * work.requests);
     let (base, more) = (count(few)?, count(many)?);

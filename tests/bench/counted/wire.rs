@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use memchr::memmem;
 
-use crate::works::Answer;
+use crate::works::{Answer, Work};
 
 /// Valgrind takes its time, and a hang is to end.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -59,14 +59,13 @@ fn serve(mut stream: TcpStream, answer: &Answer, stepped: &Mutex<Receiver<()>>) 
     Ok(())
 }
 
-/// Sends the request so many times over one connection.
-pub(crate) fn ask(
-    to: SocketAddr,
-    request: &[u8],
-    times: u64,
-    upstream: &Upstream,
-    steps: usize,
-) -> anyhow::Result<()> {
+/// Sends a work's request so many times over one connection.
+pub(crate) fn ask(to: SocketAddr, work: &Work, times: u64, upstream: &Upstream) -> anyhow::Result<()> {
+    let request = work.request.as_slice();
+    let steps = match &work.answer {
+        Answer::Whole(_) => 1,
+        Answer::Steps(pieces) => pieces.len(),
+    };
     let mut stream = TcpStream::connect(to).context("cannot connect")?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(PATIENCE))?;
