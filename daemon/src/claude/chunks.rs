@@ -4,8 +4,12 @@
 //!
 //! Only what is plainly the usual is touched. From any other line of a size on, as from any other head, all goes on as it is.
 
-/// A chunk's size in hexadecimal digits: as it is written here, and at most as it is read.
+use std::io::Write as _;
+
+/// A chunk's size is read up to so many hexadecimal digits.
 const DIGITS: usize = 8;
+/// The line of a size that is written: of any that there can be.
+const LONGEST_LINE: usize = 2 * size_of::<usize>() + 2;
 /// As the HTTP client takes them.
 const MOST_HEADERS: usize = 100;
 
@@ -37,7 +41,7 @@ pub(super) struct Line {
 impl Chunks {
     /// Writes what is to be read in place of what has come; nothing where more must come first.
     pub(super) fn merge(&mut self, mut rest: &[u8], out: &mut Vec<u8>) {
-        // Where the size of the chunk that is being made stands.
+        // Where the chunk begins that is being made.
         let mut open = None;
         while let Some((&first, others)) = rest.split_first() {
             match self {
@@ -67,7 +71,7 @@ impl Chunks {
                     }
                 }
                 Self::Data(to_come) => {
-                    open.get_or_insert_with(|| open_chunk(out));
+                    open.get_or_insert(out.len());
                     let (data, behind) = rest.split_at(rest.len().min(*to_come));
                     out.extend_from_slice(data);
                     *to_come -= data.len();
@@ -124,22 +128,15 @@ fn head(bytes: &[u8]) -> Option<(Chunks, usize)> {
     Some((follows, length))
 }
 
-/// Leaves room for a size.
-fn open_chunk(out: &mut Vec<u8>) -> usize {
-    let at = out.len();
-    out.extend_from_slice(&[b'0'; DIGITS]);
-    out.extend_from_slice(b"\r\n");
-    at
-}
-
-/// Writes how long the chunk that was opened has become.
+/// Writes how long the chunk is that begins there, before and behind it.
 fn close_chunk(open: &mut Option<usize>, out: &mut Vec<u8>) {
     let Some(at) = open.take() else { return };
-    let mut size = out.len() - at - DIGITS - 2;
-    for digit in out.iter_mut().skip(at).take(DIGITS).rev() {
-        *digit = b"0123456789abcdef".get(size % 16).copied().unwrap_or(b'0');
-        size /= 16;
-    }
+    let mut line = [0; LONGEST_LINE];
+    let mut left = line.as_mut_slice();
+    // It has room for any size.
+    let _written = write!(left, "{:x}\r\n", out.len() - at);
+    let length = LONGEST_LINE - left.len();
+    out.splice(at..at, line.into_iter().take(length));
     out.extend_from_slice(b"\r\n");
 }
 

@@ -31,17 +31,17 @@ fn whole(text: &str) -> String {
 #[test]
 fn what_came_at_once_is_one_chunk() {
     let text = format!("{HEAD}3\r\none\r\n4\r\n two\r\n1A\r\n{}\r\n0\r\n\r\n", "x".repeat(26));
-    let all = format!("{HEAD}00000021\r\none two{}\r\n0\r\n\r\n", "x".repeat(26));
+    let all = format!("{HEAD}21\r\none two{}\r\n0\r\n\r\n", "x".repeat(26));
     assert_eq!(whole(&text), all);
     let (alone, more) = ("3\r\none\r\n", "3\r\ntwo\r\n0\r\ntrailer: a\r\n\r\n");
     let (read, _) = merged(&[HEAD.as_bytes(), alone.as_bytes(), more.as_bytes()]);
-    assert_eq!(read, format!("{HEAD}00000003\r\none\r\n00000003\r\ntwo\r\n0\r\ntrailer: a\r\n\r\n"));
+    assert_eq!(read, format!("{HEAD}3\r\none\r\n3\r\ntwo\r\n0\r\ntrailer: a\r\n\r\n"));
 }
 
 #[test]
 fn a_chunk_that_has_not_come_whole_leaves_as_far_as_it_came() {
     let (read, _) = merged(&[format!("{HEAD}8\r\nha").as_bytes(), b"lf of", b" \r\n", b"4\r\nmore\r\n"]);
-    let parts = ["00000002\r\nha\r\n", "00000005\r\nlf of\r\n", "00000001\r\n \r\n", "00000004\r\nmore\r\n"];
+    let parts = ["2\r\nha\r\n", "5\r\nlf of\r\n", "1\r\n \r\n", "4\r\nmore\r\n"];
     assert_eq!(read, [HEAD, &parts.concat()].concat());
 }
 
@@ -76,7 +76,7 @@ fn what_is_not_the_usual_goes_on_as_it_is() {
         let text = format!("{HEAD}{odd}{body}");
         assert_eq!(whole(&text), text, "{odd:?}");
         let text = format!("{HEAD}3\r\none\r\n{odd}{body}");
-        assert_eq!(whole(&text), format!("{HEAD}00000003\r\none\r\n{odd}{body}"), "{odd:?}");
+        assert_eq!(whole(&text), format!("{HEAD}3\r\none\r\n{odd}{body}"), "{odd:?}");
     }
 }
 
@@ -85,7 +85,7 @@ fn an_answer_may_be_announced() {
     let (read, _) =
         merged(&[format!("HTTP/1.1 103 Early Hints\r\nlink: </chunked>\r\n\r\n{HEAD}1\r\na\r\n1\r\nb\r\n")
             .as_bytes()]);
-    assert!(read.ends_with("\r\n\r\n00000002\r\nab\r\n"), "{read}");
+    assert!(read.ends_with("\r\n\r\n2\r\nab\r\n"), "{read}");
 }
 
 #[test]
@@ -101,15 +101,15 @@ fn a_head_that_has_not_come_whole_leaves_all_as_it_is() {
 fn data_that_goes_on_behind_its_end_is_told_after_what_came_before() {
     for behind in ["3\r\ntwo\r\n", "\n", "\rx"] {
         let (read, chunks) = merged(&[format!("{HEAD}3\r\none{behind}").as_bytes()]);
-        assert_eq!(read, format!("{HEAD}00000003\r\none\r\n"), "{behind:?}");
+        assert_eq!(read, format!("{HEAD}3\r\none\r\n"), "{behind:?}");
         assert!(chunks.is_broken());
     }
 }
 
 #[test]
 fn a_size_that_does_not_come_whole_is_read_as_it_is() {
-    assert_eq!(whole(&format!("{HEAD}3\r\none\r\n1f")), format!("{HEAD}00000003\r\none\r\n1f"));
-    assert_eq!(whole(&format!("{HEAD}3\r\non")), format!("{HEAD}00000002\r\non\r\n"));
+    assert_eq!(whole(&format!("{HEAD}3\r\none\r\n1f")), format!("{HEAD}3\r\none\r\n1f"));
+    assert_eq!(whole(&format!("{HEAD}3\r\non")), format!("{HEAD}2\r\non\r\n"));
 }
 
 /// The data of a chunked body, and what stands behind it.
