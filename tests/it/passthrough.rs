@@ -55,11 +55,32 @@ fn ask_for_stream() -> Value {
     json!({"model": "claude-sonnet-4-5", "max_tokens": 100, "stream": true, "messages": [{"role": "user", "content": "hi"}]})
 }
 
+/// A megabyte that says everywhere where it is.
+fn long_body() -> String {
+    let places: Vec<_> = (0..150_000).map(|n| format!("{n:07}")).collect();
+    format!("{{\"model\":\"m\",\"pad\":\"{}\"}}", places.concat())
+}
+
+#[tokio::test]
+async fn a_long_body_is_sent_to_the_next_account_as_it_was_to_the_first() {
+    let fake = FakeClaude::start().await;
+    let (daemon, _) = TestDaemon::with_accounts(&fake, 2).await;
+    let body = long_body();
+    fake.on(MESSAGES).once(Script::rate_limited(30));
+    fake.on(MESSAGES).once(Script::json(StatusCode::OK, &json!({})));
+    let answer = daemon.send(Method::POST, MESSAGES, &[JSON], body.clone()).await;
+    assert_eq!(answer.status(), 200);
+    let sent = fake.requests_to(MESSAGES);
+    assert_eq!(sent.len(), 2);
+    assert!(sent.iter().all(|request| request.body == body.as_str()), "the body was changed");
+    assert_ne!(sent[0].caller, sent[1].caller);
+}
+
 #[tokio::test]
 async fn a_body_reaches_upstream_byte_for_byte() {
     let fake = FakeClaude::start().await;
     let (daemon, _) = TestDaemon::with_account(&fake).await;
-    let large = format!("{{\"model\":\"m\",\"pad\":\"{}\"}}", "y".repeat(1 << 20));
+    let large = long_body();
     for path in [MESSAGES, COUNT] {
         for body in [ODD, &large] {
             fake.on(path).once(Script::json(StatusCode::OK, &json!({})));

@@ -1,4 +1,4 @@
-//! What a call sends: bytes that are all here, or an upload that its client is still sending. An upload is sent once:
+//! What a call sends: bytes that are all here, in one piece or in several, or an upload that its client is still sending. An upload is sent once:
 //! nothing of it is kept, so nothing of it can be sent again.
 
 use std::fmt;
@@ -12,11 +12,13 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Empty, Full};
 
 use crate::wire::error::ApiError;
+use crate::wire::pieces::{Pieces, join};
 
 /// A call's body. Clones share it.
 #[derive(Clone, Debug)]
 pub enum CallBody {
     Whole(Bytes),
+    Pieces(Arc<[Bytes]>),
     Upload(Upload),
 }
 
@@ -47,21 +49,34 @@ impl From<Bytes> for CallBody {
     }
 }
 
+impl From<Pieces> for CallBody {
+    fn from(pieces: Pieces) -> Self {
+        let (first, others) = pieces.into_parts();
+        if others.is_empty() {
+            return Self::Whole(first);
+        }
+        Self::Pieces(std::iter::once(first).chain(others).collect())
+    }
+}
+
 impl CallBody {
-    /// The bytes, where all of them are here.
-    pub fn whole(&self) -> Option<&Bytes> {
+    /// The bytes in one place, where all of them are here.
+    pub fn whole(&self) -> Option<Bytes> {
         match self {
-            Self::Whole(bytes) => Some(bytes),
+            Self::Whole(bytes) => Some(bytes.clone()),
+            Self::Pieces(pieces) => Some(join(pieces.iter(), length(pieces))),
             Self::Upload(_) => None,
         }
     }
 
-    /// As much of it as is here to be looked at: all of it, or the start of an upload.
-    pub fn start(&self) -> &[u8] {
-        match self {
-            Self::Whole(bytes) => bytes,
-            Self::Upload(upload) => &upload.0.start,
-        }
+    /// As much of it as is here to be looked at, in its pieces: all of it, or the start of an upload.
+    pub fn start(&self) -> impl Iterator<Item = &[u8]> {
+        let pieces = match self {
+            Self::Whole(bytes) => std::slice::from_ref(bytes),
+            Self::Pieces(pieces) => pieces,
+            Self::Upload(upload) => std::slice::from_ref(&upload.0.start),
+        };
+        pieces.iter().map(AsRef::as_ref)
     }
 
     /// Whether some of it is gone, so that it cannot be sent (again).
@@ -72,7 +87,7 @@ impl CallBody {
     /// Bytes of an upload that went up, or to where they were lost.
     pub(super) fn taken(&self) -> u64 {
         match self {
-            Self::Whole(_) => 0,
+            Self::Whole(_) | Self::Pieces(_) => 0,
             Self::Upload(upload) => upload.lock().taken,
         }
     }
@@ -80,7 +95,7 @@ impl CallBody {
     /// Why the client's own body did not come to its end.
     pub(super) fn fault(&self) -> Option<ApiError> {
         match self {
-            Self::Whole(_) => None,
+            Self::Whole(_) | Self::Pieces(_) => None,
             Self::Upload(upload) => upload.lock().fault.clone(),
         }
     }
@@ -88,9 +103,14 @@ impl CallBody {
     pub(super) fn outgoing(&self) -> Outgoing {
         match self {
             Self::Whole(bytes) => Outgoing::Whole(Full::new(bytes.clone())),
+            Self::Pieces(pieces) => Outgoing::Pieces { pieces: Arc::clone(pieces), sent: 0 },
             Self::Upload(upload) => Outgoing::Upload { turn: upload.next_turn(), upload: upload.clone() },
         }
     }
+}
+
+fn length(pieces: &[Bytes]) -> usize {
+    pieces.iter().map(Bytes::len).sum()
 }
 
 impl Upload {
@@ -154,6 +174,7 @@ impl fmt::Debug for Upload {
 #[derive(Debug)]
 pub(super) enum Outgoing {
     Whole(Full<Bytes>),
+    Pieces { pieces: Arc<[Bytes]>, sent: usize },
     Upload { upload: Upload, turn: Option<u64> },
 }
 
@@ -174,6 +195,11 @@ impl Body for Outgoing {
             Self::Whole(full) => Pin::new(full)
                 .poll_frame(context)
                 .map(|frame| frame.map(|frame| frame.map_err(|never| match never {}))),
+            Self::Pieces { pieces, sent } => {
+                let piece = pieces.get(*sent).cloned();
+                *sent += 1;
+                Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
+            }
             Self::Upload { upload, turn } => upload.poll_frame(*turn, context),
         }
     }
@@ -181,6 +207,7 @@ impl Body for Outgoing {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(full) => full.is_end_stream(),
+            Self::Pieces { pieces, sent } => *sent >= pieces.len(),
             Self::Upload { upload, .. } => upload.lock().body.is_end_stream(),
         }
     }
@@ -188,6 +215,10 @@ impl Body for Outgoing {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(full) => full.size_hint(),
+            Self::Pieces { pieces, sent } => {
+                let left = length(pieces.get(*sent..).unwrap_or_default());
+                SizeHint::with_exact(left.try_into().unwrap_or(u64::MAX))
+            }
             Self::Upload { upload, .. } => upload.lock().body.size_hint(),
         }
     }
@@ -235,6 +266,23 @@ mod tests {
         let body = CallBody::from(Bytes::from_static(b"abc"));
         for _ in 0..2 {
             assert_eq!(poll(&mut body.outgoing()), Ok(Bytes::from_static(b"abc")));
+        }
+        assert!(!body.is_spent());
+    }
+
+    #[test]
+    fn so_are_pieces_one_after_the_other() {
+        let mut pieces = Pieces::from(Bytes::from_static(b"abc"));
+        pieces.push(Bytes::from_static(b"de"));
+        let body = CallBody::from(pieces);
+        assert_eq!((body.whole().unwrap().as_ref(), body.start().count()), (&b"abcde"[..], 2));
+        for _ in 0..2 {
+            let mut outgoing = body.outgoing();
+            for (piece, left) in [("abc", 5), ("de", 2)] {
+                assert_eq!((outgoing.size_hint().exact(), outgoing.is_end_stream()), (Some(left), false));
+                assert_eq!(poll(&mut outgoing), Ok(Bytes::from(piece)));
+            }
+            assert_eq!((outgoing.size_hint().exact(), outgoing.is_end_stream()), (Some(0), true));
         }
         assert!(!body.is_spent());
     }

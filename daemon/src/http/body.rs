@@ -18,18 +18,31 @@ use crate::proxy::ProxyError;
 use crate::tasks::Tasks;
 
 use crate::wire::error::{ApiError, ErrorKind};
+use crate::wire::pieces::Pieces;
 
 pub(super) const MIB: usize = 1024 * 1024;
 /// What the provider itself takes for messages and count_tokens.
 const LIMIT: usize = 32 * MIB;
 /// Memory is taken for what came, not for what was announced; and what is held of a body that is passed on.
 const FIRST_BUFFER: usize = MIB;
+/// A body that goes on as it is stays in the pieces in which it came, from this length on; pieces that are shorter are joined.
+const MOST_JOINED: usize = 64 * 1024;
+const LEAST_PIECE: usize = 16 * 1024;
 /// What is taken of an upload that nobody wants any more, in bytes and in time.
 const MOST_DISCARDED: usize = 8 * LIMIT;
 const DISCARDING: Duration = Duration::from_secs(10);
 
-/// Reads and decodes a body.
-pub(super) async fn read(tasks: &Tasks, head: &Parts, mut body: Body) -> Result<Bytes, ApiError> {
+/// Reads and decodes a body that is to be looked at, in one place.
+pub(super) async fn read(tasks: &Tasks, head: &Parts, body: Body) -> Result<Bytes, ApiError> {
+    gather(tasks, head, body, usize::MAX).await.map(|pieces| pieces.joined().clone())
+}
+
+/// The same of one that goes on as it is, and that stays in its pieces where it is long.
+pub(super) async fn read_in_pieces(tasks: &Tasks, head: &Parts, body: Body) -> Result<Pieces, ApiError> {
+    gather(tasks, head, body, MOST_JOINED).await
+}
+
+async fn gather(tasks: &Tasks, head: &Parts, mut body: Body, most_joined: usize) -> Result<Pieces, ApiError> {
     let headers = &head.headers;
     let mut memory = Memory::of(head);
     let encoding = Encoding::of(headers)?;
@@ -37,22 +50,31 @@ pub(super) async fn read(tasks: &Tasks, head: &Parts, mut body: Body) -> Result<
     if announced.is_some_and(|length| length > LIMIT as u64) {
         return Err(too_large(LIMIT));
     }
-    let mut whole = buffer(announced);
+    let most_joined = if matches!(encoding, Encoding::Gzip) { usize::MAX } else { most_joined };
+    let (mut pieces, mut joined) = (Pieces::default(), buffer(announced, most_joined));
     while let Some(data) = next(&mut body).await? {
-        if whole.len() + data.len() > LIMIT {
+        let length = pieces.len() + joined.len();
+        if length + data.len() > LIMIT {
             return Err(too_large(LIMIT));
         }
-        memory.hold(whole.len() + data.len()).await?;
-        if whole.capacity() < whole.len() + data.len() {
+        memory.hold(length + data.len()).await?;
+        if data.len() >= LEAST_PIECE && joined.len() + data.len() > most_joined {
+            pieces.push(memory.of_body(joined.split().freeze()));
+            pieces.push(memory.of_body(data));
+            continue;
+        }
+        if joined.capacity() < joined.len() + data.len() {
             // So much has come by now that the rest is believed, and what came is moved once.
             let announced = announced.map_or(0, |length| usize::try_from(length).unwrap_or(0));
-            whole.reserve(announced.min(LIMIT).saturating_sub(whole.len()).max(data.len()));
+            let believed = announced.min(LIMIT).min(most_joined).saturating_sub(joined.len());
+            joined.reserve(believed.max(data.len()));
         }
-        whole.extend_from_slice(&data);
+        joined.extend_from_slice(&data);
     }
+    pieces.push(memory.of_body(joined.freeze()));
     match encoding {
-        Encoding::Identity => Ok(memory.of_body(whole.freeze())),
-        Encoding::Gzip => gunzip(tasks, memory, whole.freeze()).await,
+        Encoding::Identity => Ok(pieces),
+        Encoding::Gzip => gunzip(tasks, memory, pieces.joined().clone()).await.map(Pieces::from),
     }
 }
 
@@ -71,7 +93,7 @@ pub(super) async fn take(
     if announced.is_some_and(|length| length > limit as u64) {
         return Err(too_large(limit));
     }
-    let mut start = buffer(announced);
+    let mut start = buffer(announced, 4 * FIRST_BUFFER);
     while start.len() < FIRST_BUFFER {
         let Some(data) = next(&mut body).await? else {
             return match encoding {
@@ -167,9 +189,12 @@ impl Memory {
         Ok(())
     }
 
-    /// The body, which holds what it takes for as long as it is kept: also by a stream that began before its answer.
-    fn of_body(self, bytes: Bytes) -> Bytes {
-        Bytes::from_owner(Counted { bytes, _memory: self })
+    /// Some of the body, which holds what it takes for as long as it is kept: also by a stream that began before its answer.
+    fn of_body(&self, bytes: Bytes) -> Bytes {
+        match &self.room {
+            Some(room) => Bytes::from_owner(Counted { bytes, _room: room.clone() }),
+            None => bytes,
+        }
     }
 
     /// And so many more, at once.
@@ -180,7 +205,7 @@ impl Memory {
 
 struct Counted {
     bytes: Bytes,
-    _memory: Memory,
+    _room: Room,
 }
 
 impl AsRef<[u8]> for Counted {
@@ -226,10 +251,11 @@ fn announced(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-fn buffer(announced: Option<u64>) -> BytesMut {
+/// Room for what was announced, but for no more than is wanted in one place.
+fn buffer(announced: Option<u64>, wanted: usize) -> BytesMut {
     let announced = usize::try_from(announced.unwrap_or(0)).unwrap_or(FIRST_BUFFER);
     // Of memory that is not written to nothing is taken yet.
-    BytesMut::with_capacity(announced.min(4 * FIRST_BUFFER))
+    BytesMut::with_capacity(announced.min(wanted).min(4 * FIRST_BUFFER))
 }
 
 pub(super) fn too_large(limit: usize) -> ApiError {
@@ -265,5 +291,61 @@ mod tests {
         assert_eq!(admission.room().try_take(all), Err(Overloaded));
         drop(kept);
         assert_eq!(admission.room().try_take(all), Ok(()));
+    }
+
+    /// A body that comes in pieces of these lengths.
+    fn coming(lengths: &[usize]) -> (Parts, Body, Vec<u8>) {
+        let whole: Vec<u8> = (b'a'..=b'w').cycle().take(lengths.iter().sum()).collect();
+        let mut rest = Bytes::from(whole.clone());
+        let pieces: Vec<_> =
+            lengths.iter().map(|length| Ok::<_, std::io::Error>(rest.split_to(*length))).collect();
+        let body = Body::from_stream(futures_util::stream::iter(pieces));
+        let (head, body) = Request::new(body).into_parts();
+        (head, body, whole)
+    }
+
+    #[tokio::test]
+    async fn a_long_body_stays_in_the_pieces_it_came_in_but_for_small_ones() {
+        for (came, kept) in [
+            (&[][..], &[0][..]),
+            (&[1, MOST_JOINED - 1], &[MOST_JOINED]),
+            (&[MOST_JOINED + 1], &[MOST_JOINED + 1]),
+            (&[1, MOST_JOINED, 1], &[1, MOST_JOINED, 1]),
+            (
+                &[MOST_JOINED, LEAST_PIECE, LEAST_PIECE - 1, 9, LEAST_PIECE],
+                &[MOST_JOINED, LEAST_PIECE, 2 * LEAST_PIECE + 8],
+            ),
+            (
+                &[MOST_JOINED, LEAST_PIECE - 1, LEAST_PIECE, MOST_JOINED],
+                &[MOST_JOINED + LEAST_PIECE - 1, LEAST_PIECE, MOST_JOINED],
+            ),
+        ] {
+            let (head, body, whole) = coming(came);
+            let pieces = read_in_pieces(&Tasks::new(), &head, body).await.unwrap();
+            assert_eq!(pieces.iter().map(Bytes::len).collect::<Vec<_>>(), kept);
+            assert!(*pieces.joined() == whole, "{came:?}");
+            let (head, body, _) = coming(came);
+            assert!(read(&Tasks::new(), &head, body).await.unwrap() == whole, "{came:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn any_piece_that_is_kept_holds_the_memory_of_its_body() {
+        let admission = Admission::new(1, 0, 512);
+        let (mut head, body, _) = coming(&[STEP, STEP]);
+        head.extensions.insert(admission.room());
+        let mut pieces: Vec<_> =
+            read_in_pieces(&Tasks::new(), &head, body).await.unwrap().iter().cloned().collect();
+        drop(head);
+        while pieces.pop().is_some() {
+            let is_taken = admission.room().try_take(STEP).is_err();
+            assert_eq!(is_taken, !pieces.is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn pieces_together_are_no_longer_than_a_body_may_be() {
+        let (head, body, _) = coming(&[LIMIT / 2, LIMIT / 2, 1]);
+        assert_eq!(read_in_pieces(&Tasks::new(), &head, body).await.unwrap_err().status, 413);
     }
 }

@@ -13,8 +13,6 @@ mod witness;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use memchr::memmem;
-
 pub use mark::Kind;
 pub use witness::{Teaches, Witness};
 
@@ -95,11 +93,16 @@ impl Owners {
     /// the body itself may name some, see [`Peek::names_state`].
     ///
     /// [`Peek::names_state`]: crate::wire::messages::Peek::names_state
-    pub fn referred(&self, path: &str, body: &[u8], names_state: bool) -> Referred {
+    pub fn referred<'a>(
+        &self,
+        path: &str,
+        body: impl Iterator<Item = &'a [u8]>,
+        names_state: bool,
+    ) -> Referred {
         let mut referred = Referred::default();
         let mut best: Option<Mark> = None;
         let knows_any = self.0.known.load(Ordering::Relaxed) > 0;
-        if !knows_any && !names_state && memmem::find(body, b"\"code_execution").is_none() {
+        if !knows_any && !names_state {
             return referred;
         }
         let mut consider = |mark: Mark| {
@@ -116,7 +119,7 @@ impl Owners {
         };
         let in_path = path.split(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '_' | '-'));
         in_path.filter_map(|part| Mark::of_id(part.as_bytes())).for_each(&mut consider);
-        Scanner::default().push(body, &mut |sight| match sight {
+        let mut see = |sight| match sight {
             Sight::Field(Key::Container) | Sight::CodeExecution => referred.runs_code = true,
             Sight::Field(Key::Thread | Key::Diagnostics) => referred.threads = true,
             Sight::Named(Key::Signature | Key::PreviousMessageId, mark) => consider(mark),
@@ -126,7 +129,9 @@ impl Owners {
                 consider(mark);
             }
             Sight::Named(..) | Sight::Field(_) => {}
-        });
+        };
+        let mut scanner = Scanner::default();
+        body.for_each(|piece| scanner.push(piece, &mut see));
         referred.owner = best.and_then(|mark| {
             let account = self.find(mark)?;
             self.note(mark, account.clone());

@@ -4,10 +4,12 @@ use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 
+use bytes::Bytes;
+
 use super::*;
 use crate::account::{Document, FileName};
 use crate::clock::ManualClock;
-use crate::wire::messages::Peek;
+use crate::wire::messages::peek;
 
 const FILE: &str = "file_011CNha8iCJcU1wXNR6q4V8w";
 const BATCH: &str = "msgbatch_013Zva2CMHLNnXjNJJKqJ2EF";
@@ -67,7 +69,7 @@ impl Home {
 
 impl Life {
     fn owner(&self, body: &str) -> Option<Owner> {
-        self.owners.referred("/v1/messages", body.as_bytes(), false).owner
+        self.owners.referred("/v1/messages", std::iter::once(body.as_bytes()), false).owner
     }
 
     fn knows(&self, id: &str) -> Option<AccountId> {
@@ -249,7 +251,11 @@ async fn of_several_the_first_file_decides_then_the_thread_then_the_last_thought
         life.owner(&format!("[{{\"file_id\":\"{unknown}\"}},\"{BATCH}\",{{\"file_id\":\"{FILE}\"}}]")),
         only(&b)
     );
-    let in_path = life.owners.referred(&format!("/v1/files/{FILE}/content?after_id={BATCH}"), b"", false);
+    let in_path = life.owners.referred(
+        &format!("/v1/files/{FILE}/content?after_id={BATCH}"),
+        std::iter::empty(),
+        false,
+    );
     assert_eq!(in_path.owner, only(&a));
 }
 
@@ -286,10 +292,10 @@ async fn what_makes_state_is_seen_while_nothing_is_known() {
     let home = Home::new();
     let life = home.live().await;
     let referred = |body: &str| {
-        let names_state = serde_json::from_str::<Peek<'_>>(body).is_ok_and(|peek| peek.names_state);
-        life.owners.referred("/v1/messages", body.as_bytes(), names_state)
+        let names_state = peek(&Bytes::copy_from_slice(body.as_bytes()).into()).unwrap().names_state;
+        life.owners.referred("/v1/messages", body.as_bytes().chunks(20), names_state)
     };
-    let code = r#"{"tools":[{"type":"code_execution_20250825","name":"code_execution"}]}"#;
+    let code = r#"{"model":"m","tools":[{"type":"code_execution_20250825","name":"code_execution"}]}"#;
     assert!(referred(code).runs_code && referred(r#"{"model":"m","container":null}"#).runs_code);
     assert!(
         referred(r#"{"model":"m","thread":{}}"#).threads

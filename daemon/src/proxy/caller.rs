@@ -96,8 +96,9 @@ impl Caller {
             Endpoint::Messages | Endpoint::CountTokens | Endpoint::Models => {
                 // A translated body names one model, and that as upstream does. The list of models is about none: what the key
                 // may use is chosen from it.
-                let native = exchange.call.body.whole().filter(|_| exchange.dialect == Dialect::Messages);
-                let named = native.map(|body| messages::models_named(body)).unwrap_or_default();
+                let is_native = exchange.dialect == Dialect::Messages;
+                let native = is_native.then(|| exchange.call.body.whole()).flatten();
+                let named = native.map(|body| messages::models_named(&body)).unwrap_or_default();
                 let mut named = std::iter::once(&exchange.model).chain(&named);
                 named.find(|model| !key.may_use(model)).map_or(Ok(()), |model| Err(refused(model)))
             }

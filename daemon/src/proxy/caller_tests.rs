@@ -24,9 +24,8 @@ async fn caller(models: &[&str]) -> Caller {
 fn native(caller: &Caller, body: &'static str) -> Result<(), NotAllowed> {
     let request = Request::post("/v1/messages").extension(caller.clone()).body(()).unwrap();
     let (head, ()) = request.into_parts();
-    let exchange =
-        Exchange::native(RequestId::new(), Endpoint::Messages, &head, Bytes::from_static(body.as_bytes()))
-            .unwrap();
+    let body = Bytes::from_static(body.as_bytes()).into();
+    let exchange = Exchange::native(RequestId::new(), Endpoint::Messages, &head, body).unwrap();
     exchange.caller.check(&exchange)
 }
 

@@ -37,17 +37,22 @@ impl Inner {
             // It goes to no account of the pool, whatever it refers to.
             return exchange;
         }
-        let (path, body) = (exchange.call.path.as_str(), exchange.call.body.start());
+        let referred = self.referred(&exchange);
+        let teaches = teaches(&exchange, &referred);
+        let carried = Carried { owner: referred.owner, teaches, ..exchange.carried };
+        Exchange { carried, ..exchange }
+    }
+
+    fn referred(&self, exchange: &Exchange) -> Referred {
         let names_state = exchange.carried.names_state;
-        let referred = match exchange.endpoint {
+        let (path, body) = (exchange.call.path.as_str(), exchange.call.body.start());
+        match exchange.endpoint {
             // A file that is sent refers to nothing, whatever it says.
-            Endpoint::Files => self.owners.referred(path, &[], false),
-            Endpoint::Batches => self.owners.referred(path, body, false),
+            Endpoint::Files => self.owners.referred(path, std::iter::empty(), false),
+            Endpoint::Batches => self.owners.referred(path, body, true),
             Endpoint::Messages | Endpoint::CountTokens => self.owners.referred("", body, names_state),
             Endpoint::Models => Referred::default(),
-        };
-        let teaches = teaches(&exchange, &referred);
-        Exchange { carried: Carried { owner: referred.owner, teaches, names_state }, ..exchange }
+        }
     }
 
     /// Who learns from the answer that came by `lease`, if it has anything to tell. Only success does.

@@ -52,7 +52,8 @@ pub(super) fn of_body(peek: &Peek<'_>) -> Option<Conversation> {
     if let Some(session) = peek.session.as_deref().filter(|session| !session.is_empty()) {
         return Some(of_session(&session_of(session)));
     }
-    of_beginning(peek.system.unwrap_or_default(), peek.tools.unwrap_or_default(), peek.messages?)
+    let (system, tools) = (peek.system.as_deref(), peek.tools.as_deref());
+    of_beginning(system.unwrap_or_default(), tools.unwrap_or_default(), peek.messages.as_deref()?)
 }
 
 /// The same of a body that we wrote: its messages are its last field, and are not gone through to their end.
@@ -87,6 +88,7 @@ fn session_of(user_id: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use http::HeaderValue;
 
     use super::*;
@@ -97,7 +99,7 @@ mod tests {
     }
 
     fn body(body: &str) -> Option<AffinityKey> {
-        of_body(&peek(body.as_bytes()).unwrap()).map(|(key, _)| key)
+        of_body(&peek(&Bytes::copy_from_slice(body.as_bytes()).into()).unwrap()).map(|(key, _)| key)
     }
 
     #[test]

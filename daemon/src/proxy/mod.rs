@@ -72,6 +72,7 @@ use crate::stored::StoredResponses;
 use crate::telemetry::Metrics;
 use crate::translate::{self, Prepared};
 use crate::wire::error::ApiError;
+use crate::wire::pieces::Pieces;
 use crate::wire::{Dialect, messages, splice};
 use activity::Activity;
 use budget::Budget;
@@ -224,7 +225,7 @@ impl Exchange {
     ///
     /// # Errors
     /// The body cannot be one.
-    pub fn native(id: RequestId, endpoint: Endpoint, head: &Parts, body: Bytes) -> Result<Self, ApiError> {
+    pub fn native(id: RequestId, endpoint: Endpoint, head: &Parts, body: Pieces) -> Result<Self, ApiError> {
         let peek = messages::peek(&body)?;
         tracing::debug!(request.id = %id, model = %peek.model, stream = peek.stream, "messages");
         let conversation = conversation::of_headers(&head.headers).or_else(|| conversation::of_body(&peek));
@@ -291,7 +292,7 @@ impl Exchange {
         self.endpoint = Endpoint::CountTokens;
         self.call.path = PathAndQuery::from_static("/v1/messages/count_tokens");
         if let Some(body) = self.call.body.whole() {
-            self.call.body = Bytes::from(messages::counted(body)).into();
+            self.call.body = Bytes::from(messages::counted(&body)).into();
         }
         self
     }
@@ -304,7 +305,7 @@ impl Exchange {
         if self.written.as_deref().is_some_and(|written| written != lease.model())
             && let Some(body) = self.call.body.whole()
         {
-            call.body = Bytes::from(splice::replace(body, "model", lease.model())).into();
+            call.body = Bytes::from(splice::replace(&body, "model", lease.model())).into();
         }
         call
     }

@@ -1,10 +1,11 @@
 //! What of a conversation's beginning stays as it is from turn to turn: JSON without its white space and without the markers that
 //! clients move, read once and copied nowhere. Pure.
 
+use crate::wire::messages::MOST_TOLD;
 use crate::wire::skim::{string_end, value_end};
 
 /// Of each part so much is looked at. Conversations that begin alike for as long have a prompt cache in common.
-pub(super) const MOST_READ: usize = 64 * 1024;
+pub(super) const MOST_READ: usize = MOST_TOLD;
 /// What clients move from turn to turn.
 const CACHE_CONTROL: &[u8] = b"\"cache_control\"";
 

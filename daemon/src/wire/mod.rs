@@ -12,6 +12,7 @@ pub mod json;
 pub mod messages;
 pub mod models;
 pub mod open;
+pub mod pieces;
 pub mod responses;
 pub mod skim;
 pub mod splice;

@@ -2,8 +2,11 @@
 //! and strings are looked at, so that a text that is no JSON may be taken for some; whoever needs to know reads it.
 
 mod block;
+mod outline;
 
-use block::{BLOCK, Escapes, Marks, controls};
+pub use outline::{CODE, Member, Outline};
+
+use block::{BLOCK, Escapes, Marks, controls, has_control};
 
 /// The value of the last member of this name of the object that `text` is; `None` where it is no object that comes to its end.
 pub fn member<'a>(text: &'a [u8], name: &str) -> Option<&'a [u8]> {
@@ -90,15 +93,12 @@ pub fn closing_quote(inside: &[u8]) -> Option<usize> {
     let mut escapes = Escapes::default();
     let (blocks, rest) = inside.as_chunks::<BLOCK>();
     for (index, block) in blocks.iter().enumerate() {
-        let ends = escapes.marks(block).ends;
+        let ends = escapes.ends(block);
         if ends != 0 {
             return Some(BLOCK * index + ends.trailing_zeros() as usize);
         }
     }
-    // The last one is filled up with what ends no string.
-    let mut last = [0; BLOCK];
-    last.get_mut(..rest.len())?.copy_from_slice(rest);
-    let ends = escapes.marks(&last).ends;
+    let ends = escapes.ends(&filled_up(rest)?);
     (ends != 0).then(|| inside.len() - rest.len() + ends.trailing_zeros() as usize)
 }
 
@@ -107,24 +107,40 @@ pub fn closing_quote(inside: &[u8]) -> Option<usize> {
 pub fn closing_quote_of_plain(inside: &[u8]) -> Option<usize> {
     let mut escapes = Escapes::default();
     let (blocks, rest) = inside.as_chunks::<BLOCK>();
-    let mut last = [0; BLOCK];
-    last.get_mut(..rest.len())?.copy_from_slice(rest);
-    for (index, block) in blocks.iter().chain([&last]).enumerate() {
-        let Marks { ends, escaped } = escapes.marks(block);
-        // All ones where the string goes on.
-        let before = ends.wrapping_sub(1) & !ends;
-        let mut letters = escaped & before;
-        let mut is_plain = controls(block) & before == 0;
-        while letters != 0 {
-            let letter = block.get(letters.trailing_zeros() as usize);
-            is_plain &= matches!(letter, Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't'));
-            letters &= letters - 1;
-        }
-        if ends != 0 || !is_plain {
-            return is_plain.then_some(BLOCK * index + ends.trailing_zeros() as usize);
+    for (index, block) in blocks.iter().enumerate() {
+        let ends = ends_of_plain(&mut escapes, block)?;
+        if ends != 0 {
+            return Some(BLOCK * index + ends.trailing_zeros() as usize);
         }
     }
-    None
+    let ends = ends_of_plain(&mut escapes, &filled_up(rest)?)?;
+    (ends != 0).then(|| inside.len() - rest.len() + ends.trailing_zeros() as usize)
+}
+
+/// The quotes that are not escaped, of the next block of a string that is plain up to the first of them.
+fn ends_of_plain(escapes: &mut Escapes, block: &[u8; BLOCK]) -> Option<u64> {
+    let Marks { ends, unusual } = escapes.marks(block);
+    // All ones where the string goes on.
+    let before = ends.wrapping_sub(1) & !ends;
+    if has_control(block) && controls(block) & before != 0 {
+        return None;
+    }
+    let mut letters = unusual & before;
+    while letters != 0 {
+        let letter = block.get(letters.trailing_zeros() as usize);
+        if !matches!(letter, Some(b'/' | b'b' | b'f' | b'r' | b't')) {
+            return None;
+        }
+        letters &= letters - 1;
+    }
+    Some(ends)
+}
+
+/// The last block of a text, filled up with what ends no string, nor may stand in one.
+fn filled_up(rest: &[u8]) -> Option<[u8; BLOCK]> {
+    let mut last = [0; BLOCK];
+    last.get_mut(..rest.len())?.copy_from_slice(rest);
+    Some(last)
 }
 
 /// Whether what follows a text is escaped by it: it ends with an odd number of backslashes.

@@ -39,6 +39,6 @@ async fn pass(
     request: Request,
 ) -> Result<Answer, ProxyError> {
     let (head, incoming) = request.into_parts();
-    let bytes = body::read(&state.tasks, &head, incoming).await?;
-    state.proxy.pass_through(Exchange::native(id, endpoint, &head, bytes)?).await
+    let body = body::read_in_pieces(&state.tasks, &head, incoming).await?;
+    state.proxy.pass_through(Exchange::native(id, endpoint, &head, body)?).await
 }

@@ -41,7 +41,7 @@ pub(super) async fn input_tokens(
 ) -> Response {
     let (head, incoming) = request.into_parts();
     let result = match body::read(&state.tasks, &head, incoming).await {
-        Ok(bytes) => state.proxy.input_tokens(id, &head, &bytes).await,
+        Ok(bytes) => Box::pin(state.proxy.input_tokens(id, &head, &bytes)).await,
         Err(error) => Err(error.into()),
     };
     answer(result, Dialect::Responses, id, state.clock.now())

@@ -14,7 +14,7 @@ mod request;
 pub use count::{count, counted};
 pub use event::{Delta, Start, StreamEvent};
 pub use named::models_named;
-pub use peek::{Peek, PeekError, peek};
+pub use peek::{MOST_TOLD, Peek, PeekError, peek};
 pub use reply::{Citation, Reply, ReplyBlock, StopDetails, StopReason, Usage, usage_in};
 pub use request::{
     Binding, Block, Format, Metadata, OutputConfig, Request, Role, Source, Thinking, Tool, ToolChoice, Turn,

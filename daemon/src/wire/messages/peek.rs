@@ -4,16 +4,21 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 
 use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::wire::json::{Str, reason};
-use crate::wire::skim;
+use crate::wire::pieces::Pieces;
+use crate::wire::skim::{CODE, Member};
 
 /// A longer body is not read, but passed over.
 const MOST_READ: usize = 16 * 1024;
+
+/// Of a longer value of such a body its beginning is told.
+pub const MOST_TOLD: usize = 64 * 1024;
 
 /// What routing needs of a Messages request.
 #[derive(Clone, Debug)]
@@ -22,11 +27,12 @@ pub struct Peek<'a> {
     pub stream: bool,
     /// `metadata.user_id`, which names a conversation for most clients.
     pub session: Option<Cow<'a, str>>,
-    /// As they are written, whatever they are.
-    pub system: Option<&'a [u8]>,
-    pub tools: Option<&'a [u8]>,
-    pub messages: Option<&'a [u8]>,
-    /// A field names state that lives with an account, or makes some: a container, a thread, or what a diagnosis goes on from.
+    /// As they are written, whatever they are; of a long value at least [`MOST_TOLD`] bytes.
+    pub system: Option<Cow<'a, [u8]>>,
+    pub tools: Option<Cow<'a, [u8]>>,
+    pub messages: Option<Cow<'a, [u8]>>,
+    /// A field may name state that lives with an account, or make some: a container, a thread, what a diagnosis goes on from, or what
+    /// has to do with running code.
     pub names_state: bool,
 }
 
@@ -43,12 +49,18 @@ pub struct PeekError {
 }
 
 /// Reads model, `stream` and the session key of a request body.
-pub fn peek(body: &[u8]) -> Result<Peek<'_>, PeekError> {
+pub fn peek(body: &Pieces) -> Result<Peek<'_>, PeekError> {
     if body.len() > MOST_READ
         && let Some(found) = skimmed(body)
     {
         return Ok(found);
     }
+    let mut found = read(body.joined())?;
+    found.names_state |= memchr::memmem::find(body.joined(), CODE).is_some();
+    Ok(found)
+}
+
+fn read(body: &[u8]) -> Result<Peek<'_>, PeekError> {
     serde_json::from_slice(body).map_err(|error| PeekError {
         line: error.line(),
         column: error.column(),
@@ -58,11 +70,12 @@ pub fn peek(body: &[u8]) -> Result<Peek<'_>, PeekError> {
 
 /// The same of a body that is long and looks as it should; what is not read of it is upstream's to judge. `None` where it is to be
 /// read, for instance since something is wrong with it.
-fn skimmed(body: &[u8]) -> Option<Peek<'_>> {
-    let [mut model, mut stream, mut metadata, mut system, mut tools, mut messages] = [None; 6];
-    let (mut is_plain, mut names_state) = (true, false);
-    skim::members(body, |key, value| {
-        let place = match key {
+fn skimmed(body: &Pieces) -> Option<Peek<'_>> {
+    let [mut model, mut stream, mut metadata, mut system, mut tools, mut messages] = [const { None }; 6];
+    let outline = body.outline();
+    let (mut is_plain, mut names_state) = (true, outline.runs_code());
+    for Member { key, value } in outline.members()? {
+        let place = match &*body.range(key.clone()) {
             b"model" => &mut model,
             b"stream" => &mut stream,
             b"metadata" => &mut metadata,
@@ -73,18 +86,33 @@ fn skimmed(body: &[u8]) -> Option<Peek<'_>> {
                 // A name may be written in escapes.
                 is_plain &= !key.contains(&b'\\');
                 names_state |= OF_STATE.contains(&key);
-                return;
+                continue;
             }
         };
-        is_plain &= place.replace(value).is_none();
-    })?;
-    let model = serde_json::from_slice::<Str<'_>>(model.filter(|_| is_plain)?).ok()?.0;
-    let stream = stream.map_or(Ok(None), serde_json::from_slice::<Option<bool>>).ok()?.unwrap_or(false);
-    let session = match metadata {
-        Some(metadata) => serde_json::from_slice::<SessionKey<'_>>(metadata).ok()?.0,
+        is_plain &= place.replace(value.clone()).is_none();
+    }
+    let whole = |value: Option<Range<usize>>| value.map(|value| body.range(value));
+    let begun = |value: Option<Range<usize>>| {
+        value.map(|value| body.range(value.start..value.end.min(value.start + MOST_TOLD)))
+    };
+    let model = serde_json::from_slice::<String>(&whole(model.filter(|_| is_plain))?).ok()?;
+    let stream = match whole(stream) {
+        Some(stream) => serde_json::from_slice::<Option<bool>>(&stream).ok()?,
         None => None,
     };
-    let found = Peek { model, stream, session, system, tools, messages, names_state };
+    let session = match whole(metadata) {
+        Some(metadata) => serde_json::from_slice::<SessionKey<'_>>(&metadata).ok()?.0.map(Cow::into_owned),
+        None => None,
+    };
+    let found = Peek {
+        model: model.into(),
+        stream: stream.unwrap_or(false),
+        session: session.map(Cow::Owned),
+        system: begun(system),
+        tools: begun(tools),
+        messages: begun(messages),
+        names_state,
+    };
     (!found.model.trim().is_empty()).then_some(found)
 }
 
@@ -107,7 +135,7 @@ impl<'de> Visitor<'de> for PeekVisitor {
         let mut model = None;
         let mut stream = false;
         let (mut session, mut names_state) = (None, false);
-        let [mut system, mut tools, mut messages] = [None; 3];
+        let [mut system, mut tools, mut messages] = [const { None }; 3];
         while let Some(key) = map.next_key::<Str<'de>>()? {
             match &*key {
                 "model" => model = Some(named::<_, Str<'de>>("model", map.next_value())?.0),
@@ -130,8 +158,8 @@ impl<'de> Visitor<'de> for PeekVisitor {
     }
 }
 
-fn raw(value: &RawValue) -> &[u8] {
-    value.get().as_bytes()
+fn raw(value: &RawValue) -> Cow<'_, [u8]> {
+    value.get().as_bytes().into()
 }
 
 /// Puts the field's name before what is wrong with it, unless the JSON itself is broken there.
@@ -163,6 +191,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for SessionKey<'a> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     #[test]
@@ -170,12 +200,12 @@ mod tests {
         let body =
             br#" {"max_tokens":1e3,"messages":[{"model":"inner","stream":true}],"model":"claude-opus-5",
             "metadata":{"user_id":"u-1","x":[1]},"future":{"a":[{}]},"stream":true} "#;
-        let found = peek(body).unwrap();
+        let found = read(body).unwrap();
         assert_eq!(
             (&*found.model, found.stream, found.session.as_deref()),
             ("claude-opus-5", true, Some("u-1"))
         );
-        assert_eq!(found.messages.unwrap(), br#"[{"model":"inner","stream":true}]"#);
+        assert_eq!(&*found.messages.unwrap(), br#"[{"model":"inner","stream":true}]"#);
         assert!(found.system.is_none() && found.tools.is_none());
         assert!(matches!(found.model, Cow::Borrowed(_)));
     }
@@ -190,7 +220,7 @@ mod tests {
             r#"{"model":"x","model":"m"}"#,
             r#"{"model":"m","system":7,"tools":null,"messages":{}}"#,
         ] {
-            let found = peek(body.as_bytes()).unwrap();
+            let found = read(body.as_bytes()).unwrap();
             assert_eq!((&*found.model, found.stream, found.session), ("m", false, None), "{body}");
         }
     }
@@ -203,13 +233,24 @@ mod tests {
             r#""stream":null,"model":"m","metadata":null"#,
             r#""model":"m","\u006dodel":"n""#,
             r#""container":"c","model":"m""#,
+            r#""model":"m","tools":[{"type":"code_execution_20250825"}]"#,
             r#""model":"m","thre\u0061d":null"#,
             r#""model":"m","model":"n""#,
         ] {
             let body = format!(r#"{{"messages":[{{"content":"{long}"}}],{rest}}}"#);
-            let (found, read) =
-                (peek(body.as_bytes()).unwrap(), serde_json::from_str::<Peek<'_>>(&body).unwrap());
-            assert_eq!(format!("{found:?}"), format!("{read:?}"), "{rest}");
+            let told = |peek: Peek<'_>| {
+                let messages = peek.messages.as_deref().map(|messages| messages[..MOST_TOLD].to_vec());
+                let names_state = false;
+                format!("{:?}", Peek { messages: messages.map(Cow::Owned), names_state, ..peek.clone() })
+            };
+            let read = told(read(body.as_bytes()).unwrap());
+            let names_state = ["container", "thre", "code_ex"].iter().any(|name| rest.contains(name));
+            for length in [body.len(), 100_000, 1_000, 77] {
+                let mut pieces = Pieces::default();
+                body.as_bytes().chunks(length).for_each(|piece| pieces.push(Bytes::copy_from_slice(piece)));
+                assert_eq!(peek(&pieces).unwrap().names_state, names_state, "{rest} in pieces of {length}");
+                assert!(told(peek(&pieces).unwrap()) == read, "{rest} in pieces of {length}");
+            }
         }
         for wrong in [
             r#""model":7"#,
@@ -219,7 +260,7 @@ mod tests {
             r#""model":" ""#,
         ] {
             let body = format!(r#"{{"messages":"{long}",{wrong}}}"#);
-            assert!(peek(body.as_bytes()).is_err(), "{wrong}");
+            assert!(peek(&Pieces::from(Bytes::from(body))).is_err(), "{wrong}");
         }
     }
 
@@ -243,10 +284,10 @@ mod tests {
             ("{\"model\":\"m\"", "EOF while parsing an object", 1),
         ];
         for (body, message, line) in cases {
-            let error = peek(body.as_bytes()).unwrap_err();
+            let error = read(body.as_bytes()).unwrap_err();
             assert_eq!((error.message.as_str(), error.line), (message, line), "{body}");
             assert!(error.to_string().contains("line"), "{error}");
         }
-        assert!(peek(b"{\"model\":\"\xff\"}").is_err());
+        assert!(read(b"{\"model\":\"\xff\"}").is_err());
     }
 }

@@ -7,8 +7,10 @@ use wide::u8x16;
 pub(super) const BLOCK: usize = 64;
 
 /// The characters that matter inside a string.
-const QUOTE: u8 = b'"';
-const BACKSLASH: u8 = b'\\';
+const QUOTE: u8x16 = u8x16::new([b'"'; 16]);
+const BACKSLASH: u8x16 = u8x16::new([b'\\'; 16]);
+/// The end of a line, which is what most escapes stand for.
+const LINE: u8x16 = u8x16::new([b'n'; 16]);
 
 /// Follows backslashes from block to block.
 #[derive(Debug, Default)]
@@ -22,16 +24,23 @@ pub(super) struct Escapes {
 pub(super) struct Marks {
     /// Quotes that are not escaped.
     pub(super) ends: u64,
-    /// What a backslash stands before that is not escaped itself.
-    pub(super) escaped: u64,
+    /// What a backslash stands before that is not escaped itself, but for the three most usual: quotes, backslashes and `n`.
+    pub(super) unusual: u64,
 }
 
 impl Escapes {
-    /// Looks at the next block.
+    /// The quotes of the next block that are not escaped.
+    pub(super) fn ends(&mut self, block: &[u8; BLOCK]) -> u64 {
+        let escaped = self.escaped(places(block, |bytes| bytes.simd_eq(BACKSLASH)));
+        places(block, |bytes| bytes.simd_eq(QUOTE)) & !escaped
+    }
+
+    /// The same, and what is escaped.
     pub(super) fn marks(&mut self, block: &[u8; BLOCK]) -> Marks {
-        let escaped = self.escaped(places(block, |bytes| bytes.simd_eq(u8x16::splat(BACKSLASH))));
-        let quotes = places(block, |bytes| bytes.simd_eq(u8x16::splat(QUOTE)));
-        Marks { ends: quotes & !escaped, escaped }
+        let escaped = self.escaped(places(block, |bytes| bytes.simd_eq(BACKSLASH)));
+        let quotes = places(block, |bytes| bytes.simd_eq(QUOTE));
+        let usual = |bytes: u8x16| bytes.simd_eq(QUOTE) | bytes.simd_eq(BACKSLASH) | bytes.simd_eq(LINE);
+        Marks { ends: quotes & !escaped, unusual: escaped & !places(block, usual) }
     }
 
     /// The bytes that a backslash escapes: in a row of backslashes each second one, and what follows a row of an odd length.
@@ -51,7 +60,17 @@ impl Escapes {
 
 /// The control characters, which no string may hold as they are (RFC 8259, section 7).
 pub(super) fn controls(block: &[u8; BLOCK]) -> u64 {
-    places(block, |bytes| bytes.simd_lt(u8x16::splat(b' ')))
+    places(block, is_control)
+}
+
+/// Whether there is any.
+pub(super) fn has_control(block: &[u8; BLOCK]) -> bool {
+    let quarters = block.as_chunks::<16>().0.iter();
+    quarters.fold(u8x16::ZERO, |found, bytes| found | is_control(u8x16::new(*bytes))).to_bitmask() != 0
+}
+
+fn is_control(bytes: u8x16) -> u8x16 {
+    bytes.simd_lt(u8x16::splat(b' '))
 }
 
 /// Where the bytes stand for which this gives ones.
@@ -72,7 +91,7 @@ mod tests {
     fn in_blocks(text: &[u8]) -> Vec<usize> {
         let (mut ends, mut escapes) = (Vec::new(), Escapes::default());
         for (index, block) in text.as_chunks::<BLOCK>().0.iter().enumerate() {
-            let found = escapes.marks(block).ends;
+            let found = escapes.ends(block);
             ends.extend((0..BLOCK).filter(|bit| found >> bit & 1 == 1).map(|bit| BLOCK * index + bit));
         }
         ends
@@ -80,15 +99,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn quotes_that_are_not_escaped_are_found(text in prop::collection::vec(prop_oneof![Just(QUOTE), Just(BACKSLASH), Just(b'a'), Just(QUOTE | 0x80)], 4 * BLOCK)) {
+        fn quotes_that_are_not_escaped_are_found(text in prop::collection::vec(prop_oneof![Just(b'"'), Just(b'\\'), Just(b'a'), Just(b'"' | 0x80)], 4 * BLOCK)) {
             prop_assert_eq!(in_blocks(&text), ends_one_by_one(&text));
         }
 
         #[test]
         fn rows_of_backslashes_cross_blocks(before in 0..2 * BLOCK, row in 0..2 * BLOCK) {
             let mut text = vec![b'a'; before];
-            text.extend(vec![BACKSLASH; row]);
-            text.resize(4 * BLOCK, QUOTE);
+            text.extend(vec![b'\\'; row]);
+            text.resize(4 * BLOCK, b'"');
             prop_assert_eq!(in_blocks(&text), ends_one_by_one(&text));
         }
     }
