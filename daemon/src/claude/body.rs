@@ -1,5 +1,5 @@
-//! What a call sends: bytes that are all here, in one piece or in several, or an upload that its client is still sending. An upload is sent once:
-//! nothing of it is kept, so nothing of it can be sent again.
+//! What a call sends: bytes that are all here, in one piece or in several, or an upload that its client is still sending. An
+//! upload is sent once: nothing of it is kept, so nothing of it can be sent again.
 
 use std::fmt;
 use std::pin::Pin;
@@ -12,13 +12,13 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Empty, Full};
 
 use crate::wire::error::ApiError;
-use crate::wire::pieces::{Pieces, join};
+use crate::wire::pieces::Pieces;
 
 /// A call's body. Clones share it.
 #[derive(Clone, Debug)]
 pub enum CallBody {
     Whole(Bytes),
-    Pieces(Arc<[Bytes]>),
+    Pieces(Arc<Pieces>),
     Upload(Upload),
 }
 
@@ -51,11 +51,10 @@ impl From<Bytes> for CallBody {
 
 impl From<Pieces> for CallBody {
     fn from(pieces: Pieces) -> Self {
-        let (first, others) = pieces.into_parts();
-        if others.is_empty() {
-            return Self::Whole(first);
+        match pieces.single() {
+            Some(whole) => Self::Whole(whole.clone()),
+            None => Self::Pieces(Arc::new(pieces)),
         }
-        Self::Pieces(std::iter::once(first).chain(others).collect())
     }
 }
 
@@ -64,19 +63,19 @@ impl CallBody {
     pub fn whole(&self) -> Option<Bytes> {
         match self {
             Self::Whole(bytes) => Some(bytes.clone()),
-            Self::Pieces(pieces) => Some(join(pieces.iter(), length(pieces))),
+            Self::Pieces(pieces) => Some(pieces.joined().clone()),
             Self::Upload(_) => None,
         }
     }
 
     /// As much of it as is here to be looked at, in its pieces: all of it, or the start of an upload.
     pub fn start(&self) -> impl Iterator<Item = &[u8]> {
-        let pieces = match self {
-            Self::Whole(bytes) => std::slice::from_ref(bytes),
-            Self::Pieces(pieces) => pieces,
-            Self::Upload(upload) => std::slice::from_ref(&upload.0.start),
+        let (one, several) = match self {
+            Self::Whole(bytes) => (Some(bytes), None),
+            Self::Pieces(pieces) => (None, Some(pieces.iter())),
+            Self::Upload(upload) => (Some(&upload.0.start), None),
         };
-        pieces.iter().map(AsRef::as_ref)
+        one.into_iter().chain(several.into_iter().flatten()).map(AsRef::as_ref)
     }
 
     /// Whether some of it is gone, so that it cannot be sent (again).
@@ -107,10 +106,6 @@ impl CallBody {
             Self::Upload(upload) => Outgoing::Upload { turn: upload.next_turn(), upload: upload.clone() },
         }
     }
-}
-
-fn length(pieces: &[Bytes]) -> usize {
-    pieces.iter().map(Bytes::len).sum()
 }
 
 impl Upload {
@@ -174,8 +169,15 @@ impl fmt::Debug for Upload {
 #[derive(Debug)]
 pub(super) enum Outgoing {
     Whole(Full<Bytes>),
-    Pieces { pieces: Arc<[Bytes]>, sent: usize },
-    Upload { upload: Upload, turn: Option<u64> },
+    /// So many of the pieces are sent.
+    Pieces {
+        pieces: Arc<Pieces>,
+        sent: usize,
+    },
+    Upload {
+        upload: Upload,
+        turn: Option<u64>,
+    },
 }
 
 /// The body ended before its end: [`CallBody::fault`] says why, or another try has it.
@@ -196,7 +198,7 @@ impl Body for Outgoing {
                 .poll_frame(context)
                 .map(|frame| frame.map(|frame| frame.map_err(|never| match never {}))),
             Self::Pieces { pieces, sent } => {
-                let piece = pieces.get(*sent).cloned();
+                let piece = pieces.iter().nth(*sent).cloned();
                 *sent += 1;
                 Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
             }
@@ -207,7 +209,7 @@ impl Body for Outgoing {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(full) => full.is_end_stream(),
-            Self::Pieces { pieces, sent } => *sent >= pieces.len(),
+            Self::Pieces { pieces, sent } => pieces.iter().nth(*sent).is_none(),
             Self::Upload { upload, .. } => upload.lock().body.is_end_stream(),
         }
     }
@@ -216,7 +218,7 @@ impl Body for Outgoing {
         match self {
             Self::Whole(full) => full.size_hint(),
             Self::Pieces { pieces, sent } => {
-                let left = length(pieces.get(*sent..).unwrap_or_default());
+                let left: usize = pieces.iter().skip(*sent).map(Bytes::len).sum();
                 SizeHint::with_exact(left.try_into().unwrap_or(u64::MAX))
             }
             Self::Upload { upload, .. } => upload.lock().body.size_hint(),

@@ -11,6 +11,7 @@ use http::request::Parts;
 use http_body_util::BodyExt as _;
 
 use super::admission::{Overloaded, Room};
+use super::connection::MOST_BUFFERED;
 use super::patient::{Interrupted, Stalled};
 use super::upload::Incoming;
 use crate::claude::{CallBody, Upload};
@@ -25,9 +26,9 @@ pub(super) const MIB: usize = 1024 * 1024;
 const LIMIT: usize = 32 * MIB;
 /// Memory is taken for what came, not for what was announced; and what is held of a body that is passed on.
 const FIRST_BUFFER: usize = MIB;
-/// A body that goes on as it is stays in the pieces in which it came, from this length on; pieces that are shorter are joined.
-const MOST_JOINED: usize = 64 * 1024;
-const LEAST_PIECE: usize = 16 * 1024;
+/// A body that goes on as it is stays in pieces of about this length. A piece that comes is kept as it is where it fills half of the
+/// buffer it was read into, which it keeps; shorter ones are joined.
+const PIECE: usize = MOST_BUFFERED / 2;
 /// What is taken of an upload that nobody wants any more, in bytes and in time.
 const MOST_DISCARDED: usize = 8 * LIMIT;
 const DISCARDING: Duration = Duration::from_secs(10);
@@ -39,9 +40,10 @@ pub(super) async fn read(tasks: &Tasks, head: &Parts, body: Body) -> Result<Byte
 
 /// The same of one that goes on as it is, and that stays in its pieces where it is long.
 pub(super) async fn read_in_pieces(tasks: &Tasks, head: &Parts, body: Body) -> Result<Pieces, ApiError> {
-    gather(tasks, head, body, MOST_JOINED).await
+    gather(tasks, head, body, PIECE).await
 }
 
+/// A body in pieces of at most `most_joined` bytes, but for those that are longer when they come.
 async fn gather(tasks: &Tasks, head: &Parts, mut body: Body, most_joined: usize) -> Result<Pieces, ApiError> {
     let headers = &head.headers;
     let mut memory = Memory::of(head);
@@ -58,15 +60,17 @@ async fn gather(tasks: &Tasks, head: &Parts, mut body: Body, most_joined: usize)
             return Err(too_large(LIMIT));
         }
         memory.hold(length + data.len()).await?;
-        if data.len() >= LEAST_PIECE && joined.len() + data.len() > most_joined {
+        if joined.len() + data.len() > most_joined {
             pieces.push(memory.of_body(joined.split().freeze()));
-            pieces.push(memory.of_body(data));
-            continue;
+            if data.len() >= most_joined {
+                pieces.push(memory.of_body(data));
+                continue;
+            }
         }
         if joined.capacity() < joined.len() + data.len() {
             // So much has come by now that the rest is believed, and what came is moved once.
             let announced = announced.map_or(0, |length| usize::try_from(length).unwrap_or(0));
-            let believed = announced.min(LIMIT).min(most_joined).saturating_sub(joined.len());
+            let believed = announced.min(LIMIT).saturating_sub(length).min(most_joined);
             joined.reserve(believed.max(data.len()));
         }
         joined.extend_from_slice(&data);
@@ -93,7 +97,7 @@ pub(super) async fn take(
     if announced.is_some_and(|length| length > limit as u64) {
         return Err(too_large(limit));
     }
-    let mut start = buffer(announced, 4 * FIRST_BUFFER);
+    let mut start = buffer(announced, usize::MAX);
     while start.len() < FIRST_BUFFER {
         let Some(data) = next(&mut body).await? else {
             return match encoding {
@@ -192,8 +196,8 @@ impl Memory {
     /// Some of the body, which holds what it takes for as long as it is kept: also by a stream that began before its answer.
     fn of_body(&self, bytes: Bytes) -> Bytes {
         match &self.room {
-            Some(room) => Bytes::from_owner(Counted { bytes, _room: room.clone() }),
-            None => bytes,
+            Some(room) if !bytes.is_empty() => Bytes::from_owner(Counted { bytes, _room: room.clone() }),
+            _ => bytes,
         }
     }
 
@@ -308,17 +312,11 @@ mod tests {
     async fn a_long_body_stays_in_the_pieces_it_came_in_but_for_small_ones() {
         for (came, kept) in [
             (&[][..], &[0][..]),
-            (&[1, MOST_JOINED - 1], &[MOST_JOINED]),
-            (&[MOST_JOINED + 1], &[MOST_JOINED + 1]),
-            (&[1, MOST_JOINED, 1], &[1, MOST_JOINED, 1]),
-            (
-                &[MOST_JOINED, LEAST_PIECE, LEAST_PIECE - 1, 9, LEAST_PIECE],
-                &[MOST_JOINED, LEAST_PIECE, 2 * LEAST_PIECE + 8],
-            ),
-            (
-                &[MOST_JOINED, LEAST_PIECE - 1, LEAST_PIECE, MOST_JOINED],
-                &[MOST_JOINED + LEAST_PIECE - 1, LEAST_PIECE, MOST_JOINED],
-            ),
+            (&[1, PIECE - 1], &[PIECE]),
+            (&[PIECE + 1], &[PIECE + 1]),
+            (&[1, PIECE, 1], &[1, PIECE, 1]),
+            (&[PIECE, PIECE, PIECE - 1, 9, 3 * PIECE], &[PIECE, PIECE, PIECE - 1, 9, 3 * PIECE]),
+            (&[PIECE, 9, 9, PIECE / 2, PIECE / 2, 1], &[PIECE, 18 + PIECE / 2, PIECE / 2 + 1]),
         ] {
             let (head, body, whole) = coming(came);
             let pieces = read_in_pieces(&Tasks::new(), &head, body).await.unwrap();

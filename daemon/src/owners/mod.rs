@@ -89,8 +89,8 @@ impl Owners {
         this
     }
 
-    /// What a request refers to, in its path and query and in as much of its body as is here. `names_state` says whether a field of
-    /// the body itself may name some, see [`Peek::names_state`].
+    /// What a request refers to, in its path and query and in as much of its body as is here. `names_state` says whether
+    /// the body itself may name or make some, see [`Peek::names_state`].
     ///
     /// [`Peek::names_state`]: crate::wire::messages::Peek::names_state
     pub fn referred<'a>(

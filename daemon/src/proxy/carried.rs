@@ -49,7 +49,7 @@ impl Inner {
         match exchange.endpoint {
             // A file that is sent refers to nothing, whatever it says.
             Endpoint::Files => self.owners.referred(path, std::iter::empty(), false),
-            Endpoint::Batches => self.owners.referred(path, body, true),
+            Endpoint::Batches => self.owners.referred(path, body, false),
             Endpoint::Messages | Endpoint::CountTokens => self.owners.referred("", body, names_state),
             Endpoint::Models => Referred::default(),
         }

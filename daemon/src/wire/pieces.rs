@@ -68,7 +68,11 @@ impl Pieces {
             let part = piece.get(inside(range.start)..inside(range.end)).unwrap_or_default();
             match (found.is_empty(), part.is_empty()) {
                 (true, false) => found = Cow::Borrowed(part),
-                (false, false) => found.to_mut().extend_from_slice(part),
+                (false, false) => {
+                    let joined = found.to_mut();
+                    joined.reserve(range.end.min(self.len()).saturating_sub(start));
+                    joined.extend_from_slice(part);
+                }
                 (_, true) => {}
             }
             start += piece.len();
@@ -79,14 +83,14 @@ impl Pieces {
     /// All of it in one place.
     pub fn joined(&self) -> &Bytes {
         match &self.more {
-            Some(more) => more.joined.get_or_init(|| join(self.iter(), more.length)),
+            Some(more) => more.joined.get_or_init(|| self.range(0..more.length).into_owned().into()),
             None => &self.first,
         }
     }
 
-    /// Each by itself.
-    pub fn into_parts(self) -> (Bytes, Vec<Bytes>) {
-        (self.first, self.more.map(|more| more.others).unwrap_or_default())
+    /// All of it, where it is one piece.
+    pub fn single(&self) -> Option<&Bytes> {
+        self.more.is_none().then_some(&self.first)
     }
 }
 
@@ -100,13 +104,6 @@ impl From<Bytes> for Pieces {
     fn from(whole: Bytes) -> Self {
         Self { first: whole, more: None }
     }
-}
-
-/// Pieces in one place; `length` is that of all of them.
-pub fn join<'a>(pieces: impl Iterator<Item = &'a Bytes>, length: usize) -> Bytes {
-    let mut joined = Vec::with_capacity(length);
-    pieces.for_each(|piece| joined.extend_from_slice(piece));
-    joined.into()
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ pub(super) use standing::{Busy, Standing};
 use super::held::Held;
 
 /// The server holds no more of what is read, or is to be written, on one connection.
-const MOST_BUFFERED: usize = 128 * 1024;
+pub(super) const MOST_BUFFERED: usize = 128 * 1024;
 
 /// How long a client may take over each part of a connection.
 #[derive(Clone, Copy, Debug)]

@@ -60,6 +60,7 @@ pub fn peek(body: &Pieces) -> Result<Peek<'_>, PeekError> {
     Ok(found)
 }
 
+/// What the fields say; strings that have to do with running code are not looked for.
 fn read(body: &[u8]) -> Result<Peek<'_>, PeekError> {
     serde_json::from_slice(body).map_err(|error| PeekError {
         line: error.line(),

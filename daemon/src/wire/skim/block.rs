@@ -35,7 +35,7 @@ impl Escapes {
         places(block, |bytes| bytes.simd_eq(QUOTE)) & !escaped
     }
 
-    /// The same, and what is escaped.
+    /// The same, and what is escaped that seldom is.
     pub(super) fn marks(&mut self, block: &[u8; BLOCK]) -> Marks {
         let escaped = self.escaped(places(block, |bytes| bytes.simd_eq(BACKSLASH)));
         let quotes = places(block, |bytes| bytes.simd_eq(QUOTE));

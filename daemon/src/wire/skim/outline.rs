@@ -1,8 +1,11 @@
-//! The same of an object that comes in pieces: each is looked at while it is at hand, and none is moved to stand beside the next.
+//! The members of a long object that comes in pieces: each is looked at while it is at hand, and none is moved to stand beside the next.
 
 use std::ops::Range;
 
 use super::{closing_quote, ends_in_escape};
+
+/// No request has so many fields; what somebody makes up takes no memory.
+const MOST_MEMBERS: usize = 256;
 
 /// Follows an object from piece to piece.
 #[derive(Clone, Debug, Default)]
@@ -195,8 +198,13 @@ impl Outline {
 
     fn end_value(&mut self, end: usize) {
         self.member.value.end = end;
-        self.members.push(std::mem::take(&mut self.member));
         self.place = Place::BehindValue;
+        if self.members.len() == MOST_MEMBERS {
+            self.members = Vec::new();
+            self.place = Place::Lost;
+            return;
+        }
+        self.members.push(std::mem::take(&mut self.member));
     }
 }
 
@@ -288,42 +296,54 @@ mod tests {
         }
     }
 
-    fn token() -> impl Strategy<Value = &'static str> {
-        prop::sample::select(vec![
-            "{",
-            "}",
-            "[",
-            "]",
-            ",",
-            ":",
-            "\"a\"",
-            "\"",
-            "\\",
-            "\\\"",
-            " ",
-            "\n",
+    #[test]
+    fn what_nobody_asks_for_is_not_kept() {
+        for (count, is_kept) in [(MOST_MEMBERS, true), (MOST_MEMBERS + 1, false)] {
+            let text = format!("{{{}}}", vec!["\"a\":1"; count].join(","));
+            let outline = Outline::of(text.as_bytes());
+            assert_eq!(
+                (outline.members().map(<[_]>::len), outline.members.len()),
+                (is_kept.then_some(count), if is_kept { count } else { 0 })
+            );
+        }
+    }
+
+    /// An object as somebody might write it.
+    fn object() -> impl Strategy<Value = String> {
+        let value = prop::sample::select(vec![
             "1",
-            "-0.5",
-            "true",
-            "a",
-            "\u{e4}",
-            "\"a\":",
-            "\"b\" : {",
-            "a text that is longer than a block of sixty-four bytes, by some bytes",
-        ])
+            "-0.5e3",
+            "null",
+            r#""""#,
+            r#""a\"}\\""#,
+            r#"[1,{"x":"]"},[]]"#,
+            r#"{"a":{},"b\"":[{"c":1}]}"#,
+            r#""a text that is longer than a block of sixty-four bytes, by some bytes, and \\\" at that""#,
+        ]);
+        let key = prop::sample::select(vec!["a", "model", r#"\""#, ""]);
+        let member = (key, value, "[ \n]{0,2}")
+            .prop_map(|(key, value, space)| format!("{space}\"{key}\"{space}:{space}{value}{space}"));
+        prop::collection::vec(member, 0..5).prop_map(|members| format!(" {{{}}} ", members.join(",")))
     }
 
     proptest! {
         #[test]
         fn they_are_found_wherever_the_pieces_end(
-            tokens in prop::collection::vec(token(), 0..24),
+            text in object(),
             ends in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
+            fault in prop::option::weighted(0.3, (any::<prop::sample::Index>(), prop::sample::select(&b"{}[],:\"\\ 1"[..]))),
         ) {
-            let text = ["{", &tokens.concat(), "}"].concat();
+            let mut text = text.into_bytes();
+            if let Some((at, byte)) = fault {
+                let at = at.index(text.len());
+                text[at] = byte;
+            } else {
+                prop_assert!(at_once(&text).is_some());
+            }
             let mut ends: Vec<_> = ends.iter().map(|end| end.index(text.len())).chain([0, text.len()]).collect();
             ends.sort_unstable();
-            let pieces: Vec<_> = ends.windows(2).map(|ends| &text.as_bytes()[ends[0]..ends[1]]).collect();
-            prop_assert_eq!(outlined(text.as_bytes(), &pieces), at_once(text.as_bytes()));
+            let pieces: Vec<_> = ends.windows(2).map(|ends| &text[ends[0]..ends[1]]).collect();
+            prop_assert_eq!(outlined(&text, &pieces), at_once(&text));
         }
     }
 }
