@@ -198,7 +198,7 @@ impl Body for Outgoing {
                 .poll_frame(context)
                 .map(|frame| frame.map(|frame| frame.map_err(|never| match never {}))),
             Self::Pieces { pieces, sent } => {
-                let piece = pieces.iter().nth(*sent).cloned();
+                let piece = pieces.get(*sent).cloned();
                 *sent += 1;
                 Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
             }
@@ -209,7 +209,7 @@ impl Body for Outgoing {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(full) => full.is_end_stream(),
-            Self::Pieces { pieces, sent } => pieces.iter().nth(*sent).is_none(),
+            Self::Pieces { pieces, sent } => pieces.get(*sent).is_none(),
             Self::Upload { upload, .. } => upload.lock().body.is_end_stream(),
         }
     }

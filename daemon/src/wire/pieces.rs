@@ -52,6 +52,13 @@ impl Pieces {
         std::iter::once(&self.first).chain(self.more.iter().flat_map(|more| &more.others))
     }
 
+    pub fn get(&self, index: usize) -> Option<&Bytes> {
+        match index.checked_sub(1) {
+            Some(index) => self.more.as_ref()?.others.get(index),
+            None => Some(&self.first),
+        }
+    }
+
     /// What was seen of the object that it is.
     pub fn outline(&self) -> Cow<'_, Outline> {
         match &self.more {
@@ -143,6 +150,7 @@ mod tests {
         ) {
             let (parts, whole) = (pieces(&text, &ends), Pieces::from(Bytes::from(text.clone())));
             prop_assert_eq!(parts.joined(), whole.joined());
+            prop_assert!((0..).map_while(|index| parts.get(index)).eq(parts.iter()));
             let (in_parts, at_once) = (parts.outline(), whole.outline());
             prop_assert_eq!(in_parts.members(), at_once.members());
             prop_assert_eq!(parts.range(from..from + length), whole.range(from..from + length));
