@@ -122,9 +122,9 @@ macro_rules! but_for {
 }
 
 macro_rules! handed_on {
-    ($($method:ident)*) => {$(
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-            hand_on!(self.value()?, $method(visitor))
+    ($($method:ident $(($($argument:ident: $kind:ty),*))?)*) => {$(
+        fn $method<V: Visitor<'de>>(self, $($($argument: $kind,)*)? visitor: V) -> Result<V::Value> {
+            hand_on!(self.value()?, $method($($($argument,)*)? visitor))
         }
     )*};
 }
@@ -170,15 +170,6 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         visitor.visit_map(MapDeserializer::new(iter::once((name, value))))
     }
 
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        variants: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value> {
-        hand_on!(self.value()?, deserialize_enum(name, variants, visitor))
-    }
-
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         name: &'static str,
@@ -191,23 +182,6 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         hand_on!(self.value()?, deserialize_struct(name, fields, visitor))
     }
 
-    fn deserialize_tuple<V: Visitor<'de>>(self, length: usize, visitor: V) -> Result<V::Value> {
-        hand_on!(self.value()?, deserialize_tuple(length, visitor))
-    }
-
-    fn deserialize_tuple_struct<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        length: usize,
-        visitor: V,
-    ) -> Result<V::Value> {
-        hand_on!(self.value()?, deserialize_tuple_struct(name, length, visitor))
-    }
-
-    fn deserialize_unit_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value> {
-        hand_on!(self.value()?, deserialize_unit_struct(name, visitor))
-    }
-
     but_for! {
         b'"' => deserialize_str deserialize_string deserialize_identifier;
         b'[' => deserialize_seq;
@@ -218,6 +192,10 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         deserialize_bool deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128 deserialize_u8 deserialize_u16
         deserialize_u32 deserialize_u64 deserialize_u128 deserialize_f32 deserialize_f64 deserialize_char deserialize_bytes
         deserialize_byte_buf deserialize_unit
+        deserialize_unit_struct(name: &'static str)
+        deserialize_tuple(length: usize)
+        deserialize_tuple_struct(name: &'static str, length: usize)
+        deserialize_enum(name: &'static str, variants: &'static [&'static str])
     }
 }
 

@@ -1,4 +1,5 @@
-//! The members of a long object that comes in pieces: each is looked at while it is at hand, and none is moved to stand beside the next.
+//! The members of a long object that comes in pieces: each piece is looked at while it is at hand, and none is moved to stand beside
+//! the next.
 
 use std::ops::Range;
 
@@ -124,11 +125,8 @@ impl Outline {
     fn like_code(&mut self, text: &[u8], known: usize) -> Option<usize> {
         let left = CODE.get(known..)?;
         let length = left.len().min(text.len());
-        // Hardly any does.
-        if left.first() != text.first() {
-            return None;
-        }
-        if left.get(..length) != text.get(..length) {
+        // Hardly any begins so.
+        if left.first() != text.first() || left.get(..length) != text.get(..length) {
             return None;
         }
         self.runs_code |= length == left.len();
